@@ -1,0 +1,141 @@
+"""Group level: one module is one stage, and one row of :data:`STAGES`.
+
+A stage reads only what the participant level or an earlier stage wrote to ``output_dir``, so any
+stage runs again alone. The rows are "module:function" strings that are loaded on use: listing the
+stages imports neither torch nor pandas.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+from bids_harmonize.errors import UsageError
+
+if TYPE_CHECKING:
+    from bids_harmonize.bids.study import Study
+    from bids_harmonize.config import Settings
+    from bids_harmonize.training.runtime import Runtime
+
+__all__ = ["STAGES", "StageContext", "StageResult", "StageRow", "can_run", "run_stage"]
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """All that a stage may use."""
+
+    study: "Study"
+    settings: "Settings"
+    work_dir: Path
+    run_id: str
+    runtime: "Runtime"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did; any failure ends the run with exit code 1."""
+
+    name: str
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage: its name, the function that runs it, and what it does."""
+
+    name: str
+    target: str
+    description: str
+
+
+STAGES: dict[str, StageRow] = {
+    row.name: row
+    for row in (
+        StageRow(
+            "classify",
+            "bids_harmonize.stages.classify:run",
+            "name the site of every scan, cross-validated, and show where the network looks",
+        ),
+        StageRow(
+            "harmonize",
+            "bids_harmonize.stages.harmonize:run",
+            "fit the harmonizer and the baselines, and write the harmonized images",
+        ),
+        StageRow(
+            "evaluate",
+            "bids_harmonize.stages.evaluate:run",
+            "measure what is gone and what is kept, on travelling subjects and by site probes",
+        ),
+    )
+}
+
+
+def can_run(name: str, study: "Study") -> str | None:
+    """The reason why a stage cannot run on this study, or ``None`` if it can.
+
+    What an earlier stage has still to write is no reason: the stages of one run are checked
+    before the first of them starts.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`STAGES`.
+    study
+        What the participant level wrote.
+
+    Returns
+    -------
+    str or None
+        A sentence for the user.
+
+    Raises
+    ------
+    UsageError
+        If there is no such stage.
+    """
+    _row(name)
+    n_sites = len(study.trained_sites)
+    if n_sites < 2:
+        return f"{name} needs two sites that can be trained on; this study has {n_sites}"
+    if name != "classify" and study.reference_site not in study.trained_sites:
+        found = ", ".join(study.trained_sites)
+        return (
+            f"the reference site {study.reference_site} is not among the trained sites ({found})"
+        )
+    return None
+
+
+def run_stage(name: str, context: StageContext) -> StageResult:
+    """Run one stage.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`STAGES`.
+    context
+        The study, the settings and the place to work in.
+
+    Returns
+    -------
+    StageResult
+        Files written, warnings, failures and notes.
+
+    Raises
+    ------
+    UsageError
+        If there is no such stage.
+    HarmonizeError
+        If the stage could not be done at all.
+    """
+    result: StageResult = resolve_name(_row(name).target)(context)
+    return result
+
+
+def _row(name: str) -> StageRow:
+    if name not in STAGES:
+        message = f"unknown stage {name!r}. Available: {', '.join(STAGES)}"
+        raise UsageError(message)
+    return STAGES[name]
