@@ -1,0 +1,98 @@
+# bids-harmonize: the same commands for people and for continuous integration.
+#
+#   make demo        install, write a small phantom study, run the app on it, print where the pages are
+#   make test        lint, types, layer contracts and the fast tests (10 minutes at most on 2 cores)
+#   make help        all targets
+#
+# TORCH_INDEX is PyTorch's CPU index unless you say otherwise; empty means your own package index.
+# For CUDA: make install TORCH_INDEX=https://download.pytorch.org/whl/cu130 TORCH_PIP_ARGS=
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+NPROCS ?= $(shell nproc)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_PIP_ARGS ?= --no-deps
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+NO_MARKS := not slow and not gpu and not container and not slurm
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install install-dev demo demo-full lint types layers check test test-slow test-gpu \
+	test-container lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+$(VENV)/.torch: requirements/torch.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --progress-bar off --retries 1 $(TORCH_PIP_ARGS) \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements/torch.txt
+	touch $@
+
+$(VENV)/.core: $(VENV)/.torch requirements/core.txt pyproject.toml
+	$(PIP) install --quiet --progress-bar off --no-deps -r requirements/core.txt
+	$(PIP) install --quiet --progress-bar off --no-deps --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core requirements/dev.txt
+	$(PIP) install --quiet --progress-bar off --no-deps -r requirements/dev.txt
+	touch $@
+
+install: $(VENV)/.core ## the app, pinned, in .venv
+
+install-dev: $(VENV)/.dev ## the app and the tools of its developers
+
+$(DEMO)/bids/dataset_description.json: | $(VENV)/.core
+	$(BIN)/bids-harmonize-phantom $(DEMO)/bids --preset default --sites 2 --per-site 12 \
+		--travelling 4 --resolution 4 --seed 0
+
+demo: $(VENV)/.core $(DEMO)/bids/dataset_description.json ## a small phantom study through both levels (15 minutes at most on 2 cores)
+	$(BIN)/bids-harmonize $(DEMO)/bids $(DEMO)/out participant group --resolution 4 --no-tissue \
+		--stages classify harmonize evaluate --effort quick --folds 3 --nprocs $(NPROCS)
+	@echo
+	@echo "Pages: $(abspath $(DEMO)/out/group.html)"
+	@echo "       $(abspath $(DEMO)/out)/sub-*.html"
+
+demo-full: $(VENV)/.core $(DEMO)/bids/dataset_description.json ## the same study with everything the app can do
+	$(BIN)/bids-harmonize $(DEMO)/bids $(DEMO)/out-full participant group --resolution 4 \
+		--nprocs $(NPROCS)
+	@echo
+	@echo "Pages: $(abspath $(DEMO)/out-full/group.html)"
+
+lint: $(VENV)/.dev ## style, formatting, shell, Dockerfile and CI configuration
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
+
+types: $(VENV)/.dev ## static types
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev ## who may import whom
+	$(BIN)/lint-imports
+
+check: lint types layers ## lint, types and layers
+
+test: check ## the suite without slow, gpu, container and slurm tests
+	$(BIN)/pytest -n $(NPROCS) -m "$(NO_MARKS)"
+
+test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
+	$(BIN)/pytest -n $(NPROCS) -m "slow and not gpu and not container and not slurm"
+
+test-gpu: $(VENV)/.dev ## tests that need a CUDA device
+	$(BIN)/pytest -m gpu
+
+test-container: $(VENV)/.dev ## build the image and run it (needs root, see docs/containers.md)
+	$(BIN)/pytest -m container
+
+lock: $(VENV)/.dev ## pin anew what is installed (torch apart, see requirements/torch.txt)
+	$(PIP) install --quiet pip-tools
+	$(BIN)/python requirements/lock.py
+
+clean: ## remove the virtual environment and the demo
+	rm -rf $(VENV) $(DEMO)
