@@ -1,0 +1,1 @@
+"""Training: device and precision, splits, volumes on disk, augmentation, loop, checkpoints."""

@@ -1,0 +1,142 @@
+"""The training loop: step, now and then validate, then checkpoint; all state in one dict.
+
+The dict *is* the checkpoint. It holds modules, optimizers, schedules, generators and plain values;
+``iterate`` adds ``iteration`` and ``history``. A run that was killed and started again takes the
+last checkpoint and ends with the same weights, bit for bit on one CPU, because every random number
+comes from a generator inside the dict or from PyTorch's own, which are saved with it.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bids_harmonize.training.checkpoint import (
+    capture_state,
+    load_checkpoint,
+    restore_state,
+    save_checkpoint,
+)
+
+LOGGER = logging.getLogger(__name__)
+
+Step = Callable[[int], Mapping[str, float]]
+Validate = Callable[[int], Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpointing:
+    """When and where the state is saved.
+
+    Attributes
+    ----------
+    path
+        The checkpoint file; ``None`` saves nothing.
+    every
+        Iterations between checkpoints; validation and a row of the history come at the same time.
+    resume
+        Go on from an existing checkpoint.
+    fingerprint
+        Hash of the data and settings; a checkpoint with another one is not gone on from.
+    """
+
+    path: Path | None
+    every: int
+    resume: bool = True
+    fingerprint: str = ""
+
+
+def iterate(
+    step: Step,
+    *,
+    n_iterations: int,
+    state: dict[str, Any],
+    checkpoint: Checkpointing,
+    validate: Validate | None = None,
+    description: str = "training",
+) -> list[dict[str, float]]:
+    """Run a training to its end, from the start or from its last checkpoint.
+
+    Parameters
+    ----------
+    step
+        Takes the number of the iteration, changes what is in ``state``, returns named losses.
+    n_iterations
+        Length of the whole training.
+    state
+        Everything that training changes; changed in place. Plain values must be replaced in the
+        dict (``state["best"] = ...``), for only the dict is restored.
+    checkpoint
+        When and where to save.
+    validate
+        Called after every ``checkpoint.every`` iterations and after the last one with the number
+        of iterations done; may change ``state``; what it returns joins the history's row.
+    description
+        What is trained, for the progress display.
+
+    Returns
+    -------
+    list of dict
+        ``state["history"]``: one row a checkpoint with ``iteration``, the mean of each loss since
+        the row before, and what ``validate`` returned.
+    """
+    state.setdefault("iteration", 0)
+    state.setdefault("history", [])
+    _resume(state, checkpoint, description)
+    first = state["iteration"]
+    sums: dict[str, float] = {}
+    since = first
+    started = time.monotonic()
+    steps = range(first, n_iterations)
+    for iteration in tqdm(steps, desc=description, disable=not sys.stderr.isatty(), leave=False):
+        for name, loss in step(iteration).items():
+            sums[name] = sums.get(name, 0.0) + float(loss)
+        done = iteration + 1
+        if done % checkpoint.every and done < n_iterations:
+            continue
+        row = {name: total / (done - since) for name, total in sums.items()}
+        sums, since = {}, done
+        if validate is not None:
+            row |= validate(done)
+        state["iteration"] = done
+        state["history"] = [*state["history"], {"iteration": done, **row}]
+        _save(state, checkpoint)
+        _log_row(description, row, (done, first, n_iterations), time.monotonic() - started)
+    history: list[dict[str, float]] = state["history"]
+    return history
+
+
+def _resume(state: dict[str, Any], checkpoint: Checkpointing, description: str) -> None:
+    if checkpoint.path is None or not checkpoint.resume or not checkpoint.path.is_file():
+        return
+    saved = load_checkpoint(checkpoint.path)
+    if saved.pop("fingerprint", None) != checkpoint.fingerprint:
+        LOGGER.info("%s: data or settings have changed, starting anew", description)
+        return
+    restore_state(state, saved)
+    LOGGER.info("%s: going on after iteration %d", description, state["iteration"])
+
+
+def _save(state: Mapping[str, Any], checkpoint: Checkpointing) -> None:
+    if checkpoint.path is not None:
+        captured = capture_state(state) | {"fingerprint": checkpoint.fingerprint}
+        save_checkpoint(checkpoint.path, captured)
+
+
+def _log_row(
+    description: str,
+    row: Mapping[str, float],
+    progress: tuple[int, int, int],
+    elapsed_s: float,
+) -> None:
+    done, first, n_iterations = progress
+    left_s = elapsed_s / (done - first) * (n_iterations - done)
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+    LOGGER.info(
+        "%s: %d of %d, %s, about %.0f s left", description, done, n_iterations, numbers, left_s
+    )
