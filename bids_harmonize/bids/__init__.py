@@ -1,0 +1,1 @@
+"""Files and names of BIDS datasets: the only code that knows them."""

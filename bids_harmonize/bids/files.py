@@ -1,0 +1,98 @@
+"""Files written under a temporary name and renamed, so that a kill never leaves half a file."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bids_harmonize.errors import HarmonizeError, OutputError, StorageError
+
+STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+
+
+def writing_fault(error: OSError, path: Path | str) -> HarmonizeError:
+    """The error of our tree that says why ``path`` could not be written.
+
+    Parameters
+    ----------
+    error
+        What the system said.
+    path
+        The file or folder.
+
+    Returns
+    -------
+    HarmonizeError
+        StorageError for a full or broken disk, else OutputError.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in STORAGE_ERRORS:
+        return StorageError(f"{path}: writing failed: {reason}; free some space and run again")
+    return OutputError(f"{path}: cannot be written: {reason}; check the folder's permissions")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well.
+
+    Parameters
+    ----------
+    path
+        The final name; its folder is made.
+
+    Yields
+    ------
+    Path
+        Where to write; it keeps the final name's extension and starts with a dot.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    StorageError
+        If the disk is full or fails.
+    """
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)  # noqa: PTH105 - the name of the promise we make
+    except OSError as error:
+        raise writing_fault(error, path) from error
+    finally:
+        _remove(temporary)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` in one go; a file that already holds it is left alone."""
+    if _holds(path, content):
+        return
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write text as UTF-8 in one go; a file that already holds it is left alone."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object in one go, keys in the given order."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return

@@ -1,0 +1,320 @@
+"""Names of everything the app writes, as one table; nobody else spells a file name.
+
+Site names go into file names as labels of letters and digits only; the real name stands in the
+sidecars. Two sites whose labels differ by nothing but case are refused, because some file systems
+cannot tell them apart.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bids_harmonize.errors import SiteError
+
+TEMPLATE_SPACE = "MNI152NLin2009aSym"
+
+Level = Literal["scan", "site", "group"]
+
+
+class HasStem(Protocol):
+    """Anything that carries the source entities of a scan, such as ``sub-01_ses-A_run-1``."""
+
+    @property
+    def stem(self) -> str:
+        """Name of the scan without suffix and extension."""
+        ...
+
+
+@dataclass(frozen=True)
+class OutputRow:
+    """One kind of file: its key, its name pattern, whom it belongs to, and what it holds.
+
+    ``pattern`` follows the source entities (level scan), ``tpl-<Site>`` (level site), or is the
+    whole name (level group); ``{reference}`` stands for the label of the reference site.
+    """
+
+    name: str
+    pattern: str
+    level: Level
+    description: str
+
+
+def _row(name: str, pattern: str, level: Level, description: str) -> tuple[str, OutputRow]:
+    return name, OutputRow(name, pattern, level, description)
+
+
+def _group(name: str, description: str) -> tuple[str, OutputRow]:
+    return _row(f"group_{name}", f"group_{name}.tsv", "group", description)
+
+
+OUTPUTS: dict[str, OutputRow] = dict(
+    (
+        _row(
+            "preproc",
+            "_desc-preproc_T1w.nii.gz",
+            "scan",
+            "T1w image on the study grid, native units, exactly 0 outside the head.",
+        ),
+        _row("head_mask", "_desc-head_mask.nii.gz", "scan", "Head with scalp and skull."),
+        _row("brain_mask", "_desc-brain_mask.nii.gz", "scan", "Brain without skull."),
+        _row(
+            "xfm_orig_to_preproc",
+            "_from-orig_to-preproc_mode-image_xfm.txt",
+            "scan",
+            "Transform that takes results back to the grid of the raw image (ITK, LPS, mm).",
+        ),
+        _row(
+            "xfm_preproc_to_template",
+            f"_from-preproc_to-{TEMPLATE_SPACE}_mode-image_xfm.h5",
+            "scan",
+            "Transform that resamples the preprocessed image onto the template (ITK, LPS, mm).",
+        ),
+        _row(
+            "harmonized",
+            "_desc-harmonized{reference}_T1w.nii.gz",
+            "scan",
+            "Preprocessed image as if it came from the reference site, in its intensity scale.",
+        ),
+        _row(
+            "site_saliency",
+            "_desc-siteSaliency_statmap.nii.gz",
+            "scan",
+            "How much each voxel of the preprocessed image speaks for the site.",
+        ),
+        _row(
+            "site_saliency_harmonized",
+            "_desc-siteSaliencyHarmonized_statmap.nii.gz",
+            "scan",
+            "The same for the harmonized image.",
+        ),
+        _row("site_mean", "_desc-mean_T1w.nii.gz", "site", "Mean image of a site."),
+        _row(
+            "site_mean_saliency",
+            "_desc-meanSiteSaliency_statmap.nii.gz",
+            "site",
+            "Mean saliency map of a site on the template.",
+        ),
+        _row(
+            "site_effect",
+            "_desc-siteEffect_statmap.nii.gz",
+            "site",
+            "Mean of harmonized minus preprocessed images of a site on the template.",
+        ),
+        _group("quality", "Quality measures of every scan."),
+        _group("siteclassification", "How well the site can be told, with its controls."),
+        _group("sitepredictions", "The site predicted for every scan."),
+        _group("travelling", "Similarity of every travelling subject's pairs of images."),
+        _group("methods", "Every method on the travelling subjects, with intervals."),
+        _group("siteprobe", "Whether a new network still finds the site after harmonization."),
+    )
+)
+"""Key to row, for every file a scan, a site or the study can have."""
+
+DESCRIPTIONS = {
+    "preproc": OUTPUTS["preproc"].description,
+    "head": OUTPUTS["head_mask"].description,
+    "brain": OUTPUTS["brain_mask"].description,
+    "siteSaliency": OUTPUTS["site_saliency"].description,
+    "siteSaliencyHarmonized": OUTPUTS["site_saliency_harmonized"].description,
+    "mean": OUTPUTS["site_mean"].description,
+    "meanSiteSaliency": OUTPUTS["site_mean_saliency"].description,
+    "siteEffect": OUTPUTS["site_effect"].description,
+}
+"""What every ``desc-`` label of the derivative means; ``harmonized<Site>`` comes on top."""
+
+BIDSIGNORE = (
+    "*.html",
+    "/models",
+    "sub-*/figures",
+    "sub-*/ses-*/figures",
+    "sub-*/log",
+    "group_*.tsv",
+    "group_*.json",
+    "*_xfm.*",
+    "*_statmap.*",
+)
+"""Patterns of files outside the standard; a trailing slash would make the validator complain."""
+
+
+def site_label(site: str) -> str:
+    """The site's label in file names: its letters and digits.
+
+    Parameters
+    ----------
+    site
+        The site's real name.
+
+    Returns
+    -------
+    str
+        Letters and digits only.
+
+    Raises
+    ------
+    SiteError
+        If nothing is left of the name.
+
+    Examples
+    --------
+    >>> site_label("Site A")
+    'SiteA'
+    """
+    label = re.sub(r"[^A-Za-z0-9]", "", site)
+    if not label:
+        message = (
+            f"site {site!r} has no ASCII letter or digit, so it cannot stand in a file name; "
+            "give it another name with --site-map"
+        )
+        raise SiteError(message)
+    return label
+
+
+def check_site_labels(sites: Iterable[str]) -> dict[str, str]:
+    """The label of each site, once it is sure that no two are alike.
+
+    Parameters
+    ----------
+    sites
+        Real names.
+
+    Returns
+    -------
+    dict
+        Site to label.
+
+    Raises
+    ------
+    SiteError
+        If two labels are equal, or differ by case only.
+    """
+    labels: dict[str, str] = {}
+    taken: dict[str, str] = {}
+    for site in sorted(set(sites)):
+        label = site_label(site)
+        other = taken.setdefault(label.lower(), site)
+        if other != site:
+            message = (
+                f"sites {other!r} and {site!r} would have the same label {label!r} in file names; "
+                "rename one with --site-map"
+            )
+            raise SiteError(message)
+        labels[site] = label
+    return labels
+
+
+def stem_folder(stem: str) -> Path:
+    """Folder of a scan's participant and session, relative to the dataset.
+
+    Parameters
+    ----------
+    stem
+        Source entities, for instance ``sub-01_ses-A_run-1``.
+
+    Returns
+    -------
+    Path
+        ``sub-01/ses-A``, or ``sub-01`` without sessions.
+    """
+    parts = stem.split("_")
+    folder = Path(parts[0])
+    return folder / parts[1] if len(parts) > 1 and parts[1].startswith("ses-") else folder
+
+
+def scan_output(
+    output_dir: Path, scan: str | HasStem, output: str, *, reference: str | None = None
+) -> Path:
+    """Path of one output of one scan.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative dataset.
+    scan
+        The scan, or its stem (``sub-01_ses-A_run-1``).
+    output
+        A key of :data:`OUTPUTS` with level ``scan``.
+    reference
+        Real name of the reference site, for outputs that carry it.
+
+    Returns
+    -------
+    Path
+        Where the file is or will be.
+
+    Raises
+    ------
+    ValueError
+        If the key is unknown, or ``reference`` is missing or not wanted.
+
+    Examples
+    --------
+    >>> str(scan_output(Path("out"), "sub-01_run-1", "harmonized", reference="Site B"))
+    'out/sub-01/anat/sub-01_run-1_desc-harmonizedSiteB_T1w.nii.gz'
+    """
+    stem = scan if isinstance(scan, str) else scan.stem
+    pattern = _pattern(output, level="scan")
+    if ("{reference}" in pattern) != (reference is not None):
+        message = f"output {output!r}: reference is {reference!r}, its name is {pattern!r}"
+        raise ValueError(message)
+    if reference is not None:
+        pattern = pattern.format(reference=site_label(reference))
+    return output_dir / stem_folder(stem) / "anat" / f"{stem}{pattern}"
+
+
+def site_output(output_dir: Path, site: str, output: str) -> Path:
+    """Path of one output of one site, in ``tpl-<Site>/anat``; ``site`` is the real name."""
+    label = site_label(site)
+    name = f"tpl-{label}{_pattern(output, level='site')}"
+    return output_dir / f"tpl-{label}" / "anat" / name
+
+
+def group_output(output_dir: Path, output: str) -> Path:
+    """Path of a table of the group level, for instance ``group_methods``."""
+    return output_dir / _pattern(output, level="group")
+
+
+def scans_table(output_dir: Path, scan: str | HasStem) -> Path:
+    """Path of the table with one row for each scan of this scan's session."""
+    folder = stem_folder(scan if isinstance(scan, str) else scan.stem)
+    return output_dir / folder / f"{'_'.join(folder.parts)}_scans.tsv"
+
+
+def figures_folder(output_dir: Path, scan: str | HasStem) -> Path:
+    """Folder of the figures of this scan's session."""
+    return output_dir / stem_folder(scan if isinstance(scan, str) else scan.stem) / "figures"
+
+
+def crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path:
+    """Path of the report on why this scan failed in this run."""
+    stem = scan if isinstance(scan, str) else scan.stem
+    return output_dir / stem.split("_")[0] / "log" / run_id / f"crash-{stem}.txt"
+
+
+def participant_page(output_dir: Path, participant_id: str) -> Path:
+    """Path of a participant's page; ``participant_id`` starts with ``sub-``."""
+    return output_dir / f"{participant_id}.html"
+
+
+def group_page(output_dir: Path) -> Path:
+    """Path of the group's page."""
+    return output_dir / "group.html"
+
+
+def classifier_folder(output_dir: Path) -> Path:
+    """Folder of the site classifier's model."""
+    return output_dir / "models" / "classifier"
+
+
+def harmonizer_folder(output_dir: Path, harmonizer: str, reference: str) -> Path:
+    """Folder of a harmonizer's model; ``reference`` is the real name of the site."""
+    return output_dir / "models" / f"{harmonizer}_to-{site_label(reference)}"
+
+
+def _pattern(output: str, *, level: Level) -> str:
+    known = [key for key, row in OUTPUTS.items() if row.level == level]
+    if output not in known:
+        message = f"unknown output {output!r}; available: {', '.join(known)}"
+        raise ValueError(message)
+    return OUTPUTS[output].pattern

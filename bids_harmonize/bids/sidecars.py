@@ -1,0 +1,106 @@
+"""Metadata of an image from its JSON files, by the inheritance principle of BIDS.
+
+pybids answers ``{}`` without a word when its metadata index is off, and the index costs a minute
+for a large dataset: so the few files that can apply to one image are read here.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bids_harmonize.errors import ScanError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Parameters
+    ----------
+    path
+        The file; a byte order mark does no harm.
+
+    Returns
+    -------
+    dict
+        Keys and values as written.
+
+    Raises
+    ------
+    ScanError
+        If it is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        message = f"{path}: not readable as JSON: {error}"
+        raise ScanError(message) from None
+    if not isinstance(content, dict):
+        message = f"{path}: found JSON of type {type(content).__name__}, expected an object"
+        raise ScanError(message)
+    return content
+
+
+def read_sidecar(path: Path, *, root: Path | None = None) -> dict[str, Any]:
+    """Metadata of an image; what lies nearer to the image wins.
+
+    Parameters
+    ----------
+    path
+        The image.
+    root
+        Root of its dataset; ``None`` means the nearest folder above that has a
+        ``dataset_description.json``, or the image's own folder.
+
+    Returns
+    -------
+    dict
+        Empty if no JSON file applies.
+
+    Raises
+    ------
+    ScanError
+        If a file that applies is no JSON object.
+    """
+    metadata: dict[str, Any] = {}
+    for sidecar in applying_sidecars(path, root=root or _find_root(path)):
+        metadata.update(read_json(sidecar))
+    return metadata
+
+
+def applying_sidecars(path: Path, *, root: Path) -> list[Path]:
+    """JSON files that apply to an image, from the dataset's root down to its own folder.
+
+    A file applies if it has the image's suffix and no entity that the image lacks. Of several in
+    one folder, the one with more entities comes later and so wins.
+    """
+    entities, suffix = _parts(path.name)
+    found = []
+    for folder in _folders(root, path.parent):
+        here = []
+        for candidate in folder.glob(f"*{suffix}.json"):
+            other, other_suffix = _parts(candidate.name)
+            if other_suffix == suffix and other <= entities:
+                here.append((len(other), candidate.name, candidate))
+        found += [candidate for *_, candidate in sorted(here)]
+    return found
+
+
+def _parts(name: str) -> tuple[set[str], str]:
+    *entities, suffix = name.split(".")[0].split("_")
+    return set(entities), suffix
+
+
+def _folders(root: Path, folder: Path) -> Iterator[Path]:
+    above = [folder, *folder.parents]
+    if root in above:
+        yield from reversed(above[: above.index(root) + 1])
+    else:
+        yield folder
+
+
+def _find_root(path: Path) -> Path:
+    for folder in path.parents:
+        if (folder / "dataset_description.json").is_file():
+            return folder
+    return path.parent

@@ -1,0 +1,1 @@
+"""Readers of tables that users and other tools bring."""
