@@ -1,0 +1,1 @@
+"""Networks: shapes are documented, values are plain; no files, no settings."""
