@@ -15,11 +15,13 @@ from skimage.filters import threshold_otsu
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.geometry import Grid, cover_grid
 from bids_harmonize.imaging.grid import resample, resample_mask, vertex_height_mm
-from bids_harmonize.imaging.morphology import close_mm, largest_component
+from bids_harmonize.imaging.morphology import close_mm, dilate_mm, largest_component, open_mm
 from bids_harmonize.imaging.types import Affine, Array, Mask, Volume
 
 WORK_MM: Final = 2.0
 CLOSING_MM: Final = 10.0
+OPENING_MM: Final = 6.0
+REGROWTH_MM: Final = 4.0
 OTSU_SHARE: Final = 0.25
 N_MAD: Final = 5.0
 STRIPPED_LITRES: Final = (0.4, 2.2)  # a brain without skull; a head with skull holds over 2.5 L
@@ -104,9 +106,15 @@ def _head_by_intensity(volume: Volume, affine: Affine) -> Mask:
         message = "no head found: no voxel stands out of the background; expected a T1w image"
         raise ScanError(message)
     mask = close_mm(largest_component(above), WORK_MM, radius_mm=CLOSING_MM)
-    mask = ndimage.binary_fill_holes(mask)
+    mask = _without_thin_parts(ndimage.binary_fill_holes(mask))
     own = Grid(shape=(volume.shape[0], volume.shape[1], volume.shape[2]), affine=affine)
     return resample_mask(mask, work.affine, own)
+
+
+def _without_thin_parts(mask: Mask) -> Mask:
+    """Solid head without streaks of ghosting; nose and ears are grown back from what is left."""
+    core = largest_component(open_mm(mask, WORK_MM, radius_mm=OPENING_MM))
+    return dilate_mm(core, WORK_MM, radius_mm=REGROWTH_MM) & mask
 
 
 def head_threshold(volume: Array, seen: Mask) -> float:
