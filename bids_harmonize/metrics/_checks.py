@@ -1,4 +1,4 @@
-"""What every voxel-wise metric demands of its input."""
+"""What every voxel-wise metric demands of its input, and the part of it that counts."""
 
 import numpy as np
 
@@ -25,3 +25,12 @@ def check_mask(mask: np.ndarray) -> None:
     if not mask.any():
         message = "the mask is empty: no voxel is left to compare"
         raise ValueError(message)
+
+
+def bounding_box(mask: np.ndarray, *, margin_voxels: int = 0) -> tuple[slice, ...]:
+    """Smallest box around the mask, wider by a margin where the array allows it."""
+    filled = [np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
+    return tuple(
+        slice(max(int(index[0]) - margin_voxels, 0), int(index[-1]) + 1 + margin_voxels)
+        for index in filled
+    )

@@ -9,10 +9,11 @@ import math
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-from bids_harmonize.metrics._checks import check_mask
+from bids_harmonize.metrics._checks import bounding_box, check_mask
 
 EROSION_VOXELS = 2
-_SIGMA_STEPS = 18
+_SIGMA_STEPS = 14
+_GAUSSIAN_REACH = 4.5  # widths at which scipy's Gaussian has ended
 
 
 def gradient_level(volume: np.ndarray, mask: np.ndarray) -> float:
@@ -37,9 +38,10 @@ def gradient_level(volume: np.ndarray, mask: np.ndarray) -> float:
         If the mask is empty.
     """
     check_mask(mask)
-    gradients = np.gradient(volume.astype(np.float64))
+    box = bounding_box(mask, margin_voxels=1)
+    gradients = np.gradient(volume[box].astype(np.float64))
     magnitude = np.sqrt(np.sum(np.square(gradients), axis=0))
-    return float(magnitude[_eroded(mask)].mean())
+    return float(magnitude[_eroded(mask)[box]].mean())
 
 
 def sharpness(volume: np.ndarray, mask: np.ndarray, reference_level: float) -> float:
@@ -101,14 +103,14 @@ def blur_to_level(
     """
     if gradient_level(volume, mask) <= level:
         return volume, 0.0
+    box = bounding_box(mask, margin_voxels=math.ceil(_GAUSSIAN_REACH * max_sigma_voxels))
+    part, inside = volume[box], mask[box]
     low, high = 0.0, max_sigma_voxels
     for _ in range(_SIGMA_STEPS):
         middle = (low + high) / 2
-        sharper = gradient_level(gaussian_filter(volume, middle), mask) > level
+        sharper = gradient_level(gaussian_filter(part, middle), inside) > level
         low, high = (middle, high) if sharper else (low, middle)
     sigma = (low + high) / 2
-    if not math.isfinite(sigma) or sigma == 0:
-        return volume, 0.0
     return gaussian_filter(volume, sigma), sigma
 
 

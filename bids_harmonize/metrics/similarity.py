@@ -10,7 +10,7 @@ import math
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from bids_harmonize.metrics._checks import check_pair
+from bids_harmonize.metrics._checks import bounding_box, check_pair
 
 DATA_RANGE = 1.0
 PADDING_VOXELS = 8
@@ -48,7 +48,7 @@ def ssim(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
     1.0
     """
     check_pair(image, target, mask)
-    box = _bounding_box(mask)
+    box = bounding_box(mask)
     inside = np.pad(mask[box], PADDING_VOXELS)
     _, similarity = structural_similarity(
         _masked_box(image, mask, box),
@@ -160,11 +160,6 @@ def correlation(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> floa
 def _difference(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     check_pair(image, target, mask)
     return image[mask].astype(np.float64) - target[mask].astype(np.float64)
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    filled = [np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
-    return tuple(slice(int(index[0]), int(index[-1]) + 1) for index in filled)
 
 
 def _masked_box(volume: np.ndarray, mask: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
