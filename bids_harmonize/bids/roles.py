@@ -1,0 +1,134 @@
+"""Who trains, who travels, which sites take part, and which one is the reference."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from bids_harmonize.config import SiteSettings
+from bids_harmonize.errors import SiteError
+
+MIN_TRAINED_SITES = 2
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Sites and participants by what they are used for; fields as in ``Study``."""
+
+    trained_sites: tuple[str, ...]
+    left_out: Mapping[str, str]
+    travelling: frozenset[str]
+    eligible: frozenset[str]
+    reference_site: str
+
+
+def assign_roles(
+    visits: Mapping[str, Set[str]],
+    usable: Mapping[str, Set[str]],
+    *,
+    settings: SiteSettings,
+    seed: int,
+) -> Roles:
+    """Sites and participants by what they are used for.
+
+    Parameters
+    ----------
+    visits
+        Participant to the sites of all their scans.
+    usable
+        The same for usable scans only; only these train.
+    settings
+        Reference site, least number of participants, number of travelling ones to hold out.
+    seed
+        Decides who is held out.
+
+    Returns
+    -------
+    Roles
+        With ``hold_out_travelling`` N, N travelling participants are kept for the proof and the
+        others train at each of their sites.
+
+    Raises
+    ------
+    SiteError
+        If fewer than two sites can be trained, or the reference site is not one of them.
+    """
+    sites = sorted(set().union(*visits.values()))
+    kept = _held_out(visits, n=settings.hold_out_travelling, seed=seed)
+    trainees = {
+        name: set(usable.get(name, ()))
+        for name, seen in visits.items()
+        if len(seen) == 1 or (settings.hold_out_travelling and name not in kept)
+    }
+    counts = {site: sum(site in seen for seen in trainees.values()) for site in sites}
+    trained = tuple(site for site in sites if counts[site] >= settings.min_per_site)
+    left_out = {
+        site: f"{counts[site]} participants to train on, fewer than {settings.min_per_site} "
+        "(--min-per-site)"
+        for site in sites
+        if site not in trained
+    }
+    if len(trained) < MIN_TRAINED_SITES:
+        raise SiteError(_too_few(visits, trained, left_out, settings))
+    at_trained = {name: set(seen) & set(trained) for name, seen in visits.items()}
+    wanderers = {name for name, seen in at_trained.items() if len(seen) > 1}
+    eligible = {
+        name
+        for name, seen in usable.items()
+        if set(seen) & set(trained)
+        and (name not in wanderers or (settings.hold_out_travelling and name not in kept))
+    }
+    n_eligible = {site: sum(site in usable[name] for name in eligible) for site in trained}
+    return Roles(
+        trained_sites=trained,
+        left_out=left_out,
+        travelling=frozenset(wanderers - eligible),
+        eligible=frozenset(eligible),
+        reference_site=_reference(settings.reference_site, n_eligible, left_out),
+    )
+
+
+def _held_out(visits: Mapping[str, Set[str]], *, n: int, seed: int) -> set[str]:
+    """The ``n`` travelling participants that do not train."""
+    if n == 0:
+        return set()
+    names = sorted(name for name, seen in visits.items() if len(seen) > 1)
+    if n > len(names):
+        message = f"--hold-out-travelling {n}: only {len(names)} participants travel"
+        raise SiteError(message)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return {names[index] for index in order[:n]}
+
+
+def _reference(
+    wanted: str | None, n_eligible: Mapping[str, int], left_out: Mapping[str, str]
+) -> str:
+    if wanted is None:
+        return min(n_eligible, key=lambda site: (-n_eligible[site], site))
+    if wanted in n_eligible:
+        return wanted
+    reason = f" ({left_out[wanted]})" if wanted in left_out else ""
+    message = (
+        f"--reference-site {wanted!r} is no trained site{reason}; "
+        f"trained are: {', '.join(n_eligible)}"
+    )
+    raise SiteError(message)
+
+
+def _too_few(
+    visits: Mapping[str, Set[str]],
+    trained: tuple[str, ...],
+    left_out: Mapping[str, str],
+    settings: SiteSettings,
+) -> str:
+    lines = [f"{len(trained)} site(s) can be trained, at least {MIN_TRAINED_SITES} are needed:"]
+    lines += [f"  {site}: enough participants" for site in trained]
+    lines += [f"  {site}: {reason}" for site, reason in left_out.items()]
+    n_travelling = sum(len(seen) > 1 for seen in visits.values())
+    if n_travelling:
+        lines.append(
+            f"{n_travelling} participants have scans at several sites and do not train by "
+            "themselves; --hold-out-travelling N keeps N of them for the proof and trains on "
+            f"the others (now {settings.hold_out_travelling}; 0 trains on none)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,207 @@
+"""The ``scans.tsv`` of the derivative: one row a scan, written by participant, read by group."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bids_harmonize.bids.names import OUTPUTS, group_output, scan_output, scans_table
+from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.errors import MissingInputError, UnusableDataError
+
+FIXED_COLUMNS: dict[str, dict[str, Any]] = {
+    "filename": {"Description": "Preprocessed T1w image, relative to this table."},
+    "site": {"Description": "Site at which the scan was made; n/a if it is not known."},
+    "site_source": {"Description": "Table, column or option in which the site was read."},
+    "brain_mask_doubtful": {
+        "Description": "Whether the brain mask looks wrong; such a scan is harmonized and "
+        "flagged, but neither trained on nor scored.",
+        "Levels": {"true": "looks wrong", "false": "looks right"},
+    },
+    "flags": {"Description": "What was odd about the scan, separated by commas."},
+    "settings_hash": {"Description": "Changes when a setting that shapes the output changes."},
+    "input_sha256": {"Description": "SHA-256 of the raw image."},
+}
+"""Columns that every table has; quality measures stand after ``flags``."""
+
+_LAST = ("settings_hash", "input_sha256")
+
+
+@dataclass(frozen=True)
+class ScanRow:
+    """One row of a ``scans.tsv``, with text in every cell; ``None`` is missing."""
+
+    stem: str
+    cells: Mapping[str, str | None]
+
+    @property
+    def participant_id(self) -> str:
+        """For instance ``sub-01``."""
+        return self.stem.split("_")[0]
+
+    @property
+    def session_id(self) -> str | None:
+        """For instance ``ses-A``; ``None`` without sessions."""
+        parts = self.stem.split("_")
+        return parts[1] if len(parts) > 1 and parts[1].startswith("ses-") else None
+
+    def quality(self) -> dict[str, float]:
+        """Quality measures that are known, by name."""
+        return {
+            name: float(cell)
+            for name, cell in self.cells.items()
+            if name not in FIXED_COLUMNS and cell is not None
+        }
+
+
+def write_scan_rows(
+    output_dir: Path,
+    rows: Mapping[str, Mapping[str, Any]],
+    *,
+    measures: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Put rows into the ``scans.tsv`` of their sessions; other scans' rows stay.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    rows
+        Stem to its cells: the columns of :data:`FIXED_COLUMNS` except ``filename``, and the
+        quality measures; what is absent becomes ``n/a``.
+    measures
+        Quality measure to its description, in the order of the columns.
+
+    Raises
+    ------
+    ValueError
+        If a row has a cell that is neither fixed nor a measure.
+    """
+    head = [name for name in FIXED_COLUMNS if name not in _LAST]
+    columns = {name: FIXED_COLUMNS[name] for name in head}
+    columns |= {name: dict(row) for name, row in measures.items()}
+    columns |= {name: FIXED_COLUMNS[name] for name in _LAST}
+    by_table: dict[Path, dict[str, Mapping[str, Any]]] = {}
+    for stem, cells in rows.items():
+        odd = sorted(set(cells) - set(columns))
+        if odd:
+            message = f"{stem}: columns without a description: {', '.join(odd)}"
+            raise ValueError(message)
+        by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
+    for path, new in by_table.items():
+        stood = {row.stem: row.cells for row in _read_rows(path)} if path.exists() else {}
+        merged = {**stood, **new}
+        records = [
+            {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
+            for stem in sorted(merged)
+        ]
+        write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
+
+
+def read_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
+    """Rows of every ``scans.tsv`` of the derivative, sorted by stem.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+
+    Returns
+    -------
+    tuple of ScanRow
+        Empty if the participant level never wrote there.
+    """
+    tables = [
+        *output_dir.glob("sub-*/sub-*_scans.tsv"),
+        *output_dir.glob("sub-*/ses-*/*_scans.tsv"),
+    ]
+    return tuple(sorted((row for path in tables for row in _read_rows(path)), key=_stem))
+
+
+def scan_row(output_dir: Path, stem: str) -> ScanRow | None:
+    """The row of one scan, or ``None`` if it has none."""
+    path = scans_table(output_dir, stem)
+    if not path.exists():
+        return None
+    return next((row for row in _read_rows(path) if row.stem == stem), None)
+
+
+def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
+    """As :func:`read_scan_rows`, but an output without any is an error.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no participant-level output.
+    """
+    rows = read_scan_rows(output_dir)
+    if not rows:
+        message = f"{output_dir}: no participant-level output; run the participant level first"
+        raise MissingInputError(message)
+    return rows
+
+
+def write_group_quality(output_dir: Path) -> Path:
+    """Gather the quality measures of all scans in ``group_quality.tsv``.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+
+    Returns
+    -------
+    Path
+        The table; its ``filename`` is relative to ``output_dir``.
+    """
+    rows = require_scan_rows(output_dir)
+    described: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        sidecar = scans_table(output_dir, row.stem).with_suffix(".json")
+        if set(row.cells) - set(described) and sidecar.exists():
+            described |= read_json(sidecar)
+    hidden = (*_LAST, "filename")
+    names = {name: None for row in rows for name in row.cells if name not in hidden}
+    columns = {
+        "filename": {"Description": "Preprocessed T1w image, relative to the dataset."},
+        "participant_id": {"Description": "Label of the participant."},
+        "session_id": {"Description": "Label of the session; n/a without sessions."},
+        **{name: described.get(name, {"Description": "Quality measure."}) for name in names},
+    }
+    records = [
+        {
+            "filename": scan_output(Path(), row.stem, "preproc").as_posix(),
+            "participant_id": row.participant_id,
+            "session_id": row.session_id,
+            **{name: row.cells.get(name) for name in names},
+        }
+        for row in rows
+    ]
+    path = group_output(output_dir, "group_quality")
+    write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
+    return path
+
+
+def _filename(stem: str) -> str:
+    return f"anat/{stem}{OUTPUTS['preproc'].pattern}"
+
+
+def _read_rows(path: Path) -> Iterator[ScanRow]:
+    frame = read_tsv(path)
+    missing = [name for name in ("filename", "site") if name not in frame.columns]
+    if missing:
+        message = f"{path}: column {' and '.join(missing)} missing; run participant again"
+        raise UnusableDataError(message)
+    ending = OUTPUTS["preproc"].pattern
+    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        name = str(record["filename"])
+        if name.endswith(ending):
+            cells = {str(column): cell for column, cell in record.items()}
+            yield ScanRow(Path(name).name.removesuffix(ending), cells)
+
+
+def _stem(row: ScanRow) -> str:
+    return row.stem

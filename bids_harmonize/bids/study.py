@@ -1,0 +1,245 @@
+"""The study as the group level sees it: derivatives alone, never the raw dataset.
+
+Who trains: a person with scans at one trained site only is *eligible*; a person with scans at two
+or more trained sites is *travelling*, is transformed and predicted, and never trained on.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bids_harmonize.bids.images import read_grid
+from bids_harmonize.bids.names import check_site_labels, scan_output
+from bids_harmonize.bids.roles import Roles, assign_roles
+from bids_harmonize.bids.scans import ScanRow, require_scan_rows
+from bids_harmonize.bids.sites import group_sites
+from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.config import Settings
+from bids_harmonize.errors import MissingInputError, UnusableDataError
+
+VOXEL_SIZE_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class DerivedScan:
+    """One preprocessed scan.
+
+    ``usable`` is false where the brain mask is doubtful: the scan is harmonized and flagged, but
+    neither trained on nor scored.
+    """
+
+    stem: str
+    participant_id: str
+    session_id: str | None
+    site: str
+    site_source: str
+    t1w: Path
+    head_mask: Path
+    brain_mask: Path | None
+    usable: bool
+    quality: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What group stages and the page know about the study."""
+
+    output_dir: Path
+    scans: tuple[DerivedScan, ...]
+    """Scans of all sites, sorted by stem."""
+    participants: pd.DataFrame
+    """Index ``participant_id``; one row for every participant with a scan."""
+    trained_sites: tuple[str, ...]
+    """Sites with at least ``min_per_site`` eligible participants, sorted."""
+    left_out: Mapping[str, str]
+    """Site that takes no part, and the reason."""
+    travelling: frozenset[str]
+    """Participants with scans at two or more trained sites that are kept for the proof."""
+    eligible: frozenset[str]
+    """Participants that may be trained on."""
+    reference_site: str
+    grid_shape: tuple[int, int, int]
+    voxel_size_mm: float
+    scaling_mask: str
+    """``brain``, or ``head`` where the participant level made no brain masks."""
+
+    def scan(self, stem: str) -> DerivedScan:
+        """The scan with this stem; raises KeyError if there is none."""
+        for scan in self.scans:
+            if scan.stem == stem:
+                return scan
+        raise KeyError(stem)
+
+    def of_site(
+        self, site: str, *, participants: Collection[str] | None = None
+    ) -> tuple[DerivedScan, ...]:
+        """Scans of a site, of these participants only if any are given; sorted by stem."""
+        return tuple(
+            scan
+            for scan in self.scans
+            if scan.site == site and (participants is None or scan.participant_id in participants)
+        )
+
+    @property
+    def trained_scans(self) -> tuple[DerivedScan, ...]:
+        """All scans of trained sites, those of travelling and doubtful ones included."""
+        return tuple(scan for scan in self.scans if scan.site in self.trained_sites)
+
+    @property
+    def training_scans(self) -> tuple[DerivedScan, ...]:
+        """Usable scans of eligible participants at trained sites."""
+        return tuple(
+            scan
+            for scan in self.trained_scans
+            if scan.usable and scan.participant_id in self.eligible
+        )
+
+    def site_of_participant(self) -> dict[str, str]:
+        """Eligible participant to the site by which splits are stratified.
+
+        A person of several sites (only with ``--hold-out-travelling``) counts at the one that has
+        the fewest so far, so that strata stay even.
+        """
+        sites: dict[str, set[str]] = {}
+        for scan in self.training_scans:
+            sites.setdefault(scan.participant_id, set()).add(scan.site)
+        chosen: dict[str, str] = {}
+        counts = dict.fromkeys(self.trained_sites, 0)
+        for participant in sorted(sites, key=lambda name: (len(sites[name]), name)):
+            site = min(sites[participant], key=lambda name: (counts[name], name))
+            chosen[participant] = site
+            counts[site] += 1
+        return chosen
+
+
+def load_study(
+    output_dir: Path, *, settings: Settings, site_map: Mapping[str, str] | None = None
+) -> Study:
+    """The study in a derivative dataset.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    settings
+        Of the run; the site section decides who trains, the seed who is held out.
+    site_map
+        Stem, ``sub-01_ses-A`` or ``sub-01`` to site; overrides what the tables say.
+
+    Returns
+    -------
+    Study
+        Everything stages need.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no participant-level output, or one of its files is gone.
+    SiteError
+        If a site is unknown, fewer than two sites can be trained, or the reference is not one
+        of them.
+    UnusableDataError
+        If grids or brain masks are mixed.
+    """
+    output_dir = output_dir.resolve()
+    rows = require_scan_rows(output_dir)
+    sites = group_sites(rows, output_dir, settings=settings.site, site_map=site_map)
+    scans = tuple(_derived_scan(row, output_dir, site=sites[row.stem]) for row in rows)
+    scaling_mask = _scaling_mask(scans)
+    grid_shape, voxel_size_mm = _one_grid(scans)
+    roles = _roles(scans, settings)
+    check_site_labels(roles.trained_sites)
+    return Study(
+        output_dir=output_dir,
+        scans=scans,
+        participants=_participants(output_dir, scans),
+        trained_sites=roles.trained_sites,
+        left_out=roles.left_out,
+        travelling=roles.travelling,
+        eligible=roles.eligible,
+        reference_site=roles.reference_site,
+        grid_shape=grid_shape,
+        voxel_size_mm=voxel_size_mm,
+        scaling_mask=scaling_mask,
+    )
+
+
+def _derived_scan(row: ScanRow, output_dir: Path, *, site: tuple[str, str]) -> DerivedScan:
+    t1w = scan_output(output_dir, row.stem, "preproc")
+    head_mask = scan_output(output_dir, row.stem, "head_mask")
+    brain_mask = scan_output(output_dir, row.stem, "brain_mask")
+    for path in (t1w, head_mask):
+        if not path.is_file():
+            message = f"{path}: gone, though scans.tsv lists it; run participant again"
+            raise MissingInputError(message)
+    return DerivedScan(
+        stem=row.stem,
+        participant_id=row.participant_id,
+        session_id=row.session_id,
+        site=site[0],
+        site_source=site[1],
+        t1w=t1w,
+        head_mask=head_mask,
+        brain_mask=brain_mask if brain_mask.is_file() else None,
+        usable=(row.cells.get("brain_mask_doubtful") or "false").lower() != "true",
+        quality=row.quality(),
+    )
+
+
+def _scaling_mask(scans: tuple[DerivedScan, ...]) -> str:
+    without = [scan.stem for scan in scans if scan.brain_mask is None]
+    if without and len(without) < len(scans):
+        message = (
+            f"{len(without)} of {len(scans)} scans have no brain mask: {_some(without)}; run "
+            "participant again with one --brain-mask for all"
+        )
+        raise UnusableDataError(message)
+    return "head" if without else "brain"
+
+
+def _one_grid(scans: tuple[DerivedScan, ...]) -> tuple[tuple[int, int, int], float]:
+    grids: dict[tuple[tuple[int, int, int], float], list[str]] = {}
+    for scan in scans:
+        shape, affine = read_grid(scan.t1w)
+        size = float((affine[:3, 0] ** 2).sum() ** 0.5)
+        grids.setdefault((shape, round(size, VOXEL_SIZE_DECIMALS)), []).append(scan.stem)
+    if len(grids) > 1:
+        lines = [
+            f"  {' x '.join(map(str, shape))} voxels of {size:g} mm: {len(stems)} scans, "
+            f"{_some(stems)}"
+            for (shape, size), stems in grids.items()
+        ]
+        message = "the scans lie on different grids; run participant again with one --resolution"
+        raise UnusableDataError("\n".join([f"{message}:", *lines]))
+    return next(iter(grids))
+
+
+def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
+    visits: dict[str, set[str]] = {}
+    usable: dict[str, set[str]] = {}
+    for scan in scans:
+        visits.setdefault(scan.participant_id, set()).add(scan.site)
+        if scan.usable:
+            usable.setdefault(scan.participant_id, set()).add(scan.site)
+    return assign_roles(visits, usable, settings=settings.site, seed=settings.run.random_seed)
+
+
+def _participants(output_dir: Path, scans: tuple[DerivedScan, ...]) -> pd.DataFrame:
+    names = pd.Index(sorted({scan.participant_id for scan in scans}), name="participant_id")
+    path = output_dir / "participants.tsv"
+    if not path.is_file():
+        return pd.DataFrame(index=names)
+    frame = read_tsv(path)
+    if "participant_id" not in frame.columns:
+        message = f"{path}: no column participant_id"
+        raise UnusableDataError(message)
+    frame = frame.drop_duplicates("participant_id").set_index("participant_id").reindex(names)
+    if "age" in frame.columns:
+        frame["age"] = pd.to_numeric(frame["age"], errors="coerce")
+    return frame
+
+
+def _some(names: list[str], n_shown: int = 5) -> str:
+    return ", ".join(names[:n_shown]) + (", ..." if len(names) > n_shown else "")
