@@ -1,0 +1,240 @@
+"""Section "Methods": a paragraph to start from, references, settings, software, files."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from bids_harmonize._version import __version__
+from bids_harmonize.config import dump_toml, parse_toml
+from bids_harmonize.report.group_blocks import (
+    Block,
+    Paragraph,
+    Reference,
+    References,
+    Section,
+    make_table,
+)
+from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_words import count, listing, method_words
+
+_SOFTWARE = ("torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn", "numpy")
+_FILES: Mapping[str, str] = {
+    "group_quality.tsv": "quality measures, one row a scan",
+    "group_siteclassification.tsv": "accuracy of the site classifier and its controls",
+    "group_sitepredictions.tsv": "the classifier's answer for every scan",
+    "group_travelling.tsv": "similarity for every travelling subject, method and measure",
+    "group_methods.tsv": "means of these, one row a method and direction",
+    "group_siteprobe.tsv": "site probes on harmonized images",
+    "group_verdict.tsv": "questions fixed beforehand, with answers",
+    "models": "trained models with settings, training list and model card",
+    "logs": "one log and one settings file a run",
+}
+_REFERENCES: Mapping[str, Reference] = {
+    "template": Reference(
+        "Fonov V, et al. Unbiased average age-appropriate atlases for pediatric studies. "
+        "NeuroImage 2011.",
+        "10.1016/j.neuroimage.2010.07.033",
+    ),
+    "n4": Reference(
+        "Tustison NJ, et al. N4ITK: improved N3 bias correction. IEEE Trans Med Imaging 2010.",
+        "10.1109/TMI.2010.2046908",
+    ),
+    "nyul": Reference(
+        "Nyul LG, Udupa JK, Zhang X. New variants of a method of MRI scale standardization. "
+        "IEEE Trans Med Imaging 2000.",
+        "10.1109/42.836373",
+    ),
+    "cyclegan": Reference(
+        "Zhu JY, et al. Unpaired image-to-image translation using cycle-consistent adversarial "
+        "networks. ICCV 2017.",
+        "10.1109/ICCV.2017.244",
+    ),
+    "hdrnet": Reference(
+        "Gharbi M, et al. Deep bilateral learning for real-time image enhancement. ACM Trans "
+        "Graph 2017.",
+        "10.1145/3072959.3073592",
+    ),
+    "ssim": Reference(
+        "Wang Z, et al. Image quality assessment: from error visibility to structural "
+        "similarity. IEEE Trans Image Process 2004.",
+        "10.1109/TIP.2003.819861",
+    ),
+    "holm": Reference(
+        "Holm S. A simple sequentially rejective multiple test procedure. Scand J Stat 1979."
+    ),
+    "lesions": Reference(
+        "Cohen JP, Luck M, Honari S. Distribution matching losses can hallucinate features in "
+        "medical image translation. MICCAI 2018.",
+        "10.1007/978-3-030-00928-1_60",
+    ),
+    "bids": Reference(
+        "Gorgolewski KJ, et al. The brain imaging data structure. Sci Data 2016.",
+        "10.1038/sdata.2016.44",
+    ),
+}
+
+
+def about_section(inputs: GroupInputs) -> Section:
+    """What was done, in the form of a methods paragraph, with all that is needed to repeat it.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    Section
+        Describes only steps whose outputs are there.
+    """
+    sentences, cited = _methods(inputs)
+    blocks: list[Block] = [
+        Paragraph(
+            "This paragraph describes what was done in this run. It may be copied into a paper."
+        ),
+        Paragraph(" ".join(sentences), kind="lead"),
+        References(tuple(_REFERENCES[key] for key in cited)),
+        _files_table(inputs),
+        _software_table(inputs),
+    ]
+    settings = _settings_block(inputs)
+    if settings:
+        blocks.append(settings)
+    return Section("methods", "Methods, settings and files", tuple(blocks))
+
+
+def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
+    sentences = [
+        f"T1-weighted images, organised by the Brain Imaging Data Structure, were processed with "
+        f"bids-harmonize {__version__}."
+    ]
+    cited = ["bids"]
+    study = inputs.study
+    if study is not None:
+        sizes = " x ".join(str(n) for n in study.grid_shape)
+        sentences.append(
+            f"Images were reoriented to RAS+, resampled to one grid ({sizes} voxels of "
+            f"{study.voxel_size_mm:g} mm), and set to zero outside the head. The brain was found "
+            "by affine registration to the ICBM 2009a symmetric template."
+        )
+        cited.append("template")
+        sentences.append(
+            f"Trained sites were {listing(study.trained_sites)}, with "
+            f"{count(len(study.eligible), 'participant')} who were scanned at one of them only; "
+            f"{count(len(study.travelling), 'travelling subject')} took no part in training."
+        )
+    if "siteclassification" in inputs.tables:
+        sentences.append(
+            "A three-dimensional convolutional network was trained to name the site, with blocks "
+            "of the volume hidden or kept at random, and tested by cross-validation split by "
+            "participant; intervals are 95 % Wilson intervals of the pooled predictions."
+        )
+    if inputs.chosen is not None:
+        extra, more = _harmonizer_words(inputs)
+        sentences += extra
+        cited += more
+    if "methods" in inputs.tables:
+        sentences.append(
+            "Methods were compared on travelling subjects: each harmonized image with the "
+            "person's real scan at the target site, after rigid registration and rescaling of "
+            "every image by its 1st and 99th percentile, by PSNR, SSIM and MAE within the brain "
+            "and the head. The primary measure was brain PSNR, tested against the best "
+            "training-free method by paired Wilcoxon tests with Holm's correction over methods; "
+            "other intervals are bootstrap intervals over people."
+        )
+        methods = set(inputs.tables["methods"]["method"])
+        cited += ["ssim", "holm", *(["nyul"] if "nyul" in methods else [])]
+        cited += ["n4"] if {"n4", "n4_histogram"} & methods else []
+    return sentences, list(dict.fromkeys(cited))
+
+
+def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
+    chosen = inputs.chosen
+    if chosen is None:
+        return [], []
+    target = f"the images of {chosen.reference_site}"
+    generator = (
+        "a generator that predicts, on a coarse grid in space and intensity, how much brighter "
+        "each intensity is to become at each place, so that it cannot draw anatomy"
+    )
+    if chosen.name == "cyclegan":
+        words = (
+            f"Images of the other sites were brought to the look of {target} by a "
+            f"cycle-consistent adversarial network without paired images, with {generator}, "
+            "patch discriminators, and cycle, identity and local-histogram losses."
+        )
+        return [words], ["cyclegan", "hdrnet", "lesions"]
+    if chosen.name == "localhistogram":
+        words = (
+            f"Images of the other sites were brought to the look of {target} with {generator}, "
+            "trained so that local histograms of intensity and gradient agree."
+        )
+        return [words], ["hdrnet", "lesions"]
+    words = f"Images of the other sites were brought to {target} by {method_words(chosen.name)}."
+    return [words], []
+
+
+def _files_table(inputs: GroupInputs) -> Block:
+    rows = [[name, text] for name, text in _FILES.items() if (inputs.output_dir / name).exists()]
+    folder_rows = [
+        [f"models/{folder.folder.name}", f"{method_words(folder.name)}, all source sites"]
+        for folder in inputs.harmonizers
+    ]
+    return make_table(
+        "Files",
+        {"file": False, "holds": False},
+        [*rows, *folder_rows],
+        reading="Each table has a .json beside it that describes every column.",
+    )
+
+
+def _software_table(inputs: GroupInputs) -> Block:
+    rows = [["bids-harmonize", __version__]]
+    rows += [
+        [str(entry.get("Name")), str(entry.get("Version"))]
+        for entry in inputs.dataset.get("GeneratedBy", [])
+        if isinstance(entry, dict) and entry.get("Name") != "bids-harmonize"
+    ]
+    rows += [[name, found] for name in _SOFTWARE if (found := _version(name))]
+    return make_table(
+        "Software",
+        {"package": False, "version": False},
+        rows,
+        reading="Versions of the installation that made this page; those of each step stand in "
+        "the sidecars and model.json files.",
+        folded=True,
+    )
+
+
+def _settings_block(inputs: GroupInputs) -> Block | None:
+    if inputs.settings is None:
+        return None
+    values = parse_toml(dump_toml(inputs.settings), source="settings")
+    rows = [
+        [section, key, _plain(value)]
+        for section, keys in values.items()
+        for key, value in keys.items()
+        if value not in ([], {}, "")
+    ]
+    return make_table(
+        f"Settings of run {inputs.run_id}",
+        {"section": False, "setting": False, "value": False},
+        rows,
+        reading=f"As written to logs/{inputs.run_id}.toml; that file repeats the run.",
+        folded=True,
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,238 @@
+"""Charts of the group page, from tables: each function returns one data URI."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bids_harmonize.report.group_drawing import (
+    BLUE,
+    CYCLE,
+    FAINT,
+    GREEN,
+    INK,
+    MARKERS,
+    ORANGE,
+    only_vertical_grid,
+    page_style,
+    svg_uri,
+)
+from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_number, method_words
+
+_MIDDLE = 0.5
+_MAX_LABELLED = 12
+
+
+def draw_confusion(labels: Sequence[str], counts: np.ndarray) -> str:
+    """Confusion matrix of the site classifier.
+
+    Parameters
+    ----------
+    labels
+        Site names, in the order of rows and columns.
+    counts
+        Scans of the row's site that were named as the column's site, (n_sites, n_sites).
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.4 + 0.62 * len(labels)
+    with page_style():
+        figure = Figure(figsize=(side + 0.9, side))
+        axes = figure.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), n in np.ndenumerate(counts):
+            if n:
+                tone = "white" if shares[row, column] > _MIDDLE else INK
+                axes.text(column, row, str(int(n)), ha="center", va="center", color=tone)
+        axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_xlabel("named by the network")
+        axes.set_ylabel("true site")
+        axes.grid(False)
+        return svg_uri(figure)
+
+
+def draw_dots(
+    rows: Sequence[tuple[str, float, float, float, str]],
+    *,
+    xlabel: str,
+    lines: Sequence[tuple[float, str]] = (),
+    limits: tuple[float, float] | None = None,
+) -> str:
+    """Dots with intervals, one a row, first row on top.
+
+    Parameters
+    ----------
+    rows
+        Label, value, low and high end of the interval, colour.
+    xlabel
+        What the horizontal axis shows, with its unit.
+    lines
+        Dashed vertical lines: place and label.
+    limits
+        Ends of the horizontal axis.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    with page_style():
+        figure = Figure(figsize=(7.2, 0.75 + 0.33 * len(rows)))
+        axes = figure.subplots()
+        for place, (_, value, low, high, colour) in enumerate(rows):
+            if is_number(low) and is_number(high):
+                axes.plot([low, high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
+            axes.plot(value, place, "o", color=colour, markersize=7)
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel(xlabel)
+        if limits:
+            axes.set_xlim(*limits)
+        for place_x, label in lines:
+            axes.axvline(place_x, color=INK, linestyle=(0, (4, 3)), linewidth=1)
+            axes.annotate(
+                label, (place_x, 1), xycoords=("data", "axes fraction"), xytext=(3, 3),
+                textcoords="offset points", fontsize=8.5, color=INK,
+            )  # fmt: skip
+        only_vertical_grid(axes)
+        return svg_uri(figure)
+
+
+def draw_person_lines(values: pd.DataFrame, *, ylabel: str) -> str:
+    """One line a person through the methods.
+
+    Parameters
+    ----------
+    values
+        One row a person, one column a method in reading order; the cells are the metric.
+    ylabel
+        Name and unit of the metric.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    with page_style():
+        figure = Figure(figsize=(7.2, 3.4))
+        axes = figure.subplots()
+        places = np.arange(values.shape[1])
+        for order, (person, row) in enumerate(values.iterrows()):
+            colour = CYCLE[order % len(CYCLE)] if len(values) <= len(CYCLE) else FAINT
+            axes.plot(
+                places, row.to_numpy(dtype=float), color=colour, alpha=0.8, linewidth=1.4,
+                marker=MARKERS[order % len(MARKERS)], markersize=5, label=str(person),
+            )  # fmt: skip
+        mean = values.mean(axis=0).to_numpy(dtype=float)
+        axes.plot(places, mean, color=INK, linewidth=3, label="mean")
+        axes.set_xticks(places, [_broken(method_words(str(c))) for c in values.columns])
+        axes.set_ylabel(ylabel)
+        axes.grid(False, axis="x")
+        if len(values) <= _MAX_LABELLED:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8.5)
+        return svg_uri(figure)
+
+
+def draw_training_curves(curves: pd.DataFrame) -> str:
+    """Losses and the distance to the reference over the iterations, one row a source site.
+
+    Parameters
+    ----------
+    curves
+        Columns source_site, iteration, distance, and one column a loss.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    losses = [c for c in curves.columns if c not in ("source_site", "iteration", "distance")]
+    sites = sorted(curves["source_site"].astype(str).unique())
+    with page_style():
+        figure = Figure(figsize=(8.2, 2.5 * len(sites)))
+        grid = figure.subplots(len(sites), 2, squeeze=False, width_ratios=(1.25, 1))
+        for (left, right), site in zip(grid, sites, strict=True):
+            own = curves[curves["source_site"].astype(str) == site]
+            for order, loss in enumerate(losses):
+                _draw_curve(left, own, loss, colour=CYCLE[order % len(CYCLE)])
+            if (own[losses].dropna().to_numpy() > 0).all():
+                left.set_yscale("log")
+            left.set_title(f"{site}: losses")
+            left.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+            if "distance" in own:
+                _draw_curve(right, own, "distance", colour=BLUE, marker="o")
+            right.set_ylim(bottom=0)
+            right.set_title(f"{site}: distance to the reference")
+        for axes in grid[-1]:
+            axes.set_xlabel("iteration")
+        figure.tight_layout()
+        return svg_uri(figure)
+
+
+def draw_strips(frame: pd.DataFrame, measures: Sequence[tuple[str, str]]) -> str:
+    """One small panel a quality measure: every scan a dot, sites side by side, bar = median.
+
+    Parameters
+    ----------
+    frame
+        One row a scan with column ``site`` and the measures.
+    measures
+        Column name and panel title.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    sites = sorted(frame["site"].dropna().astype(str).unique())
+    columns = 4
+    rows = -(-len(measures) // columns)
+    with page_style():
+        figure = Figure(figsize=(9.2, 2.3 * rows))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes, (name, title) in zip(grid.flat, measures, strict=False):
+            for place, site in enumerate(sites):
+                own = frame.loc[frame["site"].astype(str) == site, name].dropna().to_numpy(float)
+                spread = np.linspace(-0.22, 0.22, len(own)) if len(own) > 1 else np.zeros(len(own))
+                colour = CYCLE[place % len(CYCLE)]
+                axes.scatter(place + spread, own, s=11, color=colour, alpha=0.75, linewidth=0)
+                if len(own):
+                    axes.hlines(np.median(own), place - 0.33, place + 0.33, color=INK, linewidth=2)
+            axes.set_title(title, fontsize=9.5)
+            axes.set_xticks(range(len(sites)), sites, rotation=30, ha="right", fontsize=8)
+            axes.set_xlim(-0.6, len(sites) - 0.4)
+            axes.grid(False, axis="x")
+        for axes in grid.flat[len(measures) :]:
+            axes.set_visible(False)
+        figure.tight_layout()
+        return svg_uri(figure)
+
+
+def method_colour(method: str, *, chosen: str | None) -> str:
+    """Colour of a method: chosen, other trained ones, training-free ones, ceiling."""
+    if method == chosen:
+        return ORANGE
+    if method == "ceiling":
+        return GREEN
+    return FAINT if method in NOT_HARMONIZERS else BLUE
+
+
+def _draw_curve(
+    axes: Axes, own: pd.DataFrame, column: str, *, colour: str, marker: str = ""
+) -> None:
+    known = own[["iteration", column]].dropna()
+    axes.plot(
+        known["iteration"], known[column], color=colour, marker=marker, markersize=4,
+        linewidth=1.5, label=column.replace("_", " "),
+    )  # fmt: skip
+
+
+def _broken(words: str) -> str:
+    return words.replace(" (", "\n(").replace(" + ", " +\n").replace(" bias", "\nbias")

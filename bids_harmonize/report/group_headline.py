@@ -1,0 +1,237 @@
+"""Top of the group page: what was done, and what a reader must know first, bad news first."""
+
+from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Section
+from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_methods_table import best_training_free, brain_psnr
+from bids_harmonize.report.group_words import (
+    MODEL_WORDS,
+    count,
+    is_number,
+    listing,
+    method_words,
+    number,
+    percent,
+    percent_interval,
+    with_interval,
+)
+
+_ORDER = {"bad": 0, "caution": 1, "note": 2, "good": 3}
+_SHORTCUT_LIMIT = 0.80
+_SHORTCUTS = ("headmask", "metadata", "covariates", "headwithoutbrain", "histogram")
+
+
+def headline_section(inputs: GroupInputs) -> Section:
+    """The headline: one sentence of result, then the findings, worst first.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    Section
+        Always there, whatever is missing.
+    """
+    rows = [
+        *_leaks(inputs),
+        *_verdicts(inputs),
+        *_fallbacks(inputs),
+        *_lost_to_baseline(inputs),
+        *_shortcuts(inputs),
+        *_missing_proof(inputs),
+        *_left_out(inputs),
+        *_doubtful_masks(inputs),
+    ]
+    rows.sort(key=lambda row: _ORDER[row.level])
+    if not rows:
+        text = "No warning was raised. What was not computed is named in each section."
+        rows = [Finding("good", "Nothing to report", text)]
+    return Section(
+        key="headline",
+        title="In short",
+        blocks=(Paragraph(_summary(inputs), kind="lead"), Findings(tuple(rows))),
+    )
+
+
+def _summary(inputs: GroupInputs) -> str:
+    parts = []
+    table = inputs.tables.get("siteclassification")
+    if table is not None:
+        own = table[(table["model"] == "network") & (table["split"] == "validation")]
+        before = own[own["images"] == "preproc"]
+        if len(before):
+            row = before.iloc[0]
+            accuracy = percent_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+            parts.append(
+                f"Before harmonization, a network names the site of {accuracy} of the scans that "
+                f"it has not seen (balanced chance {percent(row['chance'])})."
+            )
+    if inputs.chosen_method and inputs.reference_site:
+        parts.append(
+            f"Scans were brought to the look of {inputs.reference_site} by "
+            f"{method_words(inputs.chosen_method)}."
+        )
+    result = _primary_result(inputs)
+    if result:
+        parts.append(result)
+    if not parts:
+        parts.append(
+            "The scans were preprocessed. No group result (site classification, harmonization, "
+            "evaluation) is in this output yet."
+        )
+    return " ".join(parts)
+
+
+def _primary_result(inputs: GroupInputs) -> str:
+    scores = brain_psnr(inputs, source_site="all")
+    method = inputs.chosen_method
+    if scores is None or method not in scores.index or "identity" not in scores.index:
+        return ""
+    chosen, identity = scores.loc[method], scores.loc["identity"]
+    text = (
+        f"For {count(int(chosen['n']), 'travelling person', 'travelling people')}, the brain in "
+        f"the harmonized image agrees with the person's real scan at {inputs.reference_site} at "
+        f"{with_interval(chosen['mean'], chosen['low'], chosen['high'], 1)} dB PSNR; without "
+        f"harmonization at {number(identity['mean'], 1)} dB"
+    )
+    best = best_training_free(scores)
+    if best and best != "identity":
+        text += (
+            f", with the best training-free method ({method_words(best)}) at "
+            f"{number(scores.loc[best, 'mean'], 1)} dB"
+        )
+    if "ceiling" in scores.index:
+        text += f"; a rescan at the target reaches {number(scores.loc['ceiling', 'mean'], 1)} dB"
+    return text + "."
+
+
+def _leaks(inputs: GroupInputs) -> list[Finding]:
+    probes = inputs.tables.get("siteprobe")
+    if probes is None or "leak_suspected" not in probes:
+        return []
+    marked = probes[probes["leak_suspected"].astype(str).str.lower().isin(["true", "yes", "1"])]
+    if marked.empty:
+        return []
+    which = listing(
+        f"{method_words(str(method))} ({probe})"
+        for method, probe in dict.fromkeys(zip(marked["method"], marked["probe"], strict=True))
+    )
+    return [
+        Finding(
+            "bad",
+            "Leak suspected",
+            f"A freshly trained site probe is far below chance for {which}. That does not mean "
+            "that the site is gone: information about the test scans reached the harmonizer. Do "
+            "not use these results before the cause is found.",
+        )
+    ]
+
+
+def _verdicts(inputs: GroupInputs) -> list[Finding]:
+    table = inputs.tables.get("verdict")
+    if table is None:
+        return []
+    return [
+        Finding("bad", f"No: {row['question']}", f"Method: {method_words(str(row['method']))}.")
+        for _, row in table.iterrows()
+        if str(row["answer"]).lower() == "no"
+    ]
+
+
+def _fallbacks(inputs: GroupInputs) -> list[Finding]:
+    return [
+        Finding(
+            "bad",
+            f"{method_words(folder.name)} did not train",
+            "Training and its restart both diverged. The images in this dataset are those of "
+            f"{method_words('n4_histogram')} instead.",
+        )
+        for folder in inputs.harmonizers
+        if folder.model.get("fell_back")
+    ]
+
+
+def _lost_to_baseline(inputs: GroupInputs) -> list[Finding]:
+    scores = brain_psnr(inputs, source_site="all")
+    method = inputs.chosen_method
+    if scores is None or method not in scores.index:
+        return []
+    best = best_training_free(scores)
+    if best is None or scores.loc[method, "mean"] > scores.loc[best, "mean"]:
+        return []
+    return [
+        Finding(
+            "bad",
+            f"{method_words(method)} is not better than {method_words(best)}",
+            f"Brain PSNR {number(scores.loc[method, 'mean'])} dB against "
+            f"{number(scores.loc[best, 'mean'])} dB. The simpler method is to be preferred here.",
+        )
+    ]
+
+
+def _shortcuts(inputs: GroupInputs) -> list[Finding]:
+    table = inputs.tables.get("siteclassification")
+    if table is None:
+        return []
+    own = table[(table["images"] == "preproc") & (table["split"] == "validation")]
+    found = []
+    for _, row in own[own["model"].isin(_SHORTCUTS)].iterrows():
+        if is_number(row["balanced_accuracy"]) and row["balanced_accuracy"] > _SHORTCUT_LIMIT:
+            found.append(
+                Finding(
+                    "caution",
+                    f"{MODEL_WORDS[row['model']].capitalize()}: enough to name the site",
+                    f"Balanced accuracy {percent(row['balanced_accuracy'])}. The network's "
+                    "accuracy alone does not show that it reads brain tissue.",
+                )
+            )
+    shuffled = own[own["model"] == "shuffled"]
+    for _, row in shuffled.iterrows():
+        if is_number(row["accuracy_low"]) and row["accuracy_low"] > row["chance"]:
+            found.append(
+                Finding(
+                    "bad",
+                    "The shuffled control is above chance",
+                    f"With shuffled site names the network reaches {percent(row['accuracy'])}; "
+                    f"chance is {percent(row['chance'])}. Participants may stand in both training "
+                    "and test.",
+                )
+            )
+    return found
+
+
+def _missing_proof(inputs: GroupInputs) -> list[Finding]:
+    if inputs.chosen is None or "methods" in inputs.tables:
+        return []
+    text = (
+        "Images were harmonized, but there is no table of travelling subjects. Whether the images "
+        "come closer to the real target site was not measured."
+    )
+    return [Finding("caution", "No proof on travelling subjects", text)]
+
+
+def _left_out(inputs: GroupInputs) -> list[Finding]:
+    if inputs.study is None:
+        if inputs.tables and inputs.study_problem:
+            return [Finding("note", "The study could not be read", inputs.study_problem)]
+        return []
+    return [
+        Finding("note", f"Site {site} was left out of training", f"{str(reason).rstrip('.')}.")
+        for site, reason in inputs.study.left_out.items()
+    ]
+
+
+def _doubtful_masks(inputs: GroupInputs) -> list[Finding]:
+    scans = inputs.scans
+    names = list(scans.loc[scans["doubtful"], "stem"]) if len(scans) else []
+    if not names:
+        return []
+    shown = listing([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])
+    return [
+        Finding(
+            "note",
+            f"{count(len(names), 'scan')} with a doubtful brain mask",
+            f"{shown}. Harmonized, but neither trained on nor scored; look at the person's page.",
+        )
+    ]
