@@ -1,0 +1,237 @@
+"""The derivative dataset around the images: description, ignore list, participants, read-me.
+
+Many jobs write these files at once. Each computes the whole content from what lies there, writes
+only if it differs, and renames into place: the last one writes what is right for all.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bids_harmonize.bids.files import write_json, write_text, writing_fault
+from bids_harmonize.bids.index import read_description
+from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
+from bids_harmonize.bids.provenance import generated_by
+from bids_harmonize.bids.readme import README
+from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.errors import ScanError, UnusableDataError, UsageError
+
+BIDS_VERSION = "1.10.0"
+
+RAW = "raw"
+"""Key of the raw dataset in ``DatasetLinks``."""
+
+
+def check_output_dir(bids_dir: Path | None, output_dir: Path) -> None:
+    """Make the output directory, once it is sure that it harms nothing.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the raw dataset; ``None`` at group level.
+    output_dir
+        Root of the derivative.
+
+    Raises
+    ------
+    UsageError
+        If ``output_dir`` is ``bids_dir`` or a folder above it, or is itself a raw dataset.
+    OutputError
+        If nothing can be written there.
+    StorageError
+        If the disk is full or fails.
+    """
+    check_place(bids_dir, output_dir)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output_dir) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        raise writing_fault(error, output_dir) from error
+
+
+def check_place(bids_dir: Path | None, output_dir: Path) -> None:
+    """Refuse an output directory that would harm raw data; writes nothing.
+
+    Raises
+    ------
+    UsageError
+        As in :func:`check_output_dir`.
+    """
+    output = output_dir.resolve()
+    raw = None if bids_dir is None else bids_dir.resolve()
+    if raw is not None and (output == raw or output in raw.parents):
+        relation = "equal to" if output == raw else "above"
+        message = (
+            f"output_dir {output_dir} is {relation} bids_dir {bids_dir}; give another folder, "
+            "for instance bids_dir/derivatives/bids-harmonize"
+        )
+        raise UsageError(message)
+    if _read_or_empty(output / "dataset_description.json").get("DatasetType") == "raw":
+        message = f"output_dir {output_dir} is a raw dataset; give another folder"
+        raise UsageError(message)
+
+
+def prepare_output(
+    output_dir: Path, bids_dir: Path, *, container: Mapping[str, str] | None = None
+) -> None:
+    """Write the files around the images of a participant-level run.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    bids_dir
+        Root of the raw dataset.
+    container
+        What the software runs in, for ``GeneratedBy``.
+
+    Raises
+    ------
+    InvalidDatasetError
+        If the raw dataset has no valid description.
+    OutputError
+        If a file cannot be written.
+    StorageError
+        If the disk is full or fails.
+    """
+    output_dir, bids_dir = output_dir.resolve(), bids_dir.resolve()
+    raw = read_description(bids_dir)
+    description = {
+        "Name": f"Harmonization of {raw['Name']}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": generated_by(container),
+        "SourceDatasets": [_source(raw, bids_dir)],
+        "DatasetLinks": {RAW: link_to(bids_dir, output_dir)},
+    }
+    if raw.get("License"):
+        description["License"] = raw["License"]
+    write_json(output_dir / "dataset_description.json", description)
+    write_text(output_dir / ".bidsignore", "".join(f"{line}\n" for line in BIDSIGNORE))
+    write_text(output_dir / "README.md", README)
+    write_descriptions(output_dir)
+    write_participants(output_dir, bids_dir)
+
+
+def write_descriptions(output_dir: Path) -> None:
+    """Write ``descriptions.tsv``: what every ``desc-`` label means.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative; its models tell which reference sites there are.
+    """
+    meaning = dict(DESCRIPTIONS)
+    for folder in sorted((output_dir / "models").glob("*_to-*")):
+        label = folder.name.rpartition("_to-")[2]
+        meaning[f"harmonized{label}"] = f"Image as if it came from the site {label}."
+    rows = [(f"desc-{name}", text) for name, text in meaning.items()]
+    frame = pd.DataFrame(rows, columns=["desc_id", "description"])
+    columns = {
+        "desc_id": {"Description": "Label as it stands in file names."},
+        "description": {"Description": "What it means."},
+    }
+    write_table(output_dir / "descriptions.tsv", frame, columns)
+
+
+def write_participants(output_dir: Path, bids_dir: Path) -> None:
+    """Write ``participants.tsv`` for everybody who has a folder in the derivative.
+
+    Rows come from the raw dataset; of participants that it does not have, those that stand in the
+    derivative already are kept.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    bids_dir
+        Root of the raw dataset.
+
+    Raises
+    ------
+    UnusableDataError
+        If two rows of one participant disagree.
+    """
+    people = sorted(path.name for path in output_dir.glob("sub-*") if path.is_dir())
+    raw = _read_people(bids_dir / "participants.tsv")
+    stood = _read_people(output_dir / "participants.tsv")
+    names = [*raw.columns, *(name for name in stood.columns if name not in raw.columns)]
+    stood = stood.loc[[person for person in stood.index if person not in raw.index]]
+    frame = pd.concat([raw, stood]).reindex(index=people, columns=names)
+    frame.insert(0, "participant_id", people)
+    described = {
+        **_read_or_empty(output_dir / "participants.json"),
+        **_read_or_empty(bids_dir / "participants.json"),
+        "participant_id": {"Description": "Label of the participant."},
+    }
+    unknown = {"Description": "As in the participants.tsv of the raw dataset."}
+    columns = {name: _described(described.get(name), unknown) for name in frame.columns}
+    write_table(output_dir / "participants.tsv", frame, columns)
+
+
+def link_to(target: Path, start: Path) -> str:
+    """How ``start`` finds the dataset ``target``: relative where they share a folder.
+
+    Parameters
+    ----------
+    target, start
+        Absolute folders.
+
+    Returns
+    -------
+    str
+        For instance ``../../``, or a ``file://`` URI.
+
+    Examples
+    --------
+    >>> link_to(Path("/data/bids"), Path("/data/out"))
+    '../bids'
+    """
+    shared = [folder for folder in (start, *start.parents) if folder in (target, *target.parents)]
+    if shared[0] == Path(shared[0].anchor):
+        return target.as_uri()
+    ups = len(start.relative_to(shared[0]).parts)
+    return "/".join([".."] * ups + list(target.relative_to(shared[0]).parts)) or "."
+
+
+def _source(raw: Mapping[str, Any], bids_dir: Path) -> dict[str, str]:
+    source = {"URL": bids_dir.as_uri()}
+    if raw.get("DatasetDOI"):
+        source["DOI"] = str(raw["DatasetDOI"])
+    return source
+
+
+def _read_people(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame(index=pd.Index([], name="participant_id"))
+    frame = read_tsv(path)
+    if "participant_id" not in frame.columns:
+        message = f"{path}: no column participant_id"
+        raise UnusableDataError(message)
+    labels = frame["participant_id"].fillna("")
+    frame["participant_id"] = "sub-" + labels.str.removeprefix("sub-")
+    frame = frame.drop_duplicates()
+    twice = sorted(set(frame.loc[frame["participant_id"].duplicated(), "participant_id"]))
+    if twice:
+        message = f"{path}: rows that disagree about {', '.join(twice)}; keep one row a person"
+        raise UnusableDataError(message)
+    return frame.set_index("participant_id")
+
+
+def _described(entry: Any, otherwise: dict[str, Any]) -> dict[str, Any]:
+    return dict(entry) if isinstance(entry, Mapping) else otherwise
+
+
+def _read_or_empty(path: Path) -> dict[str, Any]:
+    if not os.access(path, os.R_OK):
+        return {}
+    try:
+        return read_json(path)
+    except ScanError:
+        return {}
