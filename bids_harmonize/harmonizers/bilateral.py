@@ -1,0 +1,210 @@
+"""Trained harmonizers: a pair of bilateral generators between each source and the reference.
+
+``cyclegan`` and ``localhistogram`` are this one class with other weights of the losses. Where a
+pair's training and its restart both diverge, its scans are served by ``n4_histogram``, said aloud.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bids_harmonize.config import settings_hash
+from bids_harmonize.harmonizers import check_harmonizer_settings, n4_histogram
+from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep_outside
+from bids_harmonize.imaging.types import Mask, Volume
+from bids_harmonize.networks.bilateral_generator import BilateralGenerator
+from bids_harmonize.training.generation import generate
+from bids_harmonize.training.pair_data import (
+    DIRECTIONS,
+    REFERENCE,
+    SOURCE,
+    PairData,
+    PairSettings,
+)
+from bids_harmonize.training.pairs import PairResult, PairRun, train_pair
+from bids_harmonize.training.runtime import Runtime, derived_seed
+
+FALLBACK = "n4_histogram"
+_SAME_MM = 1e-3
+_SEPARATOR = "/"
+
+
+class Bilateral:
+    """Generators for every source site and both directions; see the protocol in ``base``.
+
+    Parameters
+    ----------
+    name
+        The method's row.
+    frame
+        Sites and units.
+    settings
+        All settings of the row.
+    """
+
+    def __init__(self, name: str, frame: Frame, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.frame = frame
+        self.settings = settings
+        self.high: Mapping[str, float] = {}
+        self.generators: dict[tuple[str, str], BilateralGenerator] = {}
+        self.network_voxel_size_mm = frame.voxel_size_mm
+        self.fell_back: tuple[str, ...] = ()
+        self.device = torch.device("cpu")
+        self._fallback = n4_histogram.make(frame, check_harmonizer_settings(FALLBACK, {}))
+
+    def fit(
+        self, data: TrainingData, *, runtime: Runtime, seed: int, work_dir: Path, resume: bool
+    ) -> FitReport:
+        """Train every pair; see the protocol."""
+        self.high = {site: data.median_high(site) for site in self.frame.sites}
+        self.network_voxel_size_mm = data.network.voxel_size_mm
+        self.device = runtime.device
+        self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
+        self.generators, self.fell_back = {}, ()
+        rows: list[Mapping[str, Any]] = []
+        sites = self.frame.source_sites
+        for number, site in enumerate(sites):
+            pair = _pair_data(data, site)
+            result = train_pair(
+                pair,
+                PairSettings(**self.settings),
+                runtime=runtime,
+                seed=derived_seed(seed, self.name, site),
+                sharpens=self._sharpens(),
+                run=PairRun(
+                    name=f"{self.name} {site} and {self.frame.reference_site}",
+                    folder=work_dir / f"pair-{number}",
+                    resume=resume,
+                    fingerprint=self._fingerprint(data, site, seed),
+                ),
+            )
+            rows += [{"source_site": site, **row} for row in result.rows]
+            self._take(site, result)
+        warnings = tuple(
+            f"{self.name}: training between {site} and {self.frame.reference_site} diverged twice;"
+            f" its scans are harmonized by {FALLBACK} instead"
+            for site in self.fell_back
+        )
+        return FitReport(rows=tuple(rows), fell_back=self.fell_back, warnings=warnings)
+
+    def transform(
+        self,
+        volume: Volume,
+        *,
+        site: str,
+        to_site: str | None = None,
+        head_mask: Mask,
+        brain_mask: Mask,
+    ) -> Volume:
+        """Volume of one site with the other's brightness; see the protocol."""
+        direction = self.frame.direction(site, to_site)
+        if direction is None:
+            return volume
+        if direction not in self.generators:
+            return self._fallback.transform(
+                volume, site=site, to_site=to_site, head_mask=head_mask, brain_mask=brain_mask
+            )
+        changed = generate(
+            self.generators[direction],
+            volume,
+            head_mask=head_mask,
+            voxel_size_mm=self.frame.voxel_size_mm,
+        )
+        return keep_outside(changed, volume, head_mask)
+
+    def method(self, site: str) -> str:
+        """Its own name, or ``n4_histogram`` for a site whose training diverged twice."""
+        return FALLBACK if site in self.fell_back else self.name
+
+    def capture(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All generators, and the fallback where it serves a site."""
+        tensors = {
+            _SEPARATOR.join(
+                (
+                    "generator",
+                    str(self.frame.sites.index(origin)),
+                    str(self.frame.sites.index(target)),
+                    name,
+                )
+            ): tensor
+            for (origin, target), generator in self.generators.items()
+            for name, tensor in generator.state_dict().items()
+        }
+        if self.fell_back:
+            curves, _ = self._fallback.capture()
+            tensors |= {f"fallback{_SEPARATOR}{site}": curve for site, curve in curves.items()}
+        return tensors, {
+            "network_voxel_size_mm": self.network_voxel_size_mm,
+            "fell_back": list(self.fell_back),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
+        """Put the generators back."""
+        self.network_voxel_size_mm = learnt["network_voxel_size_mm"]
+        self.fell_back = tuple(learnt["fell_back"])
+        self.generators = {}
+        weights: dict[tuple[str, str], dict[str, Tensor]] = {}
+        curves: dict[str, Tensor] = {}
+        for key, tensor in tensors.items():
+            kind, rest = key.split(_SEPARATOR, 1)
+            if kind == "fallback":
+                curves[rest] = tensor
+                continue
+            origin, target, name = rest.split(_SEPARATOR, 2)
+            direction = (self.frame.sites[int(origin)], self.frame.sites[int(target)])
+            weights.setdefault(direction, {})[name] = tensor
+        for direction, state in weights.items():
+            self.generators[direction] = self._make_generator(state)
+        self._fallback.restore(curves, {})
+
+    def _take(self, site: str, result: PairResult) -> None:
+        if result.diverged:
+            self.fell_back = (*self.fell_back, site)
+            return
+        names = {SOURCE: site, REFERENCE: self.frame.reference_site}
+        for direction, (origin, target) in DIRECTIONS.items():
+            generator = self._make_generator(result.weights[direction])
+            self.generators[names[origin], names[target]] = generator
+
+    def _make_generator(self, weights: Mapping[str, Tensor]) -> BilateralGenerator:
+        generator = BilateralGenerator(
+            voxel_size_mm=self.network_voxel_size_mm, sharpens=self._sharpens()
+        )
+        generator.load_state_dict(weights)
+        return generator.eval().requires_grad_(False).to(self.device)
+
+    def _sharpens(self) -> bool:
+        """Sharpening weights are in voxels: of use only where both grids have the same."""
+        return abs(self.network_voxel_size_mm - self.frame.voxel_size_mm) < _SAME_MM
+
+    def _fingerprint(self, data: TrainingData, site: str, seed: int) -> str:
+        scans = [
+            [scan.key, scan.site, data.network.scaling(index).high]
+            for index, scan in enumerate(data.network.scans)
+            if scan.site in (site, self.frame.reference_site)
+        ]
+        return settings_hash(
+            self.name,
+            dict(self.settings),
+            self.frame,
+            scans,
+            sorted(data.monitor),
+            seed,
+            data.network.shape,
+            data.network.voxel_size_mm,
+        )
+
+
+def _pair_data(data: TrainingData, site: str) -> PairData:
+    train: dict[str, tuple[int, ...]] = {}
+    monitor: dict[str, tuple[int, ...]] = {}
+    for side, name in ((SOURCE, site), (REFERENCE, data.reference_site)):
+        indices = data.of_site(name)
+        watched = {n for n in indices if data.network.scans[n].participant_id in data.monitor}
+        monitor[side] = tuple(sorted(watched))
+        train[side] = tuple(n for n in indices if n not in watched)
+    return PairData(volumes=data.network, train=train, monitor=monitor)

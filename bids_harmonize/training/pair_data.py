@@ -1,0 +1,96 @@
+"""A source site and the reference site as a training of two generators sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bids_harmonize.imaging.types import Mask, Volume
+from bids_harmonize.training.augmentation import (
+    AugmentationSettings,
+    apply_augmentation,
+    draw_augmentation,
+)
+from bids_harmonize.training.runtime import seeded_generator
+from bids_harmonize.training.sources import VolumeSource
+
+SOURCE: Final = "source"
+REFERENCE: Final = "reference"
+TO_REFERENCE: Final = "to_reference"
+TO_SOURCE: Final = "to_source"
+# direction -> (where its input comes from, where its output belongs)
+DIRECTIONS: Final[Mapping[str, tuple[str, str]]] = {
+    TO_REFERENCE: (SOURCE, REFERENCE),
+    TO_SOURCE: (REFERENCE, SOURCE),
+}
+AUGMENTATION: Final = AugmentationSettings(flip_probability=0.5, max_shift_voxels=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """Weights and rates of a pair training; weights of 0 switch a term off.
+
+    Attributes
+    ----------
+    n_iterations, check_every
+        Length of the training, and iterations between two looks at the monitor scans.
+    learning_rate, discriminator_learning_rate
+        Rates of Adam at the start.
+    histogram_weight, smoothness_weight, identity_weight, cycle_weight, adversarial_weight
+        Weights of the losses.
+    """
+
+    n_iterations: int = 300
+    check_every: int = 50
+    learning_rate: float = 5e-4
+    discriminator_learning_rate: float = 4e-4
+    histogram_weight: float = 1.0
+    smoothness_weight: float = 1.0
+    identity_weight: float = 2.0
+    cycle_weight: float = 0.0
+    adversarial_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class PairData:
+    """The scans of a pair of sites on the network's grid.
+
+    Attributes
+    ----------
+    volumes
+        All scans.
+    train, monitor
+        Side (``source``, ``reference``) to positions in ``volumes``.
+    """
+
+    volumes: VolumeSource
+    train: Mapping[str, tuple[int, ...]]
+    monitor: Mapping[str, tuple[int, ...]]
+
+    def load(self, index: int) -> tuple[Volume, Mask]:
+        """Volume and head mask of one scan."""
+        return self.volumes.volume(index), self.volumes.head_mask(index)
+
+    def draw(self, side: str, iteration: int, *, seed: int) -> tuple[Volume, Mask]:
+        """One randomly changed training scan and its head mask; each comes once a round.
+
+        Parameters
+        ----------
+        side
+            ``source`` or ``reference``.
+        iteration
+            Equal numbers give equal draws: nothing is remembered between calls.
+        seed
+            The training's seed.
+
+        Returns
+        -------
+        tuple of np.ndarray
+            Volume and head mask, shape (I, J, K).
+        """
+        indices = self.train[side]
+        turn, place = divmod(iteration, len(indices))
+        order = seeded_generator(seed, side, f"round-{turn}").permutation(len(indices))
+        rng = seeded_generator(seed, side, f"iteration-{iteration}")
+        change = draw_augmentation(rng, self.volumes.shape, AUGMENTATION)
+        volume, mask = self.load(indices[order[place]])
+        return apply_augmentation(volume, change), apply_augmentation(mask, change)

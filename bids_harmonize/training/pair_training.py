@@ -1,0 +1,267 @@
+"""Training of two generators between a source site and the reference site.
+
+Choice: one trainer for ``cyclegan`` and ``localhistogram``; they differ in weights alone, and
+without adversarial and cycle weights the two generators do not know each other. Every random
+number comes from a generator named by purpose and iteration, so that a resumed training draws
+what the uninterrupted one would have drawn. The running means stay part of the state.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bids_harmonize.networks.bilateral_generator import BilateralGenerator
+from bids_harmonize.training.adversarial import Adversary
+from bids_harmonize.training.generation import as_tensor, generate
+from bids_harmonize.training.losses import (
+    LocalHistograms,
+    grid_roughness,
+    local_histogram_distance,
+    masked_difference,
+)
+from bids_harmonize.training.pair_data import (
+    DIRECTIONS,
+    REFERENCE,
+    SOURCE,
+    PairData,
+    PairSettings,
+)
+from bids_harmonize.training.patch_distance import PatchDistance
+from bids_harmonize.training.runtime import Runtime, seeded_torch
+
+RUNNING_WEIGHT: Final = 0.25  # of the current scan in the running mean of histograms
+AVERAGE_DECAY: Final = 0.99
+CONSTANT_SHARE: Final = 0.4  # of the iterations before the rate falls
+ALARM_FACTOR: Final = 2.0
+
+
+class PairTraining:
+    """Two generators, what trains them, and the state that a checkpoint holds.
+
+    Parameters
+    ----------
+    data
+        Scans of the two sites.
+    settings
+        Weights and rates.
+    runtime
+        Device and precision.
+    seed
+        Everything random follows from it.
+    sharpens
+        Whether the generators learn sharpening weights.
+    """
+
+    def __init__(
+        self,
+        data: PairData,
+        settings: PairSettings,
+        *,
+        runtime: Runtime,
+        seed: int,
+        sharpens: bool,
+    ) -> None:
+        self.data, self.settings, self.runtime, self.seed = data, settings, runtime, seed
+        device = runtime.device
+        with seeded_torch(seed, "weights"):
+            self.generators = nn.ModuleDict(
+                {
+                    direction: BilateralGenerator(
+                        voxel_size_mm=data.volumes.voxel_size_mm, sharpens=sharpens
+                    )
+                    for direction in DIRECTIONS
+                }
+            ).to(device)
+            self.adversary = self._make_adversary()
+        self.averages = deepcopy(self.generators).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            self.generators.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
+        )
+        self.histograms = LocalHistograms(
+            data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=device
+        )
+        self.targets = {side: self._mean_histogram(side) for side in (SOURCE, REFERENCE)}
+        self.distances = {
+            side: PatchDistance(
+                (data.load(index) for index in sorted(data.train[side])), seed=seed
+            )
+            for side in (SOURCE, REFERENCE)
+        }
+        self.state = self._make_state()
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One iteration on one scan of each side; returns the losses before weighting."""
+        share = self._rate_share(iteration)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * share
+        reals = {side: self._draw(side, iteration) for side in (SOURCE, REFERENCE)}
+        losses, fakes = self._losses(reals, iteration)
+        weights = {
+            "histogram": self.settings.histogram_weight,
+            "smoothness": self.settings.smoothness_weight,
+            "identity": self.settings.identity_weight,
+            "cycle": self.settings.cycle_weight,
+            "adversarial": self.settings.adversarial_weight,
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        total.backward()  # type: ignore[no-untyped-call]  # torch
+        self.optimizer.step()
+        self._follow(iteration)
+        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        if self.adversary is not None:
+            volumes = {side: volume for side, (volume, _) in reals.items()}
+            values["discriminator"] = self.adversary.step(volumes, fakes, rate_share=share)
+        return values
+
+    def check(self, iterations_done: int) -> dict[str, float]:
+        """Distance of the monitor scans to their target; keeps the best averages.
+
+        A distance that doubles, or is no number, sets ``state["diverged"]``.
+        """
+        del iterations_done
+        found = {}
+        best = dict(self.state["best"])
+        for direction in DIRECTIONS:
+            distance = self._distance(direction)
+            found[f"distance_{direction}"] = distance
+            lowest = best[direction]["distance"]
+            if not np.isfinite(distance) or distance > ALARM_FACTOR * max(
+                lowest, self.state["floor"][direction]
+            ):
+                self.state["diverged"] = True
+            if distance < lowest:
+                weights = self.averages[direction].state_dict()
+                best[direction] = {
+                    "distance": distance,
+                    "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
+                }
+        self.state["best"] = best
+        return found
+
+    def _make_adversary(self) -> Adversary | None:
+        if not self.settings.adversarial_weight:
+            return None
+        return Adversary(
+            (SOURCE, REFERENCE),
+            learning_rate=self.settings.discriminator_learning_rate,
+            device=self.runtime.device,
+        )
+
+    def _make_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "generators": self.generators,
+            "averages": self.averages,
+            "optimizer": self.optimizer,
+            "running": {
+                direction: self.targets[origin].clone()
+                for direction, (origin, _) in DIRECTIONS.items()
+            },
+            "best": {
+                direction: {
+                    "distance": self._distance(direction),
+                    "weights": {
+                        name: tensor.cpu().clone()
+                        for name, tensor in self.averages[direction].state_dict().items()
+                    },
+                }
+                for direction in DIRECTIONS
+            },
+            "floor": {
+                direction: self.distances[side].measure(
+                    self.data.load(index) for index in self.data.monitor[side]
+                )
+                for direction, (_, side) in DIRECTIONS.items()
+            },
+            "diverged": False,
+        }
+        if self.adversary is not None:
+            state["discriminators"] = self.adversary.discriminators
+            state["discriminator_optimizer"] = self.adversary.optimizer
+        return state
+
+    def _losses(
+        self, reals: Mapping[str, tuple[Tensor, Tensor]], iteration: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        terms: dict[str, list[Tensor]] = {"histogram": [], "smoothness": []}
+        fakes: dict[str, Tensor] = {}
+        for direction, (origin, side) in DIRECTIONS.items():
+            volume, mask = reals[origin]
+            fakes[side], grid = self._generate(direction, volume, mask)  # (1, 1, I, J, K)
+            terms["histogram"].append(self._histogram_loss(direction, fakes[side], mask))
+            terms["smoothness"].append(grid_roughness(grid))
+        if self.settings.cycle_weight:
+            terms["cycle"] = [
+                masked_difference(
+                    self._generate(back, fakes[origin], reals[side][1])[0], *reals[side]
+                )
+                for back, (origin, side) in DIRECTIONS.items()
+            ]
+        if self.settings.identity_weight and iteration % 2:
+            terms["identity"] = [
+                masked_difference(self._generate(direction, *reals[side])[0], *reals[side])
+                for direction, (_, side) in DIRECTIONS.items()
+            ]
+        losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        if self.adversary is not None:
+            with self.runtime.fabric.autocast():
+                losses["adversarial"] = self.adversary.generator_loss(fakes)
+        return losses, fakes
+
+    def _generate(self, direction: str, volume: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Made volume and its grid; looking the changes up is always in 32 bit."""
+        generator = self.generators[direction]
+        with self.runtime.fabric.autocast():
+            grid = generator.predict_grid(volume, mask)
+        grid = grid.float()
+        size = self.data.volumes.voxel_size_mm
+        return generator.apply_grid(volume, mask, grid, voxel_size_mm=size), grid
+
+    def _histogram_loss(self, direction: str, fake: Tensor, mask: Tensor) -> Tensor:
+        """Distance of the running mean to the target; only the current scan has a gradient."""
+        _, side = DIRECTIONS[direction]
+        running = self.state["running"][direction].to(fake.device)
+        current = self.histograms.measure(fake, mask)
+        mean = (1 - RUNNING_WEIGHT) * running + RUNNING_WEIGHT * current
+        self.state["running"] = {**self.state["running"], direction: mean.detach()}
+        distance = local_histogram_distance(mean, self.targets[side])
+        # The value is the distance, the gradient as if the current scan had full weight.
+        scaled = distance / RUNNING_WEIGHT
+        return scaled + (distance - scaled).detach()
+
+    def _draw(self, side: str, iteration: int) -> tuple[Tensor, Tensor]:
+        volume, mask = self.data.draw(side, iteration, seed=self.seed)
+        return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
+
+    def _follow(self, iteration: int) -> None:
+        decay = min(AVERAGE_DECAY, (1 + iteration) / (10 + iteration))
+        with torch.no_grad():
+            for average, weight in zip(
+                self.averages.parameters(), self.generators.parameters(), strict=True
+            ):
+                average.lerp_(weight, 1 - decay)
+
+    def _rate_share(self, iteration: int) -> float:
+        constant = CONSTANT_SHARE * self.settings.n_iterations
+        left = (self.settings.n_iterations - iteration) / (self.settings.n_iterations - constant)
+        return min(1.0, left)
+
+    def _mean_histogram(self, side: str) -> Tensor:
+        """Mean local histogram over the training scans of a side, in voxels."""
+        total = torch.zeros(())
+        for index in self.data.train[side]:
+            volume, mask = (as_tensor(a, self.runtime.device) for a in self.data.load(index))
+            total = total.to(volume.device) + self.histograms.measure(volume, mask)
+        return total / len(self.data.train[side])
+
+    def _distance(self, direction: str) -> float:
+        origin, side = DIRECTIONS[direction]
+        size = self.data.volumes.voxel_size_mm
+        return self.distances[side].measure(
+            (generate(self.averages[direction], volume, head_mask=head, voxel_size_mm=size), head)
+            for volume, head in map(self.data.load, self.data.monitor[origin])
+        )

@@ -1,0 +1,147 @@
+"""The whole training of a pair of sites: run, alarm, one restart."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bids_harmonize.training.loop import Checkpointing, iterate
+from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_training import PairTraining
+from bids_harmonize.training.runtime import Runtime
+
+LOGGER = logging.getLogger(__name__)
+RESTART_RATE = 0.5
+N_ATTEMPTS = 2
+
+
+class _DivergedError(Exception):
+    """Training left the target; caught in :func:`train_pair` alone."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """What came out of the training of a pair.
+
+    Attributes
+    ----------
+    weights
+        Direction (``to_reference``, ``to_source``) to the weights of its generator.
+    rows
+        One row a check: attempt, iteration, mean losses, distances of the monitor scans.
+    diverged
+        The restart left the target too: the weights must not be used.
+    """
+
+    weights: Mapping[str, Mapping[str, Tensor]]
+    rows: tuple[Mapping[str, float], ...]
+    diverged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRun:
+    """Where and under which name a pair is trained.
+
+    Attributes
+    ----------
+    name
+        For the progress display.
+    folder
+        Checkpoints go here, one an attempt.
+    resume
+        Go on from a checkpoint of the same data and settings.
+    fingerprint
+        Hash of data and settings.
+    """
+
+    name: str
+    folder: Path
+    resume: bool
+    fingerprint: str
+
+
+def train_pair(
+    data: PairData,
+    settings: PairSettings,
+    *,
+    runtime: Runtime,
+    seed: int,
+    sharpens: bool,
+    run: PairRun,
+) -> PairResult:
+    """Train both directions; restart at half the rate when the monitor scans raise the alarm.
+
+    Parameters
+    ----------
+    data
+        Scans of the two sites.
+    settings
+        Weights and rates.
+    runtime
+        Device and precision.
+    seed
+        Everything random follows from it.
+    sharpens
+        Whether the generators learn sharpening weights.
+    run
+        Name, folder of checkpoints, and whether to resume.
+
+    Returns
+    -------
+    PairResult
+        The averaged weights at the check where the monitor scans were nearest to their target.
+    """
+    rows: list[dict[str, float]] = []
+    for attempt in range(1, N_ATTEMPTS + 1):
+        share = RESTART_RATE ** (attempt - 1)
+        rated = replace(
+            settings,
+            learning_rate=settings.learning_rate * share,
+            discriminator_learning_rate=settings.discriminator_learning_rate * share,
+        )
+        training = PairTraining(data, rated, runtime=runtime, seed=seed, sharpens=sharpens)
+        diverged = _attempt(training, run, attempt)
+        rows += [{"attempt": attempt, **row} for row in training.state["history"]]
+        if not diverged:
+            break
+        LOGGER.warning(
+            "%s: the distance of the monitor scans to their target doubled (attempt %d of %d)",
+            run.name,
+            attempt,
+            N_ATTEMPTS,
+        )
+    return PairResult(weights=_best(training.state), rows=tuple(rows), diverged=diverged)
+
+
+def _attempt(training: PairTraining, run: PairRun, attempt: int) -> bool:
+    checkpoint = Checkpointing(
+        path=run.folder / f"attempt-{attempt}.pt",
+        every=training.settings.check_every,
+        resume=run.resume,
+        fingerprint=run.fingerprint,
+    )
+
+    def step(iteration: int) -> dict[str, float]:
+        if training.state["diverged"]:
+            raise _DivergedError
+        return training.step(iteration)
+
+    try:
+        iterate(
+            step,
+            n_iterations=training.settings.n_iterations,
+            state=training.state,
+            checkpoint=checkpoint,
+            validate=training.check,
+            description=run.name,
+        )
+    except _DivergedError:
+        return True
+    return bool(training.state["diverged"])
+
+
+def _best(state: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    return {direction: dict(best["weights"]) for direction, best in state["best"].items()}
