@@ -9,6 +9,7 @@ import math
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter
 
+from bids_harmonize.imaging.intensity import percentile_scaling
 from bids_harmonize.metrics._checks import bounding_box, check_mask
 
 EROSION_VOXELS = 2
@@ -81,16 +82,17 @@ def blur_to_level(
 ) -> tuple[np.ndarray, float]:
     """A volume smoothed until its gradient magnitude in the mask equals a level.
 
-    The control for every similarity: it harmonizes nothing but sharpness.
+    The control for every similarity: it harmonizes nothing but sharpness. The level is compared
+    after rescaling by the 1st and 99th percentile in the mask, because smoothing narrows them.
 
     Parameters
     ----------
     volume
-        Volume of shape (I, J, K), in rescaled units.
+        Volume of shape (I, J, K), any intensity unit.
     mask
         Brain mask, shape (I, J, K), bool.
     level
-        Wanted :func:`gradient_level`.
+        Wanted :func:`gradient_level` of the rescaled volume.
     max_sigma_voxels
         Widest Gaussian that is tried.
 
@@ -101,17 +103,21 @@ def blur_to_level(
     sigma_voxels : float
         Width of the Gaussian, 0 where nothing was smoothed.
     """
-    if gradient_level(volume, mask) <= level:
+    if _rescaled_level(volume, mask) <= level:
         return volume, 0.0
     box = bounding_box(mask, margin_voxels=math.ceil(_GAUSSIAN_REACH * max_sigma_voxels))
     part, inside = volume[box], mask[box]
     low, high = 0.0, max_sigma_voxels
     for _ in range(_SIGMA_STEPS):
         middle = (low + high) / 2
-        sharper = gradient_level(gaussian_filter(part, middle), inside) > level
+        sharper = _rescaled_level(gaussian_filter(part, middle), inside) > level
         low, high = (middle, high) if sharper else (low, middle)
     sigma = (low + high) / 2
     return gaussian_filter(volume, sigma), sigma
+
+
+def _rescaled_level(volume: np.ndarray, mask: np.ndarray) -> float:
+    return gradient_level(percentile_scaling(volume, mask).apply(volume), mask)
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:

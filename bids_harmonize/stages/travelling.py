@@ -96,15 +96,13 @@ def site_levels(study: Study) -> dict[str, float]:
     return levels
 
 
-def blur_method(levels: Mapping[str, float], *, scaling_mask: str) -> Method:
+def blur_method(levels: Mapping[str, float]) -> Method:
     """The control that smooths a scan until it is no sharper than the target site.
 
     Parameters
     ----------
     levels
         Target site to its level, see :func:`site_levels`.
-    scaling_mask
-        The study's, ``brain`` or ``head``.
 
     Returns
     -------
@@ -116,9 +114,7 @@ def blur_method(levels: Mapping[str, float], *, scaling_mask: str) -> Method:
         if images.brain is None or to_site not in levels:
             message = f"no sharpness is known of site {to_site}: there are no brain masks"
             raise DirectionError(message)
-        volume = images.rescaled(images.volume, scaling_mask)
-        smoothed, _ = blur_to_level(volume, images.brain, levels[to_site])
-        return np.where(images.head, smoothed, np.float32(0))
+        return blur_to_level(images.volume, images.brain, levels[to_site])[0]
 
     return Method("blur", smooth)
 
