@@ -6,8 +6,9 @@ the highest mean on the same people. Holm's correction runs over the tested meth
 number is descriptive. Rejected: a test in every row, which would invite picking one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -188,7 +189,7 @@ def _is_primary(table: pd.DataFrame) -> pd.Series:
     )
 
 
-def _gap_closed(travelling: pd.DataFrame, row: dict[str, object]) -> float:
+def _gap_closed(travelling: pd.DataFrame, row: Mapping[Hashable, Any]) -> float:
     """(method - identity) / (ceiling - identity) on the people who have all three."""
     if row["metric"] not in GAP_METRICS or row["source_site"] == ALL_SITES:
         return np.nan
@@ -197,11 +198,11 @@ def _gap_closed(travelling: pd.DataFrame, row: dict[str, object]) -> float:
         index="participant_id", columns=["metric", "method"], values="value"
     )
     needed = [
-        (m, n) for m in {"psnr", row["metric"]} for n in ("identity", "ceiling", row["method"])
+        (m, n) for m in ("psnr", row["metric"]) for n in ("identity", "ceiling", row["method"])
     ]
     if any(column not in wide.columns for column in needed):
         return np.nan
-    means = wide[list(dict.fromkeys(needed))].dropna().mean()
+    means = wide[list(dict.fromkeys(needed))].dropna().mean().to_dict()
     if not means["psnr", "ceiling"] - means["psnr", "identity"] > LEAST_GAP_DB:
         return np.nan
     metric = row["metric"]

@@ -32,7 +32,8 @@ class Pair:
     Attributes
     ----------
     kind
-        ``direct``, ``reverse`` or ``agreement``, see SCIENCE rules in the table's description.
+        ``direct`` (source to reference, against the real scan there), ``reverse`` (reference to
+        source) or ``agreement`` (two source sites, both harmonized, against each other).
     rescan
         True for the ceiling: both scans are from the target site, and none is harmonized.
     """
@@ -159,7 +160,8 @@ def pair_transform(pair: Pair, images: Sequence[ScanImages], *, folder: Path) ->
     """
     moving, fixed = images
     if pair.kind == "reverse" and not pair.rescan:
-        return np.linalg.inv(_estimate(fixed, moving, folder=folder))
+        there = _estimate(fixed, moving, folder=folder)
+        return np.asarray(np.linalg.inv(there), dtype=np.float64)
     return _estimate(moving, fixed, folder=folder)
 
 

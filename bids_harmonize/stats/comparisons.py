@@ -6,7 +6,9 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 
-def wilcoxon_paired(first: Sequence[float], second: Sequence[float]) -> float:
+def wilcoxon_paired(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray
+) -> float:
     """Two-sided p-value of the Wilcoxon signed-rank test of paired values.
 
     With few people no small value exists: n pairs allow none below ``2 / 2**n``, so four people
@@ -53,7 +55,7 @@ def wilcoxon_paired(first: Sequence[float], second: Sequence[float]) -> float:
     return float(np.clip(wilcoxon(differences).pvalue, smallest, 1.0))
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """P-values corrected for their number by Holm's step-down method.
 
     Parameters

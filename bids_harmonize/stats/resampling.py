@@ -3,14 +3,20 @@
 import math
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-Statistic = Callable[[np.ndarray, np.ndarray], float]
+Statistic = Callable[[Any, Any], float]
+"""Takes true and predicted labels of one length, gives a number."""
 
 
 def bootstrap_interval(
-    values: Sequence[float], *, rng: np.random.Generator, level: float = 0.95, n: int = 2000
+    values: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    n: int = 2000,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a mean.
 

@@ -1,0 +1,279 @@
+"""Whether a site probe still names the site, on scans that the harmonizer was not fitted on.
+
+A frozen probe is fooled by any change of the images, so it never stands alone: the reseeded one
+is the same network trained again on harmonized images, cross-validated inside each half. Rejected:
+cross-validating over both halves at once, because a scan of one half was harmonized by a model
+fitted on the other, so training scans would have shaped the test scans.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.config import ClassifierSettings
+from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
+from bids_harmonize.stats import permutation_quantile, stratified_bootstrap
+from bids_harmonize.training.classifier import (
+    Classifier,
+    TrainingPlan,
+    predict,
+    train_classifier,
+)
+from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.splits import check_no_leak, make_folds
+from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+
+PROBE_COLUMNS = (
+    "method",
+    "probe",
+    "sites",
+    "seed",
+    "balanced_accuracy",
+    "low",
+    "high",
+    "chance",
+    "share_reference",
+    "null_q001",
+    "leak_suspected",
+    "mmd",
+    "n",
+)
+LEAST_PER_SITE = 5
+N_PERMUTATIONS = 1000
+
+_HISTOGRAM_BINS = 64
+_HISTOGRAM_TOP = 1.5  # rescaled units
+_PROBABILITY = "p_"
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """A classifier and the participants that it has not seen."""
+
+    classifier: Classifier
+    held_out: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ProbeTraining:
+    """How fresh probes are trained."""
+
+    settings: ClassifierSettings
+    runtime: Runtime
+    n_folds: int
+    seed: int
+
+
+def too_small_half(
+    site_of: Mapping[str, str], halves: Sequence[frozenset[str]], sites: Sequence[str]
+) -> str | None:
+    """Why nothing can be told about site removal, or ``None`` if it can.
+
+    Parameters
+    ----------
+    site_of
+        Participant to site.
+    halves
+        The participants of each half; empty where no half models were fitted.
+    sites
+        The trained sites.
+
+    Returns
+    -------
+    str or None
+        A sentence that names the half and the site.
+    """
+    if len(halves) < 2:
+        return "no harmonizer was fitted on halves of the participants"
+    for number, half in enumerate(halves, start=1):
+        for site in sites:
+            n_own = sum(site_of.get(person) == site for person in half)
+            if n_own < LEAST_PER_SITE:
+                return (
+                    f"half {number} has {n_own} participants of {site}, "
+                    f"at least {LEAST_PER_SITE} are needed"
+                )
+    return None
+
+
+def frozen_predictions(images: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
+    """What the site classifiers of the unharmonized images say, out of fold.
+
+    Parameters
+    ----------
+    images
+        Scans of eligible participants, harmonized or not, on the classifiers' grid.
+    folds
+        The cross-validated classifiers; every participant is held out of one.
+
+    Returns
+    -------
+    DataFrame
+        One row a scan: key, participant_id, site, fold, ``p_<site>``.
+    """
+    parts = []
+    for number, fold in enumerate(folds):
+        chosen = _indices(images, fold.held_out)
+        if chosen:
+            own = SelectedVolumes(images, chosen)
+            parts.append(_predictions(fold.classifier, own, fold=str(number)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def reseeded_predictions(
+    images: VolumeSource, halves: Sequence[frozenset[str]], *, training: ProbeTraining
+) -> pd.DataFrame:
+    """What freshly trained site classifiers say, cross-validated inside each half.
+
+    Parameters
+    ----------
+    images
+        Cross-fitted images: each half was harmonized by a model that has not seen it.
+    halves
+        The participants of each half.
+    training
+        Settings, folds and seed of the probes.
+
+    Returns
+    -------
+    DataFrame
+        One row a scan: key, participant_id, site, fold, ``p_<site>``.
+    """
+    parts = []
+    for number, half in enumerate(halves, start=1):
+        site_of = {s.participant_id: s.site for s in images.scans if s.participant_id in half}
+        smallest = min(pd.Series(site_of).value_counts())
+        n_folds = min(training.n_folds, int(smallest))
+        for place, split in enumerate(make_folds(site_of, n_folds=n_folds, seed=training.seed)):
+            check_no_leak(split.train, held_out=split.validation)
+            name = f"probe-half{number}-fold{place}"
+            seen = SelectedVolumes(images, _indices(images, split.train))
+            classifier = train_classifier(
+                seen,
+                [scan.site for scan in seen.scans],
+                sites=sorted(set(site_of.values())),
+                settings=training.settings,
+                plan=TrainingPlan(runtime=training.runtime, seed=training.seed, name=name),
+            )
+            unseen = SelectedVolumes(images, _indices(images, split.validation))
+            parts.append(_predictions(classifier, unseen, fold=f"{number}-{place}"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def probe_row(
+    predictions: pd.DataFrame, *, probe: str, reference_site: str, rng: np.random.Generator
+) -> dict[str, object]:
+    """The numbers of one probe.
+
+    Parameters
+    ----------
+    predictions
+        What :func:`frozen_predictions` or :func:`reseeded_predictions` returns.
+    probe
+        ``frozen`` or ``reseeded``; a leak can only be suspected from the latter.
+    reference_site
+        The site that the others were brought to.
+    rng
+        Source of bootstrap and permutations.
+
+    Returns
+    -------
+    dict
+        balanced_accuracy, low, high, chance, share_reference, null_q001, leak_suspected, n.
+    """
+    people = person_predictions(predictions)
+    true, predicted = list(people["site"]), list(people["predicted"])
+    value = balanced_accuracy(true, predicted)
+    low, high = stratified_bootstrap(true, predicted, balanced_accuracy, rng=rng)
+    null = permutation_quantile(
+        true, predicted, list(people["fold"]), balanced_accuracy, rng=rng, n=N_PERMUTATIONS
+    )
+    from_sources = people[people["site"] != reference_site]
+    return {
+        "probe": probe,
+        "balanced_accuracy": value,
+        "low": low,
+        "high": high,
+        "chance": 1 / people["site"].nunique(),
+        "share_reference": float((from_sources["predicted"] == reference_site).mean())
+        if probe == "frozen"
+        else np.nan,
+        "null_q001": null,
+        "leak_suspected": None if probe == "frozen" else value < null,
+        "n": len(people),
+    }
+
+
+def person_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One prediction a person and site: probabilities are averaged over the scans first.
+
+    Parameters
+    ----------
+    predictions
+        One row a scan, with ``p_<site>`` columns.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, site, fold, predicted.
+    """
+    columns = [name for name in predictions.columns if name.startswith(_PROBABILITY)]
+    keys = ["participant_id", "site", "fold"]
+    people = predictions.groupby(keys, as_index=False)[columns].mean()
+    best = people[columns].to_numpy().argmax(axis=1)
+    people["predicted"] = [columns[index].removeprefix(_PROBABILITY) for index in best]
+    return people[[*keys, "predicted"]]
+
+
+def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:
+    """Distance of the source sites' brain intensity histograms to those of the reference.
+
+    Parameters
+    ----------
+    images
+        The scans, harmonized or not.
+    reference_site
+        The site that the others were brought to.
+
+    Returns
+    -------
+    float
+        Squared maximum mean discrepancy, mean over source sites; about 0 is best.
+
+    References
+    ----------
+    Gretton et al. 2012, https://jmlr.org/papers/v13/gretton12a.html
+    """
+    features: dict[str, list[np.ndarray]] = {}
+    for index, scan in enumerate(images.scans):
+        inside = images.volume(index)[images.brain_mask(index)]
+        counts, _ = np.histogram(
+            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
+        )
+        features.setdefault(scan.site, []).append(counts / max(inside.size, 1))
+    samples = {site: np.stack(rows) for site, rows in features.items()}
+    reference = samples.pop(reference_site)
+    return float(np.mean([mmd(sample, reference) for sample in samples.values()]))
+
+
+def _indices(images: VolumeSource, participants: frozenset[str]) -> list[int]:
+    return [
+        index for index, scan in enumerate(images.scans) if scan.participant_id in participants
+    ]
+
+
+def _predictions(classifier: Classifier, images: VolumeSource, *, fold: str) -> pd.DataFrame:
+    probabilities = predict(classifier, images)
+    frame = pd.DataFrame(
+        {
+            "key": [scan.key for scan in images.scans],
+            "participant_id": [scan.participant_id for scan in images.scans],
+            "site": [scan.site for scan in images.scans],
+            "fold": fold,
+        }
+    )
+    for column, site in enumerate(classifier.sites):
+        frame[f"{_PROBABILITY}{site}"] = probabilities[:, column]
+    return frame

@@ -1,0 +1,127 @@
+"""The questions that a reader has, answered from the tables: yes, no or cannot tell.
+
+Every question is worded so that "yes" is the good answer. The thresholds stand in the table. An
+interval that touches the threshold is no answer; absence of evidence is not called success.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.stages.comparison import best_baseline, person_means
+from bids_harmonize.stats import bootstrap_interval
+
+VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")
+
+CLOSER_THAN_RAW = "Is the image closer to the person's real scan at the target than the raw one?"
+CLOSER_THAN_BASELINE = "Is it closer than the best method that needs no training?"
+AS_SHARP = "Is it as sharp as the target site's own scans?"
+SITE_UNREADABLE = "Is the site hidden from a freshly trained probe?"
+
+SHARPNESS_RANGE = (0.9, 1.1)
+_ABOVE_ZERO = "95 % interval of the mean difference above 0 dB"
+_AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interval does not"
+
+
+def verdict_table(
+    travelling: pd.DataFrame,
+    probes: pd.DataFrame,
+    *,
+    methods: Sequence[str],
+    training_free: Sequence[str],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """One row a trained method and question.
+
+    Parameters
+    ----------
+    travelling
+        Rows of group_travelling.tsv, none without travelling subjects.
+    probes
+        Rows of group_siteprobe.tsv.
+    methods
+        The trained harmonizers, the chosen one first.
+    training_free
+        Methods of which the best is the one to beat.
+    rng
+        Source of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in :data:`VERDICT_COLUMNS`.
+    """
+    people = person_means(travelling)
+    ratios = person_means(travelling, metric="sharpness")
+    best = best_baseline(people, training_free)
+    rows = []
+    for method in methods:
+        rows += [
+            _closer(people, method, "identity", question=CLOSER_THAN_RAW, rng=rng),
+            _closer(people, method, best, question=CLOSER_THAN_BASELINE, rng=rng),
+            _sharp(ratios, method),
+            _unreadable(probes, method),
+        ]
+    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def _closer(
+    people: pd.DataFrame,
+    method: str,
+    other: str | None,
+    *,
+    question: str,
+    rng: np.random.Generator,
+) -> dict[str, object]:
+    if other is None or method not in people.columns or other not in people.columns:
+        source = "group_travelling: no travelling subject was scored"
+        return _row(method, question, "cannot tell", np.nan, _ABOVE_ZERO, source)
+    gains = (people[method] - people[other]).dropna().to_numpy()
+    low, high = bootstrap_interval(gains, rng=rng)
+    answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
+    source = f"group_travelling: brain PSNR, direct, against {other}, {gains.size} people"
+    return _row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
+
+
+def _sharp(ratios: pd.DataFrame, method: str) -> dict[str, object]:
+    lowest, highest = SHARPNESS_RANGE
+    threshold = f"mean ratio from {lowest} to {highest}"
+    if method not in ratios.columns:
+        source = "group_travelling: no travelling subject was scored"
+        return _row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
+    values = ratios[method].dropna().to_numpy()
+    ratio = _mean(values)
+    answer = "yes" if lowest <= ratio <= highest else "no"
+    if ratio < lowest:
+        found = "it is blurrier"
+    else:
+        found = "it is sharper or noisier" if ratio > highest else "it is as sharp"
+    source = f"group_travelling: sharpness, direct, {values.size} people; {found}"
+    return _row(method, AS_SHARP, answer, ratio, threshold, source)
+
+
+def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
+    fresh = probes[probes["probe"] == "reseeded"].dropna(subset=["balanced_accuracy"])
+    own, raw = (fresh[fresh["method"] == name] for name in (method, "identity"))
+    if own.empty:
+        source = "group_siteprobe: no fresh probe was trained on this method's images"
+        return _row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
+    value, low, chance = (
+        float(own[name].mean()) for name in ("balanced_accuracy", "low", "chance")
+    )
+    raw_low = float(raw["low"].mean()) if len(raw) else np.nan
+    answer = "no" if low > chance else "yes" if raw_low > chance else "cannot tell"
+    source = f"group_siteprobe: reseeded, mean of {len(own)} seed(s); chance {chance:.3f}"
+    return _row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else np.nan
+
+
+def _row(
+    method: str, question: str, answer: str, value: float, threshold: str, source: str
+) -> dict[str, object]:
+    cells = (method, question, answer, value, threshold, source)
+    return dict(zip(VERDICT_COLUMNS, cells, strict=True))
