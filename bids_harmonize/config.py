@@ -119,7 +119,9 @@ class Settings:
     run: RunSettings = field(default_factory=RunSettings)
 
 
-def make_settings(values: Mapping[str, Any], *, source: str) -> Settings:
+def make_settings(
+    values: Mapping[str, Any], *, source: str, options: Mapping[str, str] | None = None
+) -> Settings:
     """Settings from a nested mapping.
 
     Parameters
@@ -128,6 +130,8 @@ def make_settings(values: Mapping[str, Any], *, source: str) -> Settings:
         Section name to a mapping of key to value; missing keys take their default.
     source
         Where the values come from; stands in the error message.
+    options
+        Key (``section.name``) to the command line's option for it, named beside the key.
 
     Returns
     -------
@@ -142,10 +146,12 @@ def make_settings(values: Mapping[str, Any], *, source: str) -> Settings:
     try:
         return TypeAdapter(Settings).validate_python(dict(values))
     except ValidationError as error:
-        raise UsageError(describe_faults(error, source=source)) from None
+        raise UsageError(describe_faults(error, source=source, options=options)) from None
 
 
-def describe_faults(error: ValidationError, *, source: str) -> str:
+def describe_faults(
+    error: ValidationError, *, source: str, options: Mapping[str, str] | None = None
+) -> str:
     """One message that lists every fault of a failed validation.
 
     Parameters
@@ -154,6 +160,8 @@ def describe_faults(error: ValidationError, *, source: str) -> str:
         What pydantic raised.
     source
         Where the values come from.
+    options
+        Key to the command line's option for it.
 
     Returns
     -------
@@ -163,6 +171,8 @@ def describe_faults(error: ValidationError, *, source: str) -> str:
     lines = [f"{source}: {error.error_count()} setting(s) cannot be used:"]
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
+        option = (options or {}).get(".".join(str(part) for part in fault["loc"][:2]))
+        key = f"{option} ({key})" if option else key
         if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"  {key}: unknown setting")
         else:

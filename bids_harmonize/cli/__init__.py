@@ -1,0 +1,1 @@
+"""The command line: parser, drivers of both levels, exit codes."""

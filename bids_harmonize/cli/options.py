@@ -1,0 +1,267 @@
+"""Every option of the command line as one row; the parser takes ``_`` for ``-`` in any of them.
+
+Values stay text here. ``config`` checks them together with the TOML file, so that all faults come
+in one message.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["one", "many", "three", "labels", "flag", "switch", "count"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
+    is how many words follow: one; many (split at commas); three; labels (many, without ``sub-``
+    and ``ses-``); flag (none); switch (none, with a ``--no-`` form); count (none, repeatable).
+    """
+
+    names: tuple[str, ...]
+    key: str
+    metavar: str
+    help: str
+    kind: Kind = "one"
+
+    @property
+    def destination(self) -> str:
+        """Attribute of the parsed arguments."""
+        return self.key.replace(".", "__")
+
+
+GROUPS: dict[str, tuple[Option, ...]] = {
+    "which scans": (
+        Option(
+            ("--participant-label",),
+            "selection.participant_label",
+            "LABEL",
+            "participants, with or without sub-, by space or comma (default: all)",
+            "labels",
+        ),
+        Option(
+            ("--session-label", "--session-id"),
+            "selection.session_label",
+            "LABEL",
+            "sessions, with or without ses- (default: all)",
+            "labels",
+        ),
+        Option(
+            ("--bids-filter-file",),
+            "bids_filter_file",
+            "JSON",
+            'pybids filters, for instance {"t1w": {"acquisition": "mprage"}}; only t1w is read',
+        ),
+        Option(
+            ("--skip-bids-validation",),
+            "skip_bids_validation",
+            "",
+            "accepted; no validator is run, so there is nothing to skip "
+            "(dataset_description.json is always checked)",
+            "flag",
+        ),
+    ),
+    "site of a scan": (
+        Option(
+            ("--site-source",),
+            "site.site_source",
+            "{auto,participants,sessions,scans,session-label,metadata}",
+            "where the site is read; auto asks scans.tsv, sessions.tsv, participants.tsv and the "
+            "sidecar in this order (default: auto)",
+        ),
+        Option(
+            ("--site-key",),
+            "site.site_key",
+            "NAME",
+            "columns or sidecar keys that name the site; several are joined",
+            "many",
+        ),
+        Option(
+            ("--site-from-session",),
+            "site.site_from_session",
+            "REGEX",
+            "read the site from the session label, for instance 'Y1(?P<site>[A-Z]+)'",
+        ),
+        Option(
+            ("--site-map",),
+            "site.site_map",
+            "TSV",
+            "table with participant_id, optionally session_id or filename, and site; "
+            "overrides all else",
+        ),
+        Option(
+            ("--reference-site",),
+            "site.reference_site",
+            "NAME",
+            "site to harmonize to (default: most participants to train on, ties alphabetical)",
+        ),
+        Option(
+            ("--min-per-site",),
+            "site.min_per_site",
+            "N",
+            "sites with fewer participants to train on take no part (default: 5)",
+        ),
+        Option(
+            ("--hold-out-travelling",),
+            "site.hold_out_travelling",
+            "N",
+            "keep N travelling subjects for the proof and train on the others "
+            "(default: 0, none of them trains)",
+        ),
+    ),
+    "participant level": (
+        Option(
+            ("--resolution",),
+            "preprocessing.resolution_mm",
+            "MM",
+            "voxel size of the study grid (default: 1)",
+        ),
+        Option(
+            ("--grid-shape",),
+            "preprocessing.grid_shape",
+            "N",
+            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm)",
+            "three",
+        ),
+        Option(
+            ("--brain-mask",),
+            "preprocessing.brain_mask",
+            "{template,none}",
+            "how the brain is found (default: template)",
+        ),
+        Option(
+            ("--no-tissue",),
+            "no_tissue",
+            "",
+            "write no tissue maps; accepted, this version never writes any",
+            "flag",
+        ),
+    ),
+    "group level": (
+        Option(("--stages",), "group.stages", "STAGE", "stages to run (default: all)", "many"),
+        Option(("--harmonizer",), "group.harmonizer", "NAME", "method to use (default: cyclegan)"),
+        Option(
+            ("--network-resolution",),
+            "group.network_resolution_mm",
+            "MM",
+            "voxel size at which networks train, never finer than the study "
+            "(default: on CPU 4 for the classifier and 3 for generators, else the study's)",
+        ),
+        Option(
+            ("--effort",),
+            "group.effort",
+            "{quick,full}",
+            "quick computes less and says so in every table (default: full)",
+        ),
+        Option(
+            ("--folds",),
+            "group.folds",
+            "N",
+            "folds of the cross-validation, lowered to the smallest trained site (default: 5)",
+        ),
+        Option(
+            ("--overwrite-harmonized",),
+            "group.overwrite_harmonized",
+            "",
+            "replace harmonized images of another harmonizer or reference site",
+            "flag",
+        ),
+    ),
+    "resources": (
+        Option(
+            ("--device",),
+            "resources.device",
+            "{auto,cpu,cuda,cuda:N}",
+            "where networks run (default: auto)",
+        ),
+        Option(
+            ("--precision",),
+            "resources.precision",
+            "{auto,32-true,bf16-mixed,16-mixed}",
+            "number format of the networks (default: auto)",
+        ),
+        Option(
+            ("--nprocs", "--nthreads", "--n-cpus"),
+            "resources.nprocs",
+            "N",
+            "processors to use (default: all)",
+        ),
+        Option(
+            ("--omp-nthreads",),
+            "resources.omp_nthreads",
+            "N",
+            "threads of one process (default: 1)",
+        ),
+        Option(
+            ("--mem", "--mem-mb"),
+            "mem",
+            "SIZE",
+            "memory to use, for instance 16GB or 16000MB; a bare number is MB",
+        ),
+        Option(("--mem-gb",), "resources.mem_gb", "N", "the same in GB"),
+        Option(
+            ("--use-plugin", "--nipype-plugin-file"),
+            "resources.plugin_file",
+            "YAML",
+            "nipype plugin and its arguments",
+        ),
+    ),
+    "run": (
+        Option(
+            ("-w", "--work-dir"),
+            "run.work_dir",
+            "DIR",
+            "for what lies between the steps (default: OUTPUT_DIR/.work)",
+        ),
+        Option(
+            ("--clean-workdir",),
+            "clean_workdir",
+            "",
+            "empty the work directory before the run; only one that this app made",
+            "flag",
+        ),
+        Option(
+            ("--config-file",),
+            "config_file",
+            "TOML",
+            "settings; the command line overrides them. Every run writes its own to logs/",
+        ),
+        Option(
+            ("--dry-run",),
+            "dry_run",
+            "",
+            "print the scans with their sites and the outputs to come, and stop",
+            "flag",
+        ),
+        Option(
+            ("--resume",),
+            "run.resume",
+            "",
+            "use what an earlier run has finished (default); --no-resume does all again",
+            "switch",
+        ),
+        Option(("--reports-only",), "reports_only", "", "write the pages again", "flag"),
+        Option(
+            ("--stop-on-first-crash",),
+            "run.stop_on_first_crash",
+            "",
+            "stop when a scan fails (default: do the others)",
+            "flag",
+        ),
+        Option(("--random-seed",), "run.random_seed", "N", "fixes all randomness (default: 0)"),
+        Option(
+            ("--notrack",), "notrack", "", "accepted; there is no telemetry to switch off", "flag"
+        ),
+        Option(("-v", "--verbose"), "verbose", "", "say more; -vv says all", "count"),
+    ),
+}
+"""Heading of the help text to its options."""
+
+SETTING_OPTIONS = {
+    option.key: option.names[-1] if option.names[0] == "-w" else option.names[0]
+    for options in GROUPS.values()
+    for option in options
+    if "." in option.key
+}
+"""Setting to the option that sets it."""

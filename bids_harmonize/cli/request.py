@@ -1,0 +1,191 @@
+"""From words to a checked request: command line over TOML over defaults, all faults at once."""
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
+from bids_harmonize.cli.parser import LEVELS, parse
+from bids_harmonize.config import Settings, make_settings, parse_toml
+from bids_harmonize.errors import HarmonizeError, UsageError
+from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings
+
+MIN_BARE_MB = 64
+"""A bare number below this surely meant GB."""
+
+_MEMORY = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>gb|g|mb|m|)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user wants, checked."""
+
+    bids_dir: Path
+    output_dir: Path
+    levels: tuple[str, ...]
+    settings: Settings
+    dry_run: bool = False
+    reports_only: bool = False
+    clean_workdir: bool = False
+    verbose: int = 0
+    site_map: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def work_dir(self) -> Path:
+        """Where what lies between the steps is kept."""
+        named = self.settings.run.work_dir
+        return (Path(named) if named else self.output_dir / ".work").absolute()
+
+
+def make_request(argv: Sequence[str] | None = None) -> Request:
+    """What a command line asks for.
+
+    Parameters
+    ----------
+    argv
+        Without the program's name; ``None`` means that of this process.
+
+    Returns
+    -------
+    Request
+        Nothing of it has been done yet.
+
+    Raises
+    ------
+    UsageError
+        For everything that is wrong, in one message.
+    UnusableDataError
+        If rows of the site map disagree.
+    SystemExit
+        After ``--help`` and ``--version``.
+    """
+    words = parse(argv)
+    faults: list[str] = []
+    values, source = _toml_values(words, faults)
+    given = _given_values(words, faults)
+    for section, entries in given.items():
+        below = values.get(section)
+        values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
+    try:
+        settings = make_settings(values, source=source, options=SETTING_OPTIONS)
+    except UsageError as error:
+        faults.append(str(error))
+        settings = Settings()
+    else:
+        faults += _faults_of(settings)
+    if faults:
+        raise UsageError("\n".join(faults))
+    return Request(
+        bids_dir=Path(words.bids_dir).absolute(),
+        output_dir=Path(words.output_dir).absolute(),
+        levels=tuple(level for level in LEVELS if level in words.analysis_level),
+        settings=settings,
+        dry_run="dry_run" in words,
+        reports_only="reports_only" in words,
+        clean_workdir="clean_workdir" in words,
+        verbose=getattr(words, "verbose", 0),
+        site_map=_site_map(settings),
+    )
+
+
+def _toml_values(words: argparse.Namespace, faults: list[str]) -> tuple[dict[str, Any], str]:
+    if "config_file" not in words:
+        return {}, "command line"
+    path = Path(words.config_file)
+    try:
+        return parse_toml(path.read_text("utf-8-sig"), source=str(path)), f"{path} + command line"
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"--config-file {path}: cannot be read: {error}")
+    except UsageError as error:
+        faults.append(f"--config-file {error}")
+    return {}, "command line"
+
+
+def _given_values(words: argparse.Namespace, faults: list[str]) -> dict[str, dict[str, Any]]:
+    """Section to what the command line says about it."""
+    given: dict[str, dict[str, Any]] = {}
+    for option in (option for options in GROUPS.values() for option in options):
+        if "." not in option.key or option.destination not in words:
+            continue
+        section, name = option.key.split(".")
+        value = getattr(words, option.destination)
+        if option.kind in ("many", "labels"):
+            value = [part for word in value for part in word.split(",") if part]
+        if option.kind == "labels":
+            value = [part.removeprefix("sub-").removeprefix("ses-") for part in value]
+        given.setdefault(section, {})[name] = value
+    if "mem" in words:
+        given.setdefault("resources", {})["mem_gb"] = _gigabytes(words.mem, faults)
+    if "bids_filter_file" in words:
+        content = _read_filter(Path(words.bids_filter_file), faults)
+        given.setdefault("selection", {})["bids_filter"] = content
+    return given
+
+
+def _gigabytes(text: str, faults: list[str]) -> float | None:
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None:
+        faults.append(f"--mem: found {text!r}; expected a size such as 16GB or 16000 (MB)")
+        return None
+    number, unit = float(match["number"]), match["unit"].lower()
+    if unit.startswith("g"):
+        return number
+    if not unit and number < MIN_BARE_MB:
+        faults.append(f"--mem {text}: a bare number is MB, and so few cannot do; meant {text}GB?")
+        return None
+    return number / 1000
+
+
+def _read_filter(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        faults.append(f"--bids-filter-file {path}: not readable as JSON: {error}")
+        return {}
+    if not isinstance(content, dict) or not isinstance(content.get("t1w", {}), dict):
+        faults.append(f'--bids-filter-file {path}: expected {{"t1w": {{entity: value}}}}')
+        return {}
+    return content
+
+
+def _faults_of(settings: Settings) -> list[str]:
+    """Faults that single values do not show."""
+    faults = []
+    pattern = settings.site.site_from_session
+    if pattern is not None:
+        try:
+            if "site" not in re.compile(pattern).groupindex:
+                faults.append(f"--site-from-session {pattern!r}: no group (?P<site>...)")
+        except re.error as error:
+            faults.append(f"--site-from-session {pattern!r}: no regular expression: {error}")
+    if pattern is not None and settings.site.site_source not in ("auto", "session-label"):
+        faults.append(
+            f"--site-from-session goes ill with --site-source {settings.site.site_source}"
+        )
+    name = settings.group.harmonizer
+    if name not in HARMONIZERS:
+        faults.append(f"--harmonizer {name!r} is unknown; available: {', '.join(HARMONIZERS)}")
+    elif settings.harmonizer:
+        try:
+            check_harmonizer_settings(name, settings.harmonizer)
+        except HarmonizeError as error:
+            faults.append(str(error))
+    files = {"--site-map": settings.site.site_map, "--use-plugin": settings.resources.plugin_file}
+    faults += [
+        f"{option} {path}: no such file"
+        for option, path in files.items()
+        if path is not None and not Path(path).is_file()
+    ]
+    return faults
+
+
+def _site_map(settings: Settings) -> dict[str, str]:
+    if settings.site.site_map is None:
+        return {}
+    from bids_harmonize.cli.site_map import read_site_map
+
+    return read_site_map(Path(settings.site.site_map))
