@@ -1,7 +1,5 @@
 """One template environment and one way to write a page, shared by every page of the report."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bids_harmonize._version import __version__
+from bids_harmonize.bids.files import write_text
 
 
 def render_page(template: str, context: Mapping[str, Any]) -> str:
@@ -36,7 +35,7 @@ def write_page(path: Path, html: str) -> Path:
     Parameters
     ----------
     path
-        Where the page belongs; its folder exists.
+        Where the page belongs.
     html
         The whole page.
 
@@ -44,16 +43,13 @@ def write_page(path: Path, html: str) -> Path:
     -------
     Path
         ``path``.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If it cannot be written.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(html)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, html)
     return path
 
 

@@ -1,0 +1,112 @@
+"""What became of a scan, and how a worker tells it.
+
+Choice: a worker that fails leaves a small JSON file with the error's kind and words, then lets
+nipype know. Reason: nipype's plugins hand over nothing but the text of a traceback, and a worker
+that the system kills hands over nothing at all: that no file is there *is* the sign of it.
+Rejected: reading nipype's crash files. Revisit if nipype is replaced.
+"""
+
+import json
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.errors import HarmonizeError, OutputError, StorageError
+
+KILLED = (
+    "its worker process ended without a word, as a process that the system kills does: out of"
+    " memory? Give the run more memory, or fewer processes with --nprocs"
+)
+
+
+@dataclass(frozen=True)
+class ScanOutcome:
+    """What became of one scan.
+
+    Parameters
+    ----------
+    scan
+        The scan.
+    status
+        ``done`` now, ``reused`` from an earlier run, or ``failed``.
+    message
+        Why it failed, else ``None``.
+    flags
+        What looks odd about the scan, in words; empty where all is well.
+    seconds
+        Wall-clock time, s; 0 for reused scans.
+    """
+
+    scan: Scan
+    status: Literal["done", "reused", "failed"]
+    message: str | None
+    flags: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a scan failed, as its worker wrote it down.
+
+    Parameters
+    ----------
+    kind
+        Name of the exception.
+    message
+        Its words.
+    trace
+        The traceback, for the crash file.
+    """
+
+    kind: str
+    message: str
+    trace: str
+
+
+@contextmanager
+def recording_failure(path: Path) -> Iterator[None]:
+    """Write a :class:`Failure` to ``path`` when the block raises, and let the error go on."""
+    try:
+        yield
+    except Exception as error:
+        failure = Failure(type(error).__name__, _words(error), traceback.format_exc())
+        write_json(path, asdict(failure))
+        raise
+
+
+def read_failure(path: Path) -> Failure | None:
+    """The failure that a worker wrote to ``path``; ``None`` if it wrote nothing."""
+    if not path.is_file():
+        return None
+    return Failure(**json.loads(path.read_text()))
+
+
+def raise_if_output_failed(failure: Failure) -> None:
+    """Stop the whole run where no scan can be written any more.
+
+    Parameters
+    ----------
+    failure
+        What a worker wrote down.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If that is what the worker met.
+    """
+    for error in (OutputError, StorageError):
+        if failure.kind == error.__name__:
+            raise error(failure.message)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, HarmonizeError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; give the run more memory, or fewer processes with --nprocs"
+    return f"unexpected {type(error).__name__}: {error}; please report it with the crash file"

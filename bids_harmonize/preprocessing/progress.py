@@ -1,0 +1,60 @@
+"""Follows the nodes of a run from the main process: plain lines in the log, and times."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bids_harmonize.preprocessing.outcome import KILLED, read_failure
+from bids_harmonize.preprocessing.workflow import LAST_NODE, scan_workflow_name
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Progress:
+    """What has started and ended so far.
+
+    Parameters
+    ----------
+    failure_files
+        Stem of every scan to be processed to the file in which a worker says why it failed.
+    """
+
+    def __init__(self, failure_files: Mapping[str, Path]) -> None:
+        self._stems = {scan_workflow_name(stem): stem for stem in failure_files}
+        self._failure_files = dict(failure_files)
+        self._started: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+
+    def __call__(self, node: Any, status: str) -> None:
+        """Take note of a node's ``start``, ``end`` or ``exception``, as nipype calls it."""
+        stem = self._stems[node.fullname.split(".")[1]]
+        now = time.monotonic()
+        if status == "start":
+            self._started.setdefault(stem, now)
+            return
+        failure = read_failure(self._failure_files[stem])
+        if status == "exception":
+            self._ended[stem] = now
+            LOGGER.error("%s: failed: %s", stem, failure.message if failure else KILLED)
+        elif node.name == LAST_NODE and failure is None and stem not in self._ended:
+            self._ended[stem] = now
+            LOGGER.info(
+                "%s: done in %.0f s (%d of %d)",
+                stem,
+                self.seconds(stem),
+                len(self._ended),
+                len(self._stems),
+            )
+
+    def forget(self, stem: str) -> None:
+        """Let a scan start anew."""
+        self._started.pop(stem, None)
+        self._ended.pop(stem, None)
+
+    def seconds(self, stem: str) -> float:
+        """Wall-clock time from the scan's first start to its end, s; 0 if it never ended."""
+        if stem not in self._ended:
+            return 0.0
+        return self._ended[stem] - self._started.get(stem, self._ended[stem])
