@@ -108,6 +108,7 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("travelling", "Similarity of every travelling subject's pairs of images."),
         _group("methods", "Every method on the travelling subjects, with intervals."),
         _group("siteprobe", "Whether a new network still finds the site after harmonization."),
+        _group("verdict", "The reader's questions, answered: yes, no or cannot tell."),
     )
 )
 """Key to row, for every file a scan, a site or the study can have."""
