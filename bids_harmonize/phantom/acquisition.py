@@ -198,12 +198,28 @@ def truth_on_grid(
     shares = np.stack(
         [_sample(part, person.affine, shape, to_voxels, order=1) for part in person.fractions]
     )
-    head_share = shares.sum(axis=0)
-    brain = shares[[place for place, tissue in enumerate(TISSUES) if tissue.is_brain]]
+    return masks_from_shares(shares)
+
+
+def masks_from_shares(shares: np.ndarray) -> TruthMasks:
+    """Labels and masks from the share of each tissue in each voxel.
+
+    Parameters
+    ----------
+    shares
+        Shape ``(n_tissues, I, J, K)``, in [0, 1]; the rest to 1 is air.
+
+    Returns
+    -------
+    TruthMasks
+        On the same grid; air inside the head (sinuses, air ways) is head.
+    """
+    total = shares.sum(axis=0)
+    brain = [place for place, tissue in enumerate(TISSUES) if tissue.is_brain]
     labels = np.array([tissue.label for tissue in TISSUES], dtype=np.uint8)[shares.argmax(axis=0)]
-    labels[head_share < 0.5] = 0
-    head = ndimage.binary_fill_holes(head_share >= 0.5)
-    return TruthMasks(labels, head, brain.sum(axis=0) >= 0.5)
+    labels[total < 0.5] = 0
+    head = ndimage.binary_fill_holes(total >= 0.5)
+    return TruthMasks(labels, head, shares[brain].sum(axis=0) >= 0.5)
 
 
 def _three(values: np.ndarray) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 """One person: traits, and the head that follows from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -13,6 +13,8 @@ from bids_harmonize.phantom.tissues import TISSUE_INDEX, TISSUES
 from bids_harmonize.phantom.warp import integrate_velocity
 
 AGE_RANGE = (20.0, 75.0)
+_VENTRICLE_MM_PER_YEAR = 0.045
+_GM_LOSS_PER_YEAR = 0.006
 # The velocity field: smoothing (mm), standard deviation (mm), and whether it moves the face too.
 _VELOCITY_SCALES = ((44.0, 3.2, True), (18.0, 1.7, False), (9.0, 0.9, False))
 _MEAN_SIZE = 0.935  # the template's brain has 1.9 L, an adult's about 1.5 L with its fluid
@@ -52,6 +54,16 @@ class Traits:
     scalp_mm: float
     pattern: str | None = None
     severity: float = 0.0
+
+    def at_age(self, age: float) -> "Traits":
+        """The same person at another age; ventricles and grey matter follow."""
+        years = age - self.age
+        return replace(
+            self,
+            age=round(age, 1),
+            ventricle_mm=self.ventricle_mm + _VENTRICLE_MM_PER_YEAR * years,
+            gm_loss=self.gm_loss + _GM_LOSS_PER_YEAR * years,
+        )
 
 
 @dataclass(frozen=True)
@@ -115,8 +127,8 @@ def draw_traits(
         age=age,
         sex=sex,
         size=float(_MEAN_SIZE + (0.0175 if sex == "M" else -0.0175) + 0.018 * normal[0]),
-        ventricle_mm=float(0.4 + 0.045 * years + 0.6 * normal[1]),
-        gm_loss=float(0.006 * years + 0.05 * normal[2]),
+        ventricle_mm=float(0.4 + _VENTRICLE_MM_PER_YEAR * years + 0.6 * normal[1]),
+        gm_loss=float(_GM_LOSS_PER_YEAR * years + 0.05 * normal[2]),
         skull_mm=float(7.2 + 0.7 * normal[3]),
         scalp_mm=float(6.2 + (0.3 if sex == "M" else -0.3) + 0.8 * normal[4]),
         pattern=pattern,

@@ -12,14 +12,11 @@ doi:10.1016/j.neuroimage.2010.07.033
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
-import nibabel as nb
 import numpy as np
 from scipy import ndimage
 
-from bids_harmonize.errors import MissingInputError
+from bids_harmonize.atlases.templates import TemplateImage, load_template_image
 from bids_harmonize.phantom.canvas import Canvas
 from bids_harmonize.phantom.face import outer_surface, paint_details
 from bids_harmonize.phantom.tissues import TISSUE_INDEX, TISSUES
@@ -72,12 +69,13 @@ def head_template(voxel_mm: float) -> HeadTemplate:
 
     Raises
     ------
-    MissingInputError
+    HarmonizeError
         If nilearn's template files are not installed.
     """
     canvas = Canvas(voxel_mm)
     at = canvas.coordinates()
-    brain, gm, wm = (_load_on_canvas(name, canvas) for name in ("t1", "gm", "wm"))
+    brain = _load_on_canvas("t1", canvas)
+    gm, wm = _load_on_canvas("gm", canvas), _load_on_canvas("wm", canvas)
     csf = np.clip(brain - gm - wm, 0.0, 1.0)
     weights = np.stack([csf, gm, wm])
     logits = _SHARPENING * np.log(weights + 0.02)
@@ -112,26 +110,14 @@ def _signed_distance(mask: np.ndarray, canvas: Canvas) -> np.ndarray:
     return ndimage.gaussian_filter(outer - inner, 0.7).astype(np.float32)
 
 
-def _load_on_canvas(name: str, canvas: Canvas) -> np.ndarray:
+def _load_on_canvas(name: TemplateImage, canvas: Canvas) -> np.ndarray:
     """One template map in [0, 1] on the canvas; the T1 image gives the brain mask."""
-    image = nb.Nifti1Image.from_filename(_template_path(name))
-    volume = np.asarray(image.dataobj, dtype=np.float32)
-    volume = (volume > 0).astype(np.float32) if name == "t1" else volume / 255.0
+    volume, affine = load_template_image(name)
+    if name == "t1":
+        volume = (volume > 0).astype(np.float32)
     volume = ndimage.gaussian_filter(volume, 0.3 * canvas.voxel_mm)
-    to_voxel = np.linalg.inv(image.affine) @ canvas.affine
+    to_voxel = np.linalg.inv(affine) @ canvas.affine
     resampled = ndimage.affine_transform(
         volume, to_voxel[:3, :3], to_voxel[:3, 3], canvas.shape, order=1
     )
     return resampled.astype(np.float32)
-
-
-def _template_path(name: str) -> Path:
-    spec = find_spec("nilearn")
-    places = spec.submodule_search_locations if spec is not None else None
-    for place in places or []:
-        file = f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
-        path = Path(place) / "datasets" / "data" / file
-        if path.is_file():
-            return path
-    message = f"the ICBM152 {name} map of nilearn is not installed; install nilearn>=0.12"
-    raise MissingInputError(message)
