@@ -3,13 +3,13 @@
 import argparse
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
-from bids_harmonize.cli.parser import LEVELS, parse
+from bids_harmonize.cli.parser import LEVELS
 from bids_harmonize.config import Settings, make_settings, parse_toml
 from bids_harmonize.errors import HarmonizeError, UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings
@@ -41,13 +41,13 @@ class Request:
         return (Path(named) if named else self.output_dir / ".work").absolute()
 
 
-def make_request(argv: Sequence[str] | None = None) -> Request:
+def make_request(words: argparse.Namespace) -> Request:
     """What a command line asks for.
 
     Parameters
     ----------
-    argv
-        Without the program's name; ``None`` means that of this process.
+    words
+        From ``parse``.
 
     Returns
     -------
@@ -60,10 +60,7 @@ def make_request(argv: Sequence[str] | None = None) -> Request:
         For everything that is wrong, in one message.
     UnusableDataError
         If rows of the site map disagree.
-    SystemExit
-        After ``--help`` and ``--version``.
     """
-    words = parse(argv)
     faults: list[str] = []
     values, source = _toml_values(words, faults)
     given = _given_values(words, faults)

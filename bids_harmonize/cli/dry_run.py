@@ -1,0 +1,108 @@
+"""``--dry-run``: what would be read and written, as text; nothing is touched."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import group_output, scan_output
+from bids_harmonize.bids.study import DerivedScan, Study, load_study
+from bids_harmonize.cli.group import plan_stages
+from bids_harmonize.cli.participant import find_scans
+from bids_harmonize.cli.request import Request
+from bids_harmonize.config import Settings
+
+PARTICIPANT_OUTPUTS = (
+    "preproc",
+    "head_mask",
+    "brain_mask",
+    "xfm_orig_to_preproc",
+    "xfm_preproc_to_template",
+)
+
+NEEDS_BRAIN = ("brain_mask", "xfm_preproc_to_template")
+
+
+def describe_run(request: Request) -> str:
+    """The scans with site and source, and the outputs to come, one a line.
+
+    Parameters
+    ----------
+    request
+        What the user wants.
+
+    Returns
+    -------
+    str
+        Tab-separated lines under headings.
+
+    Raises
+    ------
+    HarmonizeError
+        As the real run would before it works.
+    """
+    lines: list[str] = []
+    if "participant" in request.levels:
+        lines += _participant_lines(find_scans(request), request)
+    if request.levels == ("group",):
+        study = load_study(
+            request.output_dir, settings=request.settings, site_map=request.site_map
+        )
+        lines += _group_lines(study, request)
+    elif "group" in request.levels:
+        stages = request.settings.group.stages or ("all that the data allow",)
+        lines.append(f"then the group level on all of {request.output_dir}: {', '.join(stages)}")
+    return "\n".join([*lines, ""])
+
+
+def _participant_lines(scans: Iterable[Scan], request: Request) -> list[str]:
+    lines = ["scan\tsite\tread in"]
+    outputs = []
+    for scan in scans:
+        lines.append(f"{scan.path}\t{scan.site or 'n/a'}\t{scan.site_source or 'n/a'}")
+        outputs += [
+            str(scan_output(request.output_dir, scan, key))
+            for key in _wanted_outputs(request.settings)
+        ]
+    return [*lines, "", "outputs to come", *outputs, ""]
+
+
+def _wanted_outputs(settings: Settings) -> list[str]:
+    without_brain = settings.preprocessing.brain_mask == "none"
+    return [key for key in PARTICIPANT_OUTPUTS if not (without_brain and key in NEEDS_BRAIN)]
+
+
+def _group_lines(study: Study, request: Request) -> list[str]:
+    stages = plan_stages(request, study)
+    lines = ["scan\tsite\tread in\trole"]
+    lines += [
+        f"{scan.t1w}\t{scan.site}\t{scan.site_source}\t{_role(study, scan)}"
+        for scan in study.scans
+    ]
+    lines += ["", f"reference site: {study.reference_site}", f"stages: {', '.join(stages)}"]
+    return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages)), ""]
+
+
+def _role(study: Study, scan: DerivedScan) -> str:
+    if scan.site not in study.trained_sites:
+        return "left out"
+    if not scan.usable:
+        return "doubtful"
+    return "travelling" if scan.participant_id in study.travelling else "training"
+
+
+def _group_outputs(study: Study, stages: tuple[str, ...]) -> list[Path]:
+    paths = [group_output(study.output_dir, "group_quality")]
+    for scan in study.trained_scans:
+        if "classify" in stages:
+            paths.append(scan_output(study.output_dir, scan, "site_saliency"))
+        if "harmonize" in stages:
+            paths.append(
+                scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
+            )
+    made_by = {
+        "classify": ("group_siteclassification", "group_sitepredictions"),
+        "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
+    }
+    for stage in stages:
+        paths += [group_output(study.output_dir, key) for key in made_by.get(stage, ())]
+    return paths

@@ -1,0 +1,56 @@
+"""What the process finds around it: the only reader of environment variables."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bids_harmonize.cli.request import Request
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+
+
+def prepare_environment(request: Request) -> None:
+    """Set what libraries read when they are imported: threads, and a place for matplotlib.
+
+    Parameters
+    ----------
+    request
+        Its ``omp_nthreads`` holds in this process and in its workers.
+    """
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(request.settings.resources.omp_nthreads)
+    if "MPLCONFIGDIR" not in os.environ and not _home_is_writable():
+        os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(prefix="bids-harmonize-matplotlib-")
+
+
+def find_container(environment: Mapping[str, str], *, root: Path = Path("/")) -> dict[str, str]:
+    """The container that this process runs in, as ``GeneratedBy`` wants it.
+
+    Parameters
+    ----------
+    environment
+        Environment variables.
+    root
+        Root of the file system.
+
+    Returns
+    -------
+    dict
+        ``Type``, and ``Tag`` where the image says it; empty outside containers.
+    """
+    if environment.get("APPTAINER_CONTAINER") or environment.get("SINGULARITY_CONTAINER"):
+        kind = "singularity"
+    elif (root / ".dockerenv").exists() or (root / "run" / ".containerenv").exists():
+        kind = "docker"
+    else:
+        return {}
+    tag = environment.get("BIDS_HARMONIZE_TAG")
+    return {"Type": kind, "Tag": tag} if tag else {"Type": kind}
+
+
+def _home_is_writable() -> bool:
+    try:
+        return os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # no HOME, and a user id without an entry
+        return False

@@ -1,0 +1,134 @@
+"""The group level: the stages in their order, on what the participant level wrote."""
+
+import logging
+from pathlib import Path
+
+from bids_harmonize.bids.dataset import write_descriptions
+from bids_harmonize.bids.lock import group_lock
+from bids_harmonize.bids.scans import write_group_quality
+from bids_harmonize.bids.study import Study, load_study
+from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.cli.request import Request
+from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.stages import STAGES, StageContext, StageResult, can_run, run_stage
+
+LOGGER = logging.getLogger(__name__)
+
+
+def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tally) -> None:
+    """Run the stages and write the group's page.
+
+    Parameters
+    ----------
+    request
+        What the user wants.
+    work_dir
+        It exists.
+    run_id
+        Name of this run.
+    tally
+        What was done and what failed is added to it.
+
+    Raises
+    ------
+    HarmonizeError
+        If the study cannot be used, or a stage that was asked for by name cannot run.
+    """
+    with group_lock(request.output_dir):
+        write_group_quality(request.output_dir)
+        study = load_study(
+            request.output_dir, settings=request.settings, site_map=request.site_map
+        )
+        _log_study(study)
+        stages = plan_stages(request, study)
+        context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
+        for stage in stages:
+            LOGGER.info("stage %s: %s", stage, STAGES[stage].description)
+            _tally_stage(run_stage(stage, context), tally)
+        write_descriptions(request.output_dir)
+        rewrite_group_page(request, tally)
+
+
+def plan_stages(request: Request, study: Study) -> tuple[str, ...]:
+    """The stages that will run, in their order.
+
+    Parameters
+    ----------
+    request
+        Names stages, or leaves the choice to the data.
+    study
+        What there is.
+
+    Returns
+    -------
+    tuple of str
+        Those that can run.
+
+    Raises
+    ------
+    UnusableDataError
+        If a stage that was asked for by name cannot run, or none can.
+    """
+    asked = request.settings.group.stages
+    stages, reasons = [], []
+    for name in STAGES:
+        if asked is not None and name not in asked:
+            continue
+        reason = can_run(name, study)
+        if reason is None:
+            stages.append(name)
+        else:
+            reasons.append(f"stage {name} cannot run: {reason}")
+    if reasons and (asked is not None or not stages):
+        raise UnusableDataError("\n".join(reasons))
+    for reason in reasons:
+        LOGGER.warning("%s", reason)
+    return tuple(stages)
+
+
+def rewrite_group_page(request: Request, tally: Tally) -> None:
+    """Write the group's page from the derivative alone."""
+    from bids_harmonize.report.group import write_group_page
+
+    page = write_group_page(request.output_dir)
+    tally.done.append(f"page {page} written")
+
+
+def _make_context(request: Request, study: Study, *, work_dir: Path, run_id: str) -> StageContext:
+    from bids_harmonize.training.runtime import make_runtime
+
+    return StageContext(
+        study=study,
+        settings=request.settings,
+        work_dir=work_dir,
+        run_id=run_id,
+        runtime=make_runtime(request.settings.resources),
+    )
+
+
+def _log_study(study: Study) -> None:
+    for site in study.trained_sites:
+        scans = study.of_site(site, participants=study.eligible)
+        n_people = len({scan.participant_id for scan in scans if scan.usable})
+        mark = " (reference)" if site == study.reference_site else ""
+        LOGGER.info("site %s%s: %d participants to train on", site, mark, n_people)
+    for site, reason in study.left_out.items():
+        stems = ", ".join(scan.stem for scan in study.of_site(site))
+        LOGGER.warning("site %s takes no part: %s; scans: %s", site, reason, stems)
+    doubtful = [scan.stem for scan in study.trained_scans if not scan.usable]
+    if doubtful:
+        LOGGER.warning(
+            "neither trained on nor scored, brain mask doubtful: %s", ", ".join(doubtful)
+        )
+    LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
+
+
+def _tally_stage(result: StageResult, tally: Tally) -> None:
+    for note in result.notes:
+        LOGGER.info("%s: %s", result.name, note)
+    for warning in result.warnings:
+        LOGGER.warning("%s: %s", result.name, warning)
+    for failure in result.failures:
+        LOGGER.error("%s: %s", result.name, failure)
+        tally.failures.append(f"{result.name}: {failure}")
+    tally.done.append(f"stage {result.name} done")

@@ -1,0 +1,179 @@
+"""The command: from words to an exit code; the only place that catches every error.
+
+The last line of the log is one summary line that agrees with the exit code.
+"""
+
+import errno
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from bids_harmonize import __version__
+from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally
+from bids_harmonize.cli.parser import parse
+from bids_harmonize.errors import HarmonizeError, OutputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bids_harmonize.cli.logs import RunLog
+    from bids_harmonize.cli.request import Request
+
+LOGGER = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the app.
+
+    Parameters
+    ----------
+    argv
+        Words after the program's name; ``None`` means those of this process.
+
+    Returns
+    -------
+    int
+        The exit code; ``--help`` lists the meanings.
+    """
+    try:
+        words = parse(argv)
+        request = _checked(words)
+    except SystemExit as leaving:  # argparse has printed --help or --version
+        return int(leaving.code or 0)
+    except HarmonizeError as error:
+        sys.stderr.write(f"{error}\n{_stopped(error, error.exit_code)}\n")
+        return error.exit_code
+    from bids_harmonize.cli.environment import prepare_environment
+    from bids_harmonize.cli.logs import run_log
+
+    prepare_environment(request)
+    with run_log(verbose=request.verbose) as log:
+        return _run_caught(request, log)
+
+
+def _checked(words: "argparse.Namespace") -> "Request":
+    from bids_harmonize.cli.request import make_request  # pydantic: --help can do without it
+
+    return make_request(words)
+
+
+def _run_caught(request: "Request", log: "RunLog") -> int:
+    """The exit code of a run, once its summary line is written."""
+    from bids_harmonize.bids.provenance import make_run_id
+
+    run_id = make_run_id(datetime.now())
+    try:
+        tally = _run(request, log, run_id)
+    except KeyboardInterrupt:
+        LOGGER.error("bids-harmonize interrupted (exit code %d)", INTERRUPTED)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
+        return _explain(_as_ours(error), request, run_id)
+    LOGGER.log(logging.ERROR if tally.failures else logging.INFO, "%s", tally.summary())
+    return tally.exit_code
+
+
+def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
+    from bids_harmonize.bids.dataset import check_output_dir, check_place
+    from bids_harmonize.bids.scans import require_scan_rows
+    from bids_harmonize.cli.participant import find_scans, run_participant_level
+    from bids_harmonize.cli.work import prepare_work_dir
+
+    raw = request.bids_dir if "participant" in request.levels else None
+    tally = Tally()
+    check_place(raw, request.output_dir)
+    if request.dry_run:
+        from bids_harmonize.cli.dry_run import describe_run
+
+        sys.stdout.write(describe_run(request))
+        tally.done.append("dry run, nothing was written")
+        return tally
+    if request.reports_only:
+        return _rewrite_pages(request, tally)
+    scans = find_scans(request) if raw is not None else ()
+    if raw is None:
+        require_scan_rows(request.output_dir)
+    check_output_dir(raw, request.output_dir)
+    log.open_file(request.output_dir / "logs" / f"{run_id}.log")
+    _write_settings(request, run_id)
+    work_dir = prepare_work_dir(request)
+    if raw is not None:
+        run_participant_level(request, scans, work_dir=work_dir, run_id=run_id, tally=tally)
+    if "group" in request.levels and not (
+        tally.failures and request.settings.run.stop_on_first_crash
+    ):
+        from bids_harmonize.cli.group import run_group_level
+
+        run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
+    return tally
+
+
+def _rewrite_pages(request: "Request", tally: Tally) -> Tally:
+    from bids_harmonize.bids.scans import require_scan_rows
+    from bids_harmonize.cli.group import rewrite_group_page
+    from bids_harmonize.cli.participant import rewrite_participant_pages
+
+    if "participant" in request.levels:
+        rewrite_participant_pages(request, tally)
+    if "group" in request.levels:
+        require_scan_rows(request.output_dir)
+        rewrite_group_page(request, tally)
+    return tally
+
+
+def _write_settings(request: "Request", run_id: str) -> None:
+    from bids_harmonize.bids.files import write_text
+    from bids_harmonize.config import dump_toml
+
+    head = (
+        f"# bids-harmonize {__version__}, run {run_id}: {' '.join(request.levels)}\n"
+        f"# bids_dir: {request.bids_dir}\n# output_dir: {request.output_dir}\n\n"
+    )
+    path = request.output_dir / "logs" / f"{run_id}.toml"
+    write_text(path, head + dump_toml(request.settings))
+
+
+def _as_ours(error: Exception) -> Exception:
+    """What the system said about files, as an error of our tree; anything else unchanged."""
+    from bids_harmonize.bids.files import STORAGE_ERRORS, writing_fault
+
+    cannot_write = {errno.EACCES, errno.EPERM, errno.EROFS}
+    if isinstance(error, OSError) and error.errno in STORAGE_ERRORS | cannot_write:
+        return writing_fault(error, error.filename or "a file").with_traceback(error.__traceback__)
+    return error
+
+
+def _explain(error: Exception, request: "Request", run_id: str) -> int:
+    code = error.exit_code if isinstance(error, HarmonizeError) else INTERNAL_ERROR
+    if code == INTERNAL_ERROR:
+        where = _write_crash(error, request, run_id)
+        LOGGER.error("internal error, please report it with %s: %s", where, error)
+    else:
+        LOGGER.error("%s", error)
+        LOGGER.debug("where it was raised:", exc_info=error)
+    LOGGER.error("%s", _stopped(error, code))
+    return code
+
+
+def _write_crash(error: Exception, request: "Request", run_id: str) -> str:
+    """Write the traceback to a file, or to the terminal if there is no place."""
+    from bids_harmonize.bids.files import write_text
+
+    text = "".join(traceback.format_exception(error))
+    path = request.output_dir / "logs" / f"crash-{run_id}.txt"
+    try:
+        if request.dry_run:
+            raise OutputError
+        write_text(path, f"bids-harmonize {__version__}, run {run_id}\n{request}\n\n{text}")
+    except HarmonizeError:
+        sys.stderr.write(text)
+        return "the traceback above"
+    return str(path)
+
+
+def _stopped(error: Exception, code: int) -> str:
+    reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+    return f"bids-harmonize stopped: {reason} (exit code {code})"

@@ -1,0 +1,142 @@
+"""The participant level: from raw images to derivatives and pages."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from bids_harmonize.bids.index import Scan, index_scans, select_participants
+from bids_harmonize.bids.sites import resolve_sites
+from bids_harmonize.cli.environment import find_container
+from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.cli.request import Request
+from bids_harmonize.errors import MissingInputError
+
+LOGGER = logging.getLogger(__name__)
+
+
+def find_scans(request: Request) -> tuple[Scan, ...]:
+    """The selected scans with their sites; what has none is named in a warning.
+
+    Parameters
+    ----------
+    request
+        Names the dataset, the selection and where sites are read.
+
+    Returns
+    -------
+    tuple of Scan
+        At least one.
+
+    Raises
+    ------
+    HarmonizeError
+        As ``index_scans`` and ``resolve_sites``.
+    """
+    settings = request.settings
+    scans = index_scans(request.bids_dir, selection=settings.selection)
+    scans = resolve_sites(
+        scans, request.bids_dir, settings=settings.site, site_map=request.site_map
+    )
+    found = {scan.participant_id for scan in scans}
+    without = [name for name in settings.selection.participant_label if f"sub-{name}" not in found]
+    if without:
+        LOGGER.warning("no T1w image of participants %s", ", ".join(without))
+    n_sites = Counter(scan.site or "n/a" for scan in scans)
+    told = ", ".join(f"{site} ({n})" for site, n in sorted(n_sites.items()))
+    LOGGER.info("%d scans of %d participants; sites: %s", len(scans), len(found), told)
+    unknown = [scan.stem for scan in scans if scan.site is None]
+    if unknown:
+        LOGGER.warning(
+            "the site of %d scans is unknown (%s); the group level will want it: --site-map or "
+            "another --site-* option",
+            len(unknown),
+            ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else ""),
+        )
+    _warn_of_unused(request, scans)
+    return scans
+
+
+def run_participant_level(
+    request: Request, scans: Sequence[Scan], *, work_dir: Path, run_id: str, tally: Tally
+) -> None:
+    """Process the scans and write the participants' pages.
+
+    Parameters
+    ----------
+    request
+        What the user wants.
+    scans
+        From :func:`find_scans`.
+    work_dir
+        It exists.
+    run_id
+        Name of this run.
+    tally
+        What was done and what failed is added to it.
+
+    Raises
+    ------
+    HarmonizeError
+        If no scan can be processed at all.
+    """
+    from bids_harmonize.bids.dataset import prepare_output, write_participants
+    from bids_harmonize.preprocessing.run import run_participants
+    from bids_harmonize.report.participant import draw_raw_figures
+
+    output_dir, bids_dir = request.output_dir, request.bids_dir
+    prepare_output(output_dir, bids_dir, container=find_container(os.environ))
+    outcomes = run_participants(
+        scans,
+        output_dir=output_dir,
+        work_dir=work_dir,
+        settings=request.settings,
+        run_id=run_id,
+    )
+    write_participants(output_dir, bids_dir)
+    for outcome in outcomes:
+        for flag in outcome.flags:
+            LOGGER.warning("%s: %s", outcome.scan.stem, flag)
+        if outcome.status == "failed":
+            LOGGER.error("%s failed: %s", outcome.scan.stem, outcome.message)
+            tally.failures.append(f"{outcome.scan.stem} failed")
+    n_by_status = Counter(outcome.status for outcome in outcomes)
+    tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
+    draw_raw_figures(scans, output_dir)
+    _write_pages(output_dir, sorted({scan.participant_id for scan in scans}), tally)
+
+
+def rewrite_participant_pages(request: Request, tally: Tally) -> None:
+    """Write the pages of the selected participants again, from the derivative alone.
+
+    Raises
+    ------
+    SelectionError
+        If a participant is not in the derivative.
+    MissingInputError
+        If there is no participant-level output.
+    """
+    labels = request.settings.selection.participant_label
+    people = [f"sub-{label}" for label in select_participants(request.output_dir, labels)]
+    if not people:
+        message = (
+            f"{request.output_dir}: no participant-level output, so there is no page to write"
+        )
+        raise MissingInputError(message)
+    _write_pages(request.output_dir, people, tally)
+
+
+def _write_pages(output_dir: Path, people: Sequence[str], tally: Tally) -> None:
+    from bids_harmonize.report.participant import write_participant_page
+
+    for person in people:
+        write_participant_page(output_dir, person)
+    tally.done.append(f"{len(people)} participant pages written to {output_dir}")
+
+
+def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:
+    used = {scan.participant_id for scan in scans}
+    unused = sorted(key for key in request.site_map if key.split("_")[0] not in used)
+    if unused and not request.settings.selection.participant_label:
+        LOGGER.warning("--site-map names participants without a scan: %s", ", ".join(unused[:10]))
