@@ -1,4 +1,4 @@
-"""Names of everything the app writes, as one table; nobody else spells a file name.
+"""Names of everything the app writes; nobody else spells a file name.
 
 Site names go into file names as labels of letters and digits only; the real name stands in the
 sidecars. Two sites whose labels differ by nothing but case are refused, because some file systems
@@ -7,15 +7,40 @@ cannot tell them apart.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+from bids_harmonize.bids.outputs import (
+    BIDSIGNORE,
+    DESCRIPTIONS,
+    OUTPUTS,
+    TEMPLATE_SPACE,
+    Level,
+    OutputRow,
+)
 from bids_harmonize.errors import SiteError
 
-TEMPLATE_SPACE = "MNI152NLin2009aSym"
-
-Level = Literal["scan", "site", "group"]
+__all__ = [
+    "BIDSIGNORE",
+    "DESCRIPTIONS",
+    "OUTPUTS",
+    "TEMPLATE_SPACE",
+    "HasStem",
+    "OutputRow",
+    "check_site_labels",
+    "classifier_folder",
+    "crash_file",
+    "figures_folder",
+    "group_output",
+    "group_page",
+    "harmonizer_folder",
+    "participant_page",
+    "scan_output",
+    "scans_table",
+    "site_label",
+    "site_output",
+    "stem_folder",
+]
 
 
 class HasStem(Protocol):
@@ -25,118 +50,6 @@ class HasStem(Protocol):
     def stem(self) -> str:
         """Name of the scan without suffix and extension."""
         ...
-
-
-@dataclass(frozen=True)
-class OutputRow:
-    """One kind of file: its key, its name pattern, whom it belongs to, and what it holds.
-
-    ``pattern`` follows the source entities (level scan), ``tpl-<Site>`` (level site), or is the
-    whole name (level group); ``{reference}`` stands for the label of the reference site.
-    """
-
-    name: str
-    pattern: str
-    level: Level
-    description: str
-
-
-def _row(name: str, pattern: str, level: Level, description: str) -> tuple[str, OutputRow]:
-    return name, OutputRow(name, pattern, level, description)
-
-
-def _group(name: str, description: str) -> tuple[str, OutputRow]:
-    return _row(f"group_{name}", f"group_{name}.tsv", "group", description)
-
-
-OUTPUTS: dict[str, OutputRow] = dict(
-    (
-        _row(
-            "preproc",
-            "_desc-preproc_T1w.nii.gz",
-            "scan",
-            "T1w image on the study grid, native units, exactly 0 outside the head.",
-        ),
-        _row("head_mask", "_desc-head_mask.nii.gz", "scan", "Head with scalp and skull."),
-        _row("brain_mask", "_desc-brain_mask.nii.gz", "scan", "Brain without skull."),
-        _row(
-            "xfm_orig_to_preproc",
-            "_from-orig_to-preproc_mode-image_xfm.txt",
-            "scan",
-            "Transform that takes results back to the grid of the raw image (ITK, LPS, mm).",
-        ),
-        _row(
-            "xfm_preproc_to_template",
-            f"_from-preproc_to-{TEMPLATE_SPACE}_mode-image_xfm.h5",
-            "scan",
-            "Transform that resamples the preprocessed image onto the template (ITK, LPS, mm).",
-        ),
-        _row(
-            "harmonized",
-            "_desc-harmonized{reference}_T1w.nii.gz",
-            "scan",
-            "Preprocessed image as if it came from the reference site, in its intensity scale.",
-        ),
-        _row(
-            "site_saliency",
-            "_desc-siteSaliency_statmap.nii.gz",
-            "scan",
-            "How much each voxel of the preprocessed image speaks for the site.",
-        ),
-        _row(
-            "site_saliency_harmonized",
-            "_desc-siteSaliencyHarmonized_statmap.nii.gz",
-            "scan",
-            "The same for the harmonized image.",
-        ),
-        _row("site_mean", "_desc-mean_T1w.nii.gz", "site", "Mean image of a site."),
-        _row(
-            "site_mean_saliency",
-            "_desc-meanSiteSaliency_statmap.nii.gz",
-            "site",
-            "Mean saliency map of a site on the template.",
-        ),
-        _row(
-            "site_effect",
-            "_desc-siteEffect_statmap.nii.gz",
-            "site",
-            "Mean of harmonized minus preprocessed images of a site on the template.",
-        ),
-        _group("quality", "Quality measures of every scan."),
-        _group("siteclassification", "How well the site can be told, with its controls."),
-        _group("sitepredictions", "The site predicted for every scan."),
-        _group("travelling", "Similarity of every travelling subject's pairs of images."),
-        _group("methods", "Every method on the travelling subjects, with intervals."),
-        _group("siteprobe", "Whether a new network still finds the site after harmonization."),
-        _group("verdict", "The reader's questions, answered: yes, no or cannot tell."),
-    )
-)
-"""Key to row, for every file a scan, a site or the study can have."""
-
-DESCRIPTIONS = {
-    "preproc": OUTPUTS["preproc"].description,
-    "head": OUTPUTS["head_mask"].description,
-    "brain": OUTPUTS["brain_mask"].description,
-    "siteSaliency": OUTPUTS["site_saliency"].description,
-    "siteSaliencyHarmonized": OUTPUTS["site_saliency_harmonized"].description,
-    "mean": OUTPUTS["site_mean"].description,
-    "meanSiteSaliency": OUTPUTS["site_mean_saliency"].description,
-    "siteEffect": OUTPUTS["site_effect"].description,
-}
-"""What every ``desc-`` label of the derivative means; ``harmonized<Site>`` comes on top."""
-
-BIDSIGNORE = (
-    "*.html",
-    "/models",
-    "sub-*/figures",
-    "sub-*/ses-*/figures",
-    "sub-*/log",
-    "group_*.tsv",
-    "group_*.json",
-    "*_xfm.*",
-    "*_statmap.*",
-)
-"""Patterns of files outside the standard; a trailing slash would make the validator complain."""
 
 
 def site_label(site: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bids_harmonize import __version__
-from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally
+from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, stopped
 from bids_harmonize.cli.parser import parse
 from bids_harmonize.errors import HarmonizeError, OutputError
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # argparse has printed --help or --version
         return int(leaving.code or 0)
     except HarmonizeError as error:
-        sys.stderr.write(f"{error}\n{_stopped(error, error.exit_code)}\n")
+        sys.stderr.write(f"{error}\n{stopped(error.exit_code)}\n")
         return error.exit_code
     from bids_harmonize.cli.environment import prepare_environment
     from bids_harmonize.cli.logs import run_log
@@ -68,7 +68,7 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
     try:
         tally = _run(request, log, run_id)
     except KeyboardInterrupt:
-        LOGGER.error("bids-harmonize interrupted (exit code %d)", INTERRUPTED)
+        LOGGER.error("%s", stopped(INTERRUPTED))
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
         return _explain(_as_ours(error), request, run_id)
@@ -154,7 +154,7 @@ def _explain(error: Exception, request: "Request", run_id: str) -> int:
     else:
         LOGGER.error("%s", error)
         LOGGER.debug("where it was raised:", exc_info=error)
-    LOGGER.error("%s", _stopped(error, code))
+    LOGGER.error("%s", stopped(code))
     return code
 
 
@@ -172,8 +172,3 @@ def _write_crash(error: Exception, request: "Request", run_id: str) -> str:
         sys.stderr.write(text)
         return "the traceback above"
     return str(path)
-
-
-def _stopped(error: Exception, code: int) -> str:
-    reason = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
-    return f"bids-harmonize stopped: {reason} (exit code {code})"

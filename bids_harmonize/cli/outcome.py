@@ -7,6 +7,27 @@ SOME_FAILED = 1
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 
+EXIT_WORDS = {
+    SUCCESS: "all that was selected is done",
+    SOME_FAILED: "a scan or step failed, the others are done",
+    2: "wrong usage",
+    16: "the input is no valid BIDS dataset",
+    18: "the filters select nothing, or a label is unknown",
+    65: "the data can be read but not used",
+    66: "no T1w image, or no participant-level output",
+    INTERNAL_ERROR: "internal error",
+    73: "the output cannot be written",
+    74: "input or output failed, for instance a full disk",
+    75: "another group run holds the output, run again later",
+    INTERRUPTED: "interrupted",
+}
+"""Exit code to what it means."""
+
+
+def stopped(exit_code: int) -> str:
+    """The last line of the log of a run that did not come to its end."""
+    return f"bids-harmonize stopped: {EXIT_WORDS[exit_code]} (exit code {exit_code})"
+
 
 @dataclass
 class Tally:

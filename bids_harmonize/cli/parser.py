@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from bids_harmonize import __version__
 from bids_harmonize.cli.options import GROUPS, Option
+from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.stages import STAGES
@@ -108,11 +109,6 @@ def _epilog() -> str:
     lines += [f"  {row.name:16}{row.description}" for row in STAGES.values()]
     lines += ["", "harmonizers:"]
     lines += [f"  {row.name:16}{row.description}" for row in HARMONIZERS.values()]
-    lines += [
-        "",
-        "exit codes: 0 all done; 1 a scan or step failed, the others are done; 2 usage;",
-        "  16 no BIDS dataset; 18 nothing selected or unknown label; 65 unusable data;",
-        "  66 no T1w image or no participant-level output; 70 internal error; 73 cannot write;",
-        "  74 input/output; 75 another group run holds the lock, run again",
-    ]
+    lines += ["", "exit codes:"]
+    lines += [f"  {code:<4}{words}" for code, words in EXIT_WORDS.items()]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
 from bids_harmonize.cli.parser import LEVELS
 from bids_harmonize.config import Settings, make_settings, parse_toml
-from bids_harmonize.errors import HarmonizeError, UsageError
+from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings
 
 MIN_BARE_MB = 64
@@ -67,13 +67,11 @@ def make_request(words: argparse.Namespace) -> Request:
     for section, entries in given.items():
         below = values.get(section)
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
+    faults += _faults_between(values)
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
     except UsageError as error:
         faults.append(str(error))
-        settings = Settings()
-    else:
-        faults += _faults_of(settings)
     if faults:
         raise UsageError("\n".join(faults))
     return Request(
@@ -149,35 +147,47 @@ def _read_filter(path: Path, faults: list[str]) -> dict[str, Any]:
     return content
 
 
-def _faults_of(settings: Settings) -> list[str]:
-    """Faults that single values do not show."""
-    faults = []
-    pattern = settings.site.site_from_session
-    if pattern is not None:
-        try:
-            if "site" not in re.compile(pattern).groupindex:
-                faults.append(f"--site-from-session {pattern!r}: no group (?P<site>...)")
-        except re.error as error:
-            faults.append(f"--site-from-session {pattern!r}: no regular expression: {error}")
-    if pattern is not None and settings.site.site_source not in ("auto", "session-label"):
-        faults.append(
-            f"--site-from-session goes ill with --site-source {settings.site.site_source}"
-        )
-    name = settings.group.harmonizer
+def _faults_between(values: Mapping[str, Any]) -> list[str]:
+    """Faults that the type of one value does not show; what is no text is found elsewhere."""
+    site = _section(values, "site")
+    faults = _pattern_faults(site.get("site_from_session"), site.get("site_source", "auto"))
+    name = _section(values, "group").get("harmonizer", Settings().group.harmonizer)
     if name not in HARMONIZERS:
         faults.append(f"--harmonizer {name!r} is unknown; available: {', '.join(HARMONIZERS)}")
-    elif settings.harmonizer:
+    elif _section(values, "harmonizer"):
         try:
-            check_harmonizer_settings(name, settings.harmonizer)
-        except HarmonizeError as error:
+            check_harmonizer_settings(name, _section(values, "harmonizer"))
+        except UsageError as error:
             faults.append(str(error))
-    files = {"--site-map": settings.site.site_map, "--use-plugin": settings.resources.plugin_file}
+    files = {
+        "--site-map": site.get("site_map"),
+        "--use-plugin": _section(values, "resources").get("plugin_file"),
+    }
     faults += [
         f"{option} {path}: no such file"
         for option, path in files.items()
-        if path is not None and not Path(path).is_file()
+        if isinstance(path, str) and not Path(path).is_file()
     ]
     return faults
+
+
+def _pattern_faults(pattern: object, source: object) -> list[str]:
+    if not isinstance(pattern, str):
+        return []
+    faults = []
+    try:
+        if "site" not in re.compile(pattern).groupindex:
+            faults.append(f"--site-from-session {pattern!r}: no group (?P<site>...)")
+    except re.error as error:
+        faults.append(f"--site-from-session {pattern!r}: no regular expression: {error}")
+    if source not in ("auto", "session-label"):
+        faults.append(f"--site-from-session goes ill with --site-source {source}")
+    return faults
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = values.get(name)
+    return section if isinstance(section, Mapping) else {}
 
 
 def _site_map(settings: Settings) -> dict[str, str]:
