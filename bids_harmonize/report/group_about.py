@@ -8,6 +8,7 @@ from bids_harmonize._version import __version__
 from bids_harmonize.config import dump_toml, parse_toml
 from bids_harmonize.report.group_blocks import (
     Block,
+    Cell,
     Paragraph,
     Reference,
     References,
@@ -175,8 +176,10 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
 
 
 def _files_table(inputs: GroupInputs) -> Block:
-    rows = [[name, text] for name, text in _FILES.items() if (inputs.output_dir / name).exists()]
-    folder_rows = [
+    rows: list[list[str | Cell]] = [
+        [name, text] for name, text in _FILES.items() if (inputs.output_dir / name).exists()
+    ]
+    folder_rows: list[list[str | Cell]] = [
         [f"models/{folder.folder.name}", f"{method_words(folder.name)}, all source sites"]
         for folder in inputs.harmonizers
     ]
@@ -189,7 +192,7 @@ def _files_table(inputs: GroupInputs) -> Block:
 
 
 def _software_table(inputs: GroupInputs) -> Block:
-    rows = [["bids-harmonize", __version__]]
+    rows: list[list[str | Cell]] = [["bids-harmonize", __version__]]
     rows += [
         [str(entry.get("Name")), str(entry.get("Version"))]
         for entry in inputs.dataset.get("GeneratedBy", [])
@@ -210,7 +213,7 @@ def _settings_block(inputs: GroupInputs) -> Block | None:
     if inputs.settings is None:
         return None
     values = parse_toml(dump_toml(inputs.settings), source="settings")
-    rows = [
+    rows: list[list[str | Cell]] = [
         [section, key, _plain(value)]
         for section, keys in values.items()
         for key, value in keys.items()

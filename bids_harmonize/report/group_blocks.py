@@ -4,6 +4,7 @@ The builders of the sections return these records, the template knows nothing of
 All text is escaped when it is printed; pictures come as data URIs, so no record carries markup.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -111,7 +112,7 @@ class Section:
 def make_table(
     title: str,
     columns: dict[str, bool],
-    rows: list[list[str | Cell]],
+    rows: Iterable[Sequence[str | Cell]],
     *,
     reading: str = "",
     folded: bool = False,

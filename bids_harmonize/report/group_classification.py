@@ -91,7 +91,7 @@ def _accuracy_blocks(table: pd.DataFrame) -> list[Block]:
                 "a shortcut; the shuffled control belongs on the line.",
             )
         )
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             Cell(_words(row["model"]), "strong" if row["model"] == "network" else ""),
             _images_words(str(row["images"])),

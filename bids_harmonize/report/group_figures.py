@@ -1,5 +1,6 @@
 """Charts of the group page, from tables: each function returns one data URI."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_number, method
 
 _MIDDLE = 0.5
 _MAX_LABELLED = 12
+_TICK_WIDTH = 13
 
 
 def draw_confusion(labels: Sequence[str], counts: np.ndarray) -> str:
@@ -84,7 +86,7 @@ def draw_dots(
         Data URI of the drawing.
     """
     with page_style():
-        figure = Figure(figsize=(7.2, 0.75 + 0.33 * len(rows)))
+        figure = Figure(figsize=(7.4, 0.8 + 0.34 * len(rows)))
         axes = figure.subplots()
         for place, (_, value, low, high, colour) in enumerate(rows):
             if is_number(low) and is_number(high):
@@ -121,7 +123,7 @@ def draw_person_lines(values: pd.DataFrame, *, ylabel: str) -> str:
         Data URI of the drawing.
     """
     with page_style():
-        figure = Figure(figsize=(7.2, 3.4))
+        figure = Figure(figsize=(11, 3.8))
         axes = figure.subplots()
         places = np.arange(values.shape[1])
         for order, (person, row) in enumerate(values.iterrows()):
@@ -156,7 +158,7 @@ def draw_training_curves(curves: pd.DataFrame) -> str:
     losses = [c for c in curves.columns if c not in ("source_site", "iteration", "distance")]
     sites = sorted(curves["source_site"].astype(str).unique())
     with page_style():
-        figure = Figure(figsize=(8.2, 2.5 * len(sites)))
+        figure = Figure(figsize=(11, 2.7 * len(sites)))
         grid = figure.subplots(len(sites), 2, squeeze=False, width_ratios=(1.25, 1))
         for (left, right), site in zip(grid, sites, strict=True):
             own = curves[curves["source_site"].astype(str) == site]
@@ -195,7 +197,7 @@ def draw_strips(frame: pd.DataFrame, measures: Sequence[tuple[str, str]]) -> str
     columns = 4
     rows = -(-len(measures) // columns)
     with page_style():
-        figure = Figure(figsize=(9.2, 2.3 * rows))
+        figure = Figure(figsize=(11.4, 2.5 * rows))
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, (name, title) in zip(grid.flat, measures, strict=False):
             for place, site in enumerate(sites):
@@ -235,4 +237,4 @@ def _draw_curve(
 
 
 def _broken(words: str) -> str:
-    return words.replace(" (", "\n(").replace(" + ", " +\n").replace(" bias", "\nbias")
+    return "\n".join(textwrap.wrap(words, _TICK_WIDTH))

@@ -1,7 +1,10 @@
 """Section "Harmonization": every method in every direction, people, pictures, training."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from bids_harmonize.metrics import METRICS
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
 from bids_harmonize.report.group_figures import (
     draw_dots,
@@ -10,15 +13,19 @@ from bids_harmonize.report.group_figures import (
     method_colour,
 )
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_methods_table import best_training_free, reading_order
+from bids_harmonize.report.group_methods_table import (
+    Score,
+    best_training_free,
+    brain_psnr,
+    reading_order,
+)
 from bids_harmonize.report.group_travellers import picture_blocks
 from bids_harmonize.report.group_words import (
-    METRIC_BETTER,
     METRIC_DECIMALS,
-    METRIC_WORDS,
     MISSING,
     is_number,
     method_words,
+    metric_words,
     number,
     p_value,
     percent,
@@ -26,7 +33,12 @@ from bids_harmonize.report.group_words import (
 )
 
 _TITLE = "Harmonization"
-_KINDS = {"direct": "to the reference", "reverse": "from the reference", "agreement": "agreement"}
+_KINDS = ("direct", "reverse", "agreement")
+_MAIN_READING = (
+    " Gap closed: how much of the way from no harmonization to the rescan is gone, given only "
+    "where that way is longer than 1 dB of PSNR. p: the primary comparison alone (brain PSNR over "
+    "all source sites), corrected by Holm over methods; every other number is descriptive."
+)
 
 
 def harmonization_section(inputs: GroupInputs) -> Section:
@@ -74,42 +86,55 @@ def harmonization_section(inputs: GroupInputs) -> Section:
 
 
 def _directions(table: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
+    direct = table[(table["kind"] == "direct") & (table["source_site"] != "all")]
+    if direct["source_site"].nunique() == 1:
+        table = _without_pooled(table)
     groups = {
         (str(kind), str(source), str(target)): rows
         for (kind, source, target), rows in table.groupby(["kind", "source_site", "target_site"])
     }
-    if sum(key[0] == "direct" and key[1] != "all" for key in groups) == 1:
-        groups = {key: rows for key, rows in groups.items() if key[1] != "all"}
-    order = list(_KINDS)
     return sorted(
         groups.items(),
         key=lambda item: (
-            order.index(item[0][0]) if item[0][0] in order else len(order),
+            _KINDS.index(item[0][0]) if item[0][0] in _KINDS else len(_KINDS),
             item[0][1] != "all",
             item[0],
         ),
     )
 
 
+def _without_pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """With one source site the pooled rows say the same; only their p value is kept."""
+    pooled = table[table["source_site"] == "all"]
+    p_values = pooled.dropna(subset=["p_vs_best_baseline"]).set_index("method")
+    own = table[table["source_site"] != "all"].copy()
+    primary = (own["kind"] == "direct") & (own["mask"] == "brain") & (own["metric"] == "psnr")
+    filled = own["method"].map(p_values["p_vs_best_baseline"])
+    own["p_vs_best_baseline"] = filled.where(primary)
+    return own
+
+
 def _direction_blocks(
     inputs: GroupInputs, rows: pd.DataFrame, *, kind: str, source: str, target: str
 ) -> list[Block]:
     name = _direction_name(kind, source, target)
-    psnr = rows[(rows["mask"] == "brain") & (rows["metric"] == "psnr")]
-    scores = psnr.drop_duplicates("method").set_index("method")
-    methods = reading_order(list(dict.fromkeys(rows["method"])), chosen=inputs.chosen_method)
+    scores = brain_psnr(rows)
+    methods = reading_order(rows["method"], chosen=inputs.chosen_method)
+    best = best_training_free(scores)
     blocks: list[Block] = []
-    best = best_training_free(scores) if len(scores) else None
-    if len(scores):
+    if scores:
         dots = [
             (
-                method_words(method), scores.loc[method, "mean"], scores.loc[method, "low"],
-                scores.loc[method, "high"], method_colour(method, chosen=inputs.chosen_method),
+                method_words(method),
+                scores[method].mean,
+                scores[method].low,
+                scores[method].high,
+                method_colour(method, chosen=inputs.chosen_method),
             )
             for method in methods
-            if method in scores.index
-        ]  # fmt: skip
-        lines = [(float(scores.loc[best, "mean"]), "best training-free")] if best else []
+            if method in scores
+        ]
+        lines = [(scores[best].mean, "best training-free")] if best else []
         blocks.append(
             Figure(
                 title=f"{name}: PSNR in the brain",
@@ -121,20 +146,19 @@ def _direction_blocks(
     lines_figure = _person_figure(inputs, methods, kind=kind, source=source, target=target)
     if lines_figure:
         blocks.append(lines_figure)
-    blocks.append(_method_table(inputs, rows, methods, name=name, best=best))
-    return blocks
+    return blocks + _method_tables(inputs, rows, methods, name=name, best=best)
 
 
-def _dots_reading(inputs: GroupInputs, scores: pd.DataFrame, best: str | None) -> str:
+def _dots_reading(inputs: GroupInputs, scores: Mapping[str, Score], best: str | None) -> str:
     text = (
         "Dots are means over people, bars 95 % bootstrap intervals. Orange: the chosen "
         "harmonizer, blue: other trained ones, grey: without training, green: the person scanned "
         "again at the target, which nothing can be expected to pass."
     )
     chosen = inputs.chosen_method
-    if best is None or chosen not in scores.index:
+    if best is None or chosen is None or chosen not in scores:
         return text
-    gain = float(scores.loc[chosen, "mean"] - scores.loc[best, "mean"])
+    gain = scores[chosen].mean - scores[best].mean
     word = "above" if gain >= 0 else "below"
     return (
         f"{text} The best method without training is {method_words(best)} (dashed line); "
@@ -167,42 +191,57 @@ def _person_figure(
     )
 
 
-def _method_table(
+def _method_tables(
     inputs: GroupInputs, rows: pd.DataFrame, methods: list[str], *, name: str, best: str | None
-) -> Block:
-    pairs = [
-        (metric, mask)
-        for mask in ("brain", "head")
-        for metric in METRIC_WORDS
-        if ((rows["metric"] == metric) & (rows["mask"] == mask)).any()
+) -> list[Block]:
+    blocks: list[Block] = []
+    for mask in ("brain", "head"):
+        within = rows[rows["mask"] == mask]
+        metrics = [metric for metric in METRICS if (within["metric"] == metric).any()]
+        if not metrics:
+            continue
+        main = mask == "brain"
+        better = "; ".join(f"{metric.upper()}: {METRICS[metric].direction}" for metric in metrics)
+        extra = {"gap closed": True, "p against best": True} if main else {}
+        blocks.append(
+            make_table(
+                f"{name}: all methods, in the {mask}",
+                {"method": False, "n": True}
+                | {metric_words(metric): True for metric in metrics}
+                | extra,
+                [
+                    _method_row(inputs, within, method, metrics=metrics, best=best)
+                    for method in methods
+                ],
+                reading=f"Mean and 95 % interval; n counts people. {better}."
+                + (_MAIN_READING if main else ""),
+                folded=not main,
+            )
+        )
+    return blocks
+
+
+def _method_row(
+    inputs: GroupInputs, rows: pd.DataFrame, method: str, *, metrics: list[str], best: str | None
+) -> list[str | Cell]:
+    own = rows[rows["method"] == method].drop_duplicates("metric").set_index("metric")
+    n = own["n"].max()
+    line: list[str | Cell] = [
+        _method_cell(inputs, method, best),
+        str(int(n)) if is_number(n) else MISSING,
     ]
-    columns = {"method": False, "n": True}
-    columns |= {f"{METRIC_WORDS[metric]}, {mask}": True for metric, mask in pairs}
-    columns |= {"gap closed": True, "p against best": True}
-    body: list[list[str | Cell]] = []
-    for method in methods:
-        own = rows[rows["method"] == method]
-        line: list[str | Cell] = [_method_cell(inputs, method, best), str(int(own["n"].max()))]
-        for metric, mask in pairs:
-            found = own[(own["metric"] == metric) & (own["mask"] == mask)]
-            line.append(_value_words(found, METRIC_DECIMALS.get(metric, 2)))
-        main = own[(own["metric"] == "psnr") & (own["mask"] == "brain")]
-        line.append(percent(main["gap_closed"].iloc[0], 0) if len(main) else MISSING)
-        line.append(p_value(main["p_vs_best_baseline"].iloc[0]) if len(main) else MISSING)
-        body.append(line)
-    better = "; ".join(
-        f"{METRIC_WORDS[metric].removesuffix(' (dB)')}: {METRIC_BETTER[metric]}"
-        for metric in dict.fromkeys(metric for metric, _ in pairs)
-    )
-    return make_table(
-        f"{name}: all methods",
-        columns,
-        body,
-        reading=f"Mean and 95 % interval; n counts people. {better}. Gap closed: how much of the "
-        "way from no harmonization to the rescan is gone, given only where that way is longer "
-        "than 1 dB. p: the primary comparison alone, corrected by Holm over methods; every other "
-        "number is descriptive.",
-    )
+    for metric in metrics:
+        if metric not in own.index:
+            line.append(MISSING)
+            continue
+        row = own.loc[metric]
+        decimals = METRIC_DECIMALS.get(metric, 2)
+        line.append(with_interval(row["mean"], row["low"], row["high"], decimals))
+    if (rows["mask"] == "brain").all():
+        known = "psnr" in own.index
+        line.append(percent(own.at["psnr", "gap_closed"], 0) if known else MISSING)
+        line.append(p_value(own.at["psnr", "p_vs_best_baseline"]) if known else MISSING)
+    return line
 
 
 def _method_cell(inputs: GroupInputs, method: str, best: str | None) -> Cell:
@@ -214,17 +253,10 @@ def _method_cell(inputs: GroupInputs, method: str, best: str | None) -> Cell:
     return Cell(words, "muted" if method in ("blur", "ceiling") else "")
 
 
-def _value_words(found: pd.DataFrame, decimals: int) -> str:
-    if found.empty or not is_number(found["mean"].iloc[0]):
-        return MISSING
-    row = found.iloc[0]
-    return with_interval(row["mean"], row["low"], row["high"], decimals)
-
-
 def _direction_name(kind: str, source: str, target: str) -> str:
     if kind == "agreement":
         return f"{source} and {target}, both harmonized"
-    start = "all source sites" if source == "all" else source
+    start = "All source sites" if source == "all" else source
     return f"{start} to {target}"
 
 

@@ -2,7 +2,7 @@
 
 from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Section
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_methods_table import best_training_free, brain_psnr
+from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
 from bids_harmonize.report.group_words import (
     MODEL_WORDS,
     count,
@@ -12,6 +12,7 @@ from bids_harmonize.report.group_words import (
     number,
     percent,
     percent_interval,
+    significant,
     with_interval,
 )
 
@@ -84,25 +85,24 @@ def _summary(inputs: GroupInputs) -> str:
 
 
 def _primary_result(inputs: GroupInputs) -> str:
-    scores = brain_psnr(inputs, source_site="all")
-    method = inputs.chosen_method
-    if scores is None or method not in scores.index or "identity" not in scores.index:
+    scores = pooled_brain_psnr(inputs)
+    chosen = scores.get(inputs.chosen_method or "")
+    if chosen is None or "identity" not in scores:
         return ""
-    chosen, identity = scores.loc[method], scores.loc["identity"]
     text = (
-        f"For {count(int(chosen['n']), 'travelling person', 'travelling people')}, the brain in "
+        f"For {count(chosen.n, 'travelling person', 'travelling people')}, the brain in "
         f"the harmonized image agrees with the person's real scan at {inputs.reference_site} at "
-        f"{with_interval(chosen['mean'], chosen['low'], chosen['high'], 1)} dB PSNR; without "
-        f"harmonization at {number(identity['mean'], 1)} dB"
+        f"{with_interval(chosen.mean, chosen.low, chosen.high, 1)} dB PSNR; without "
+        f"harmonization at {number(scores['identity'].mean, 1)} dB"
     )
     best = best_training_free(scores)
     if best and best != "identity":
         text += (
             f", with the best training-free method ({method_words(best)}) at "
-            f"{number(scores.loc[best, 'mean'], 1)} dB"
+            f"{number(scores[best].mean, 1)} dB"
         )
-    if "ceiling" in scores.index:
-        text += f"; a rescan at the target reaches {number(scores.loc['ceiling', 'mean'], 1)} dB"
+    if "ceiling" in scores:
+        text += f"; a rescan at the target reaches {number(scores['ceiling'].mean, 1)} dB"
     return text + "."
 
 
@@ -133,9 +133,14 @@ def _verdicts(inputs: GroupInputs) -> list[Finding]:
     if table is None:
         return []
     return [
-        Finding("bad", f"No: {row['question']}", f"Method: {method_words(str(row['method']))}.")
+        Finding(
+            "bad",
+            f"{row['question']} No",
+            f"{method_words(str(row['method']))}: {significant(row['value'])}; yes would need: "
+            f"{row['threshold']} ({row['source']}).",
+        )
         for _, row in table.iterrows()
-        if str(row["answer"]).lower() == "no"
+        if str(row["answer"]).lower() == "no" and row["method"] == inputs.chosen_method
     ]
 
 
@@ -143,29 +148,26 @@ def _fallbacks(inputs: GroupInputs) -> list[Finding]:
     return [
         Finding(
             "bad",
-            f"{method_words(folder.name)} did not train",
-            "Training and its restart both diverged. The images in this dataset are those of "
+            f"{method_words(folder.name)} did not train for {listing(folder.fell_back)}",
+            "Training and its restart both diverged. The images of these sites are those of "
             f"{method_words('n4_histogram')} instead.",
         )
         for folder in inputs.harmonizers
-        if folder.model.get("fell_back")
+        if folder.fell_back
     ]
 
 
 def _lost_to_baseline(inputs: GroupInputs) -> list[Finding]:
-    scores = brain_psnr(inputs, source_site="all")
-    method = inputs.chosen_method
-    if scores is None or method not in scores.index:
-        return []
-    best = best_training_free(scores)
-    if best is None or scores.loc[method, "mean"] > scores.loc[best, "mean"]:
+    scores = pooled_brain_psnr(inputs)
+    method, best = inputs.chosen_method or "", best_training_free(scores)
+    if method not in scores or best is None or scores[method].mean > scores[best].mean:
         return []
     return [
         Finding(
             "bad",
             f"{method_words(method)} is not better than {method_words(best)}",
-            f"Brain PSNR {number(scores.loc[method, 'mean'])} dB against "
-            f"{number(scores.loc[best, 'mean'])} dB. The simpler method is to be preferred here.",
+            f"Brain PSNR {number(scores[method].mean)} dB against "
+            f"{number(scores[best].mean)} dB. The simpler method is to be preferred here.",
         )
     ]
 
@@ -217,7 +219,7 @@ def _left_out(inputs: GroupInputs) -> list[Finding]:
             return [Finding("note", "The study could not be read", inputs.study_problem)]
         return []
     return [
-        Finding("note", f"Site {site} was left out of training", f"{str(reason).rstrip('.')}.")
+        Finding("note", f"Left out of training: {site}", f"{str(reason).rstrip('.')}.")
         for site, reason in inputs.study.left_out.items()
     ]
 

@@ -32,7 +32,7 @@ TABLES = (
 NUMBER_COLUMNS = frozenset(
     (
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
-        *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline", "threshold"),
+        *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
         *("share_reference", "null_q001", "mmd", "seed"),
     )
 )
@@ -48,6 +48,13 @@ class HarmonizerFolder:
     reference_site: str
     model: Mapping[str, Any]
     curves: pd.DataFrame | None
+
+    @property
+    def fell_back(self) -> tuple[str, ...]:
+        """Source sites whose training diverged, so that a simpler method serves them."""
+        learnt = self.model.get("learnt")
+        sites = learnt.get("fell_back") if isinstance(learnt, dict) else None
+        return tuple(str(site) for site in sites or ())
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,59 @@
 """Look-ups in ``group_methods.tsv`` that several parts of the page share."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import pandas as pd
 
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import NOT_HARMONIZERS, TRAINING_FREE
 
 
-def brain_psnr(inputs: GroupInputs, *, source_site: str) -> pd.DataFrame | None:
-    """Rows of the primary measure, one a method.
+@dataclass(frozen=True)
+class Score:
+    """Mean brain PSNR of a method with its 95 % interval, dB; ``n`` counts people."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def brain_psnr(rows: pd.DataFrame) -> dict[str, Score]:
+    """The primary measure of every method.
 
     Parameters
     ----------
-    inputs
-        What is on disk.
-    source_site
-        A site, or ``all`` for the mean over source sites.
+    rows
+        Rows of one direction and kind.
 
     Returns
     -------
-    pandas.DataFrame or None
-        Index ``method``; kind direct, mask brain, metric psnr. ``None`` where no row fits.
+    dict
+        Method to its score in the brain; methods without a number are absent.
     """
+    own = rows[(rows["mask"] == "brain") & (rows["metric"] == "psnr")].dropna(subset=["mean"])
+    return {
+        str(row["method"]): Score(
+            float(row["mean"]), float(row["low"]), float(row["high"]), int(row["n"])
+        )
+        for row in own.drop_duplicates("method").to_dict("records")
+    }
+
+
+def pooled_brain_psnr(inputs: GroupInputs) -> dict[str, Score]:
+    """The primary measure over all source sites, to the reference; empty where there is none."""
     table = inputs.tables.get("methods")
     if table is None:
-        return None
-    rows = table[
-        (table["kind"] == "direct")
-        & (table["mask"] == "brain")
-        & (table["metric"] == "psnr")
-        & (table["source_site"] == source_site)
-    ]
-    if rows.empty and source_site == "all":
-        return _only_direction(table)
-    return rows.drop_duplicates("method").set_index("method") if len(rows) else None
+        return {}
+    direct = table[table["kind"] == "direct"]
+    pooled = direct[direct["source_site"] == "all"]
+    if pooled.empty and direct["source_site"].nunique() == 1:
+        pooled = direct
+    return brain_psnr(pooled)
 
 
-def best_training_free(scores: pd.DataFrame) -> str | None:
+def best_training_free(scores: Mapping[str, Score]) -> str | None:
     """The training-free method (doing nothing included) with the highest mean.
 
     Parameters
@@ -48,21 +66,13 @@ def best_training_free(scores: pd.DataFrame) -> str | None:
     str or None
         Its name in the column ``method``.
     """
-    own = scores[scores.index.isin(TRAINING_FREE)]["mean"].dropna()
-    return str(own.idxmax()) if len(own) else None
+    own = {method: score.mean for method, score in scores.items() if method in TRAINING_FREE}
+    return max(own, key=lambda method: own[method]) if own else None
 
 
-def reading_order(methods: list[str], *, chosen: str | None) -> list[str]:
+def reading_order(methods: Iterable[str], *, chosen: str | None) -> list[str]:
     """Methods as a reader meets them: nothing done, training-free, trained, controls, ceiling."""
-    trained = sorted(m for m in methods if m not in NOT_HARMONIZERS and m != chosen)
+    found = set(methods)
+    trained = sorted(m for m in found if m not in NOT_HARMONIZERS and m != chosen)
     order = [*TRAINING_FREE, *trained, *([chosen] if chosen else []), "blur", "ceiling"]
-    return [method for method in order if method in methods]
-
-
-def _only_direction(table: pd.DataFrame) -> pd.DataFrame | None:
-    rows = table[
-        (table["kind"] == "direct") & (table["mask"] == "brain") & (table["metric"] == "psnr")
-    ]
-    if rows["source_site"].nunique() != 1:
-        return None
-    return rows.drop_duplicates("method").set_index("method")
+    return [method for method in order if method in found]

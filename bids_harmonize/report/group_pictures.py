@@ -95,7 +95,8 @@ def draw_saliency(saliency: np.ndarray, template: np.ndarray, affine: np.ndarray
         bare_axes(axes)
         place = axes.inset_axes((1.012, 0.2, 0.012, 0.6))
         bar = figure.colorbar(drawn, cax=place, ticks=[0, top])
-        bar.solids.set_alpha(1)
+        if bar.solids is not None:
+            bar.solids.set_alpha(1)
         place.set_yticklabels(["0", "most"], fontsize=8)
         return _png_uri(figure)
 

@@ -1,8 +1,18 @@
 """Sections "Is the site gone?" (site probes) and "Verdict" of the group page."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
+from bids_harmonize.report.group_blocks import (
+    Block,
+    Cell,
+    Figure,
+    Paragraph,
+    Section,
+    Tone,
+    make_table,
+)
 from bids_harmonize.report.group_figures import draw_dots, method_colour
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import (
@@ -21,7 +31,7 @@ _PROBES = {
     "forest": "random forest on texture",
 }
 _PROBE_TITLE = "Is the site still readable?"
-_TONES = {"yes": "good", "no": "bad"}
+_TONES: Mapping[str, Tone] = {"yes": "good", "no": "bad"}
 
 
 def probe_section(inputs: GroupInputs) -> Section:
@@ -107,13 +117,13 @@ def verdict_section(inputs: GroupInputs) -> Section:
         return Section("verdict", "Verdict", (Paragraph(text, "absent"),))
     order = {"no": 0, "cannot tell": 1, "yes": 2}
     answers = table["answer"].astype(str).str.lower()
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             Cell(str(row["question"]), "strong"),
             method_words(str(row["method"])),
             Cell(str(row["answer"]), _TONES.get(str(row["answer"]).lower(), "muted")),
             significant(row["value"]),
-            significant(row["threshold"]),
+            str(row["threshold"] or MISSING),
             str(row["source"] or MISSING),
         ]
         for _, row in table.assign(_order=answers.map(order)).sort_values("_order").iterrows()
@@ -126,7 +136,7 @@ def verdict_section(inputs: GroupInputs) -> Section:
                 "Questions fixed beforehand",
                 {
                     "question": False, "method": False, "answer": False, "value": True,
-                    "threshold": True, "from": False,
+                    "yes if": False, "from": False,
                 },
                 rows,
                 reading="Worst first. Cannot tell means that too few people or no fitting data "
@@ -139,7 +149,7 @@ def verdict_section(inputs: GroupInputs) -> Section:
 def _pooled_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """One row a method, probe and choice of sites: means over seeds, the widest interval."""
     keys = ["method", "probe", "sites"]
-    rows = []
+    rows: list[list[str | Cell]] = []
     for _, own in table.groupby(keys, sort=False):
         first = own.iloc[0].to_dict()
         first |= {
@@ -155,7 +165,7 @@ def _pooled_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _probe_table(shown: pd.DataFrame) -> Block:
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             Cell(method_words(str(row["method"])), "strong"),
             _PROBES.get(str(row["probe"]), str(row["probe"])),

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from bids_harmonize.atlases.templates import load_template_image
 from bids_harmonize.bids.images import read_image
-from bids_harmonize.bids.names import OUTPUTS
+from bids_harmonize.bids.names import OUTPUTS, site_label
 from bids_harmonize.errors import ScanError
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
@@ -31,10 +31,12 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
     if not maps:
         text = "No mean saliency map (tpl-*/anat) was written, so none is shown."
         return [Paragraph(text, "absent")]
+    names = {site_label(site): site for site in inputs.scans.get("site", []) if site}
     blocks: list[Block] = []
     rows: list[list[str | Cell]] = []
     for path in maps:
-        site = path.name.split("_")[0].removeprefix("tpl-")
+        label = path.name.split("_")[0].removeprefix("tpl-")
+        site = names.get(label, label)
         try:
             saliency, affine = read_image(path)
         except ScanError as error:

@@ -110,7 +110,7 @@ def _study_words(inputs: GroupInputs) -> str:
 
 def _site_table(inputs: GroupInputs) -> Block:
     scans, study = inputs.scans, inputs.study
-    rows = []
+    rows: list[list[str | Cell]] = []
     site_names = scans["site"].fillna("n/a").astype(str)
     for site in sorted(site_names.unique()):
         own = scans[site_names == site]
@@ -157,13 +157,13 @@ def _role(site: str, inputs: GroupInputs) -> Cell:
 
 def _median_table(frame: pd.DataFrame, measures: list[str]) -> Block:
     sites = sorted(frame["site"].dropna().astype(str).unique())
-    rows = []
+    rows: list[list[str | Cell]] = []
     for name in measures:
         row = QUALITY_MEASURES[name]
-        cells = [Cell(_title(name), "strong"), _better(row.direction)]
+        cells: list[str | Cell] = [Cell(_title(name), "strong"), _better(row.direction)]
         for site in sites:
             own = frame.loc[frame["site"].astype(str) == site, name].dropna()
-            spread = f" ± {significant(_spread(own))}" if len(own) > 1 else ""
+            spread = f" ± {significant(_spread(own), 2)}" if len(own) > 1 else ""
             cells.append(f"{significant(own.median())}{spread}" if len(own) else "n/a")
         rows.append(cells)
     return make_table(
@@ -176,7 +176,7 @@ def _median_table(frame: pd.DataFrame, measures: list[str]) -> Block:
 
 
 def _outlier_table(frame: pd.DataFrame, measures: list[str]) -> Block:
-    rows = [
+    rows: list[list[str | Cell]] = [
         row
         for site, own in frame.groupby("site")
         if len(own) >= _MIN_FOR_OUTLIERS

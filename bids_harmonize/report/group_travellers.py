@@ -124,7 +124,8 @@ def _picture(study: Study, scan: DerivedScan, *, reference: str, output_dir: Pat
 def _reading(*, has_target: bool, scan: DerivedScan) -> str:
     text = (
         f"Scan {scan.stem}, slices through the centre of the brain, every image between its own "
-        "1st and 99th percentile in the brain. Red is brighter, blue darker, white no difference."
+        "1st (0) and 99th (1) percentile in the brain. Differences: red is brighter, blue darker, "
+        "white none."
     )
     if has_target:
         return (

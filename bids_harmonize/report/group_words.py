@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bids_harmonize.harmonizers import baselines
+from bids_harmonize.metrics import METRICS
+
 MISSING = "n/a"
 
 METHOD_WORDS: Mapping[str, str] = {
@@ -17,7 +20,7 @@ METHOD_WORDS: Mapping[str, str] = {
     "localhistogram": "local histogram",
     "cyclegan": "CycleGAN",
 }
-TRAINING_FREE = ("identity", "nyul", "histogram", "n4", "n4_histogram")
+TRAINING_FREE = baselines()
 NOT_HARMONIZERS = (*TRAINING_FREE, "blur", "ceiling")
 
 MODEL_WORDS: Mapping[str, str] = {
@@ -31,26 +34,26 @@ MODEL_WORDS: Mapping[str, str] = {
     "covariates": "age and sex only",
     "shuffled": "network, shuffled site names",
 }
-METRIC_WORDS: Mapping[str, str] = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "mae": "MAE",
-    "correlation": "correlation",
-    "sharpness": "sharpness ratio",
-}
 METRIC_DECIMALS: Mapping[str, int] = {"psnr": 2, "ssim": 3, "mae": 4, "correlation": 3}
-METRIC_BETTER: Mapping[str, str] = {
-    "psnr": "higher is better",
-    "ssim": "higher is better",
-    "mae": "lower is better",
-    "correlation": "higher is better",
-    "sharpness": "1 is best",
-}
+_ACRONYM_LETTERS = 4
 
 
 def method_words(method: str) -> str:
     """The method's name in words; an unknown name stands as it is."""
     return METHOD_WORDS.get(method, method.removeprefix("judge:"))
+
+
+def metric_words(metric: str) -> str:
+    """The metric's name and unit, from its row in ``METRICS``.
+
+    Examples
+    --------
+    >>> metric_words("psnr"), metric_words("ssim"), metric_words("sharpness")
+    ('PSNR (dB)', 'SSIM', 'sharpness')
+    """
+    name = metric.upper() if len(metric) <= _ACRONYM_LETTERS else metric
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    return f"{name} ({unit})" if unit not in ("", "1", "ratio", "rescaled units") else name
 
 
 def number(value: Any, decimals: int = 2) -> str:
