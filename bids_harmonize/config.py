@@ -61,7 +61,7 @@ class ClassifierSettings:
     """Training of the site classifier; the defaults are the measured recipe."""
 
     n_epochs: int = Field(default=20, ge=1)
-    batch_size: int = Field(default=6, ge=1)
+    batch_size: int = Field(default=6, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)

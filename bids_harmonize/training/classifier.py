@@ -165,7 +165,8 @@ def _fit(
     rng = seeded_generator(plan.seed, "classifier", plan.name, "data")
     device, fabric = plan.runtime.device, plan.runtime.fabric
     n_draws = len(balanced_order(classes, np.random.default_rng(0)))
-    n_batches = -(-n_draws // settings.batch_size)
+    # BatchNorm needs two scans in every batch.
+    n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
