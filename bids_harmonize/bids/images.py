@@ -53,6 +53,8 @@ def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         message = f"{path}: voxels of type {image.get_data_dtype()} are not plain numbers"
         raise ScanError(message)
     try:
+        if path.name.endswith(".gz"):  # all of it, so that the checksum at the end is checked
+            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
         data = np.asarray(image.dataobj, dtype=np.float32)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         message = f"{path}: the file is truncated or damaged: {error}; copy or convert it again"
