@@ -1,0 +1,243 @@
+"""Site probes of the unharmonized images, the best baseline and the chosen harmonizer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.study import DerivedScan
+from bids_harmonize.bids.tables import write_table
+from bids_harmonize.config import ClassifierSettings
+from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
+from bids_harmonize.stages.evaluation_tables import probe_columns
+from bids_harmonize.stages.probes import (
+    PROBE_COLUMNS,
+    FoldModel,
+    ProbeTraining,
+    frozen_predictions,
+    histogram_mmd,
+    probe_row,
+    reseeded_predictions,
+    too_small_half,
+)
+from bids_harmonize.training.runtime import seeded_generator
+from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, VolumeSource, map_volumes
+
+# A quick run trains as few probes as can still be cross-validated.
+QUICK_SEEDS, FULL_SEEDS = 1, 5
+QUICK_FOLDS = 2
+# Halves are small: with fewer steps the one-cycle schedule ends before the network has learnt.
+LEAST_STEPS = 120
+
+
+@dataclass(frozen=True)
+class SiteRemoval:
+    """What the probes found.
+
+    Attributes
+    ----------
+    probes
+        Rows of group_siteprobe.tsv; without numbers where nothing can be told.
+    fresh
+        Predictions of the fresh probes on the chosen harmonizer's images, first seed; ``None``
+        where none was trained.
+    """
+
+    probes: pd.DataFrame
+    fresh: pd.DataFrame | None
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def probe_sites(
+    context: StageContext,
+    *,
+    baseline: str,
+    half_models: HalfModels | None,
+    folds: Sequence[FoldModel],
+    resolution_mm: float,
+) -> SiteRemoval:
+    """Train and ask the probes, and write their table.
+
+    Parameters
+    ----------
+    context
+        The study and its settings.
+    baseline
+        The training-free method to stand beside the chosen one.
+    half_models
+        The chosen harmonizer fitted on each half; ``None`` where it was not.
+    folds
+        The cross-validated site classifiers; without any there is no frozen probe.
+    resolution_mm
+        Voxel size that the probes see.
+
+    Returns
+    -------
+    SiteRemoval
+        A failure for every suspected leak.
+    """
+    study, settings = context.study, context.settings
+    chosen = settings.group.harmonizer
+    native = DiskVolumes([_files(scan) for scan in study.training_scans], study.scaling_mask)
+    network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
+    reason = too_small_half(
+        study.site_of_participant(), half_models.halves if half_models else (), study.trained_sites
+    )
+    warnings = []
+    if reason is not None:
+        warnings.append(f"the site probes cannot tell whether the site is gone: {reason}")
+    if not folds:
+        warnings.append("there is no frozen probe: the stage classify has not run")
+    probing = _Probing(context, tuple(folds), half_models if reason is None else None)
+    rows, fresh = [], None
+    for method in dict.fromkeys(("identity", baseline, chosen)):
+        images = probing.images(method, native, network)
+        own, first = probing.rows(method, images)
+        rows += own
+        fresh = first if method == chosen else fresh
+    frame = pd.DataFrame(rows, columns=list(PROBE_COLUMNS))
+    frame = frame.astype({"seed": "Int64", "n": "Int64"})
+    path = group_output(study.output_dir, "group_siteprobe")
+    effort = settings.group.effort
+    columns = probe_columns(effort=effort, n_folds=probing.n_folds, resolution_mm=resolution_mm)
+    write_table(path, frame, columns)
+    failures = tuple(
+        f"leak suspected: a fresh probe of {row['method']} images is far below chance "
+        f"({row['balanced_accuracy']:.2f}, seed {row['seed']})"
+        for row in rows
+        if row["leak_suspected"]
+    )
+    return SiteRemoval(frame, fresh, (path,), tuple(warnings), failures)
+
+
+class _Probing:
+    """Probes of one run, asked about one method after the other."""
+
+    def __init__(
+        self, context: StageContext, folds: tuple[FoldModel, ...], half_models: HalfModels | None
+    ) -> None:
+        self.context = context
+        self.folds = folds
+        self.half_models = half_models
+        quick = context.settings.group.effort == "quick"
+        self.n_folds = QUICK_FOLDS if quick else context.settings.group.folds
+        start = context.settings.run.random_seed
+        self.seeds = range(start, start + (QUICK_SEEDS if quick else FULL_SEEDS))
+
+    def images(
+        self, method: str, native: DiskVolumes, network: VolumeSource
+    ) -> VolumeSource | None:
+        """Cross-fitted images of a method; ``None`` where they cannot be made."""
+        if method == "identity":
+            return network
+        if self.half_models is None:
+            return None
+        folder = self.context.work_dir / "evaluate"
+        fitted = self.half_models
+        if method != self.context.settings.group.harmonizer:
+            fitted = fit_baseline_halves(
+                method,
+                (native, network),
+                fitted.halves,
+                reference_site=self.context.study.reference_site,
+                runtime=self.context.runtime,
+                work_dir=folder,
+            )
+        return cross_fitted_images(
+            fitted, (native, network), path=folder / f"crossfitted-{method}.npy"
+        )
+
+    def rows(
+        self, method: str, images: VolumeSource | None
+    ) -> tuple[list[dict[str, object]], pd.DataFrame | None]:
+        """Rows of the table, and the first fresh probe's predictions."""
+        reference = self.context.study.reference_site
+        facts: dict[str, object] = {"method": method, "sites": "all"}
+        if images is None:
+            return [self._untold(facts, probe) for probe in ("frozen", "reseeded")], None
+        facts["mmd"] = histogram_mmd(images, reference_site=reference)
+        rows: list[dict[str, object]] = [self._untold(facts, "frozen")]
+        if self.folds:
+            predictions = frozen_predictions(images, self.folds)
+            rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
+        if self.half_models is None:
+            return [*rows, self._untold(facts, "reseeded")], None
+        first = None
+        for seed in self.seeds:
+            predictions = self._fresh(images, self.half_models, seed)
+            first = predictions if first is None else first
+            numbers = self._numbers(predictions, "reseeded", method, seed)
+            rows.append({**facts, "seed": seed, **numbers})
+        return rows, first
+
+    def _fresh(self, images: VolumeSource, half_models: HalfModels, seed: int) -> pd.DataFrame:
+        settings = self.context.settings.classifier
+        n_smallest = min(
+            sum(scan.participant_id in half for scan in images.scans)
+            for half in half_models.halves
+        )
+        n_training = n_smallest * (self.n_folds - 1) // self.n_folds
+        training = ProbeTraining(
+            settings=long_enough(settings, n_training=n_training),
+            runtime=self.context.runtime,
+            n_folds=self.n_folds,
+            seed=seed,
+        )
+        return reseeded_predictions(images, half_models.halves, training=training)
+
+    def _numbers(
+        self, predictions: pd.DataFrame, probe: str, method: str, seed: int
+    ) -> dict[str, object]:
+        start = self.context.settings.run.random_seed
+        rng = seeded_generator(start, "evaluate", probe, method, str(seed))
+        reference = self.context.study.reference_site
+        return probe_row(predictions, probe=probe, reference_site=reference, rng=rng)
+
+    def _untold(self, facts: dict[str, object], probe: str) -> dict[str, object]:
+        n_sites = len(self.context.study.trained_sites)
+        empty = dict.fromkeys(PROBE_COLUMNS)
+        return {**empty, "chance": 1 / n_sites, **facts, "probe": probe}
+
+
+def long_enough(settings: ClassifierSettings, *, n_training: int) -> ClassifierSettings:
+    """The classifier's settings with as many epochs as a small half needs.
+
+    Parameters
+    ----------
+    settings
+        Of the site classifier.
+    n_training
+        Number of scans that a probe is trained on.
+
+    Returns
+    -------
+    ClassifierSettings
+        At least :data:`LEAST_STEPS` steps of training; otherwise unchanged.
+
+    Examples
+    --------
+    >>> long_enough(ClassifierSettings(n_epochs=20, batch_size=6), n_training=12).n_epochs
+    60
+    >>> long_enough(ClassifierSettings(n_epochs=20, batch_size=6), n_training=60).n_epochs
+    20
+    """
+    n_batches = max(1, math.ceil(n_training / settings.batch_size))
+    needed = math.ceil(LEAST_STEPS / n_batches)
+    return replace(settings, n_epochs=max(settings.n_epochs, needed))
+
+
+def _files(scan: DerivedScan) -> ScanFiles:
+    return ScanFiles(
+        key=scan.stem,
+        participant_id=scan.participant_id,
+        site=scan.site,
+        t1w=scan.t1w,
+        head_mask=scan.head_mask,
+        brain_mask=scan.brain_mask,
+    )

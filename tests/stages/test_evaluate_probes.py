@@ -1,0 +1,181 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.config import ClassifierSettings, ResourceSettings
+from bids_harmonize.imaging.intensity import Scaling
+from bids_harmonize.stages.probes import (
+    FoldModel,
+    ProbeTraining,
+    frozen_predictions,
+    histogram_mmd,
+    person_predictions,
+    probe_row,
+    reseeded_predictions,
+    too_small_half,
+)
+from bids_harmonize.training.classifier import TrainingPlan, train_classifier
+from bids_harmonize.training.runtime import make_runtime
+from bids_harmonize.training.splits import make_halves
+from bids_harmonize.training.volumes import ScanFiles, SelectedVolumes
+
+SHAPE = (16, 16, 16)
+SETTINGS = ClassifierSettings(
+    n_epochs=25, flip_probability=0, mask_block_probability=0, keep_block_probability=0
+)
+
+
+@dataclass
+class BrightVolumes:
+    """Noise; at site B the left half is brighter by ``step``, as by a coil."""
+
+    step: float
+    n_per_site: int = 10
+
+    def __post_init__(self):
+        self.scans = tuple(
+            ScanFiles(f"sub-{site}{n}_run-{run}", f"sub-{site}{n}", site, None, None, None)
+            for site in "AB"
+            for n in range(self.n_per_site)
+            for run in ((1, 2) if n == 0 else (1,))
+        )
+        self.shape = SHAPE
+        self.voxel_size_mm = 4.0
+
+    def __len__(self):
+        return len(self.scans)
+
+    def volume(self, index):
+        rng = np.random.default_rng(index)
+        texture = 0.5 + 0.1 * rng.normal(size=SHAPE)
+        texture[:8] += self.step * (self.scans[index].site == "B")
+        return np.where(self.head_mask(index), texture, 0).astype(np.float32)
+
+    def head_mask(self, index):
+        return np.pad(np.ones((12, 12, 12), dtype=bool), 2)
+
+    def brain_mask(self, index):
+        return self.head_mask(index)
+
+    def scaling(self, index):
+        return Scaling(0.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return make_runtime(ResourceSettings(device="cpu"))
+
+
+def _halves(images):
+    return make_halves({scan.participant_id: scan.site for scan in images.scans}, seed=0)
+
+
+def _fresh(images, runtime, seed=0):
+    training = ProbeTraining(settings=SETTINGS, runtime=runtime, n_folds=2, seed=seed)
+    return reseeded_predictions(images, _halves(images), training=training)
+
+
+def _row(predictions, probe="reseeded"):
+    return probe_row(predictions, probe=probe, reference_site="A", rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def found(runtime):
+    return _fresh(BrightVolumes(step=0.5), runtime)
+
+
+def test_every_scan_is_predicted_once_by_a_fresh_probe(found):
+    assert sorted(found["key"]) == sorted(scan.key for scan in BrightVolumes(step=0.5).scans)
+
+
+def test_a_fresh_probe_finds_a_site_that_is_there(found):
+    row = _row(found)
+    assert row["balanced_accuracy"] > 0.9
+    assert row["leak_suspected"] is False
+    assert row["n"] == 20
+    assert row["chance"] == 0.5
+
+
+def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
+    row = _row(_fresh(BrightVolumes(step=0.0), runtime))
+    assert row["low"] <= 0.5 <= row["high"]
+    assert 0.2 <= row["balanced_accuracy"] <= 0.8
+    assert row["leak_suspected"] is False
+
+
+def test_folds_stay_inside_a_half(found):
+    halves = _halves(BrightVolumes(step=0.5))
+    for fold, rows in found.groupby("fold"):
+        assert set(rows["participant_id"]) <= halves[int(fold[0]) - 1]
+
+
+def test_the_frozen_probe_is_fooled_by_images_made_to_look_like_the_reference(runtime):
+    raw, made = BrightVolumes(step=0.5), BrightVolumes(step=0.0)
+    plan = TrainingPlan(runtime=runtime, seed=0, name="fold")
+    folds = []
+    for half in _halves(raw):
+        chosen = [n for n, scan in enumerate(raw.scans) if scan.participant_id not in half]
+        seen = SelectedVolumes(raw, chosen)
+        labels = [scan.site for scan in seen.scans]
+        classifier = train_classifier(seen, labels, sites="AB", settings=SETTINGS, plan=plan)
+        folds.append(FoldModel(classifier, held_out=half))
+    before = _row(frozen_predictions(raw, folds), probe="frozen")
+    after = _row(frozen_predictions(made, folds), probe="frozen")
+    assert before["balanced_accuracy"] > 0.9
+    assert before["share_reference"] < 0.2
+    assert after["share_reference"] > 0.8
+    assert after["leak_suspected"] is None
+
+
+def test_a_probe_below_every_permutation_is_a_suspected_leak():
+    people = 40
+    true = ["A", "B"] * (people // 2)
+    frame = pd.DataFrame(
+        {
+            "key": [f"k{n}" for n in range(people)],
+            "participant_id": [f"sub-{n}" for n in range(people)],
+            "site": true,
+            "fold": [str(n // 20) for n in range(people)],
+            "p_A": [0.1 if site == "A" else 0.9 for site in true],
+            "p_B": [0.9 if site == "A" else 0.1 for site in true],
+        }
+    )
+    row = _row(frame)
+    assert row["balanced_accuracy"] == 0.0
+    assert 0.1 < row["null_q001"] < 0.45
+    assert row["leak_suspected"] is True
+
+
+def test_the_scans_of_a_person_are_averaged_before_the_site_is_named():
+    frame = pd.DataFrame(
+        {
+            "key": ["a", "b", "c"],
+            "participant_id": ["sub-1", "sub-1", "sub-2"],
+            "site": "A",
+            "fold": "0",
+            "p_A": [0.4, 0.9, 0.3],
+            "p_B": [0.6, 0.1, 0.7],
+        }
+    )
+    assert list(person_predictions(frame)["predicted"]) == ["A", "B"]
+
+
+def test_histograms_of_a_brighter_site_are_farther_away():
+    near = histogram_mmd(BrightVolumes(step=0.0), reference_site="A")
+    far = histogram_mmd(BrightVolumes(step=0.5), reference_site="A")
+    assert abs(near) < 0.1
+    assert far > near + 0.3
+
+
+def test_a_half_with_four_people_of_a_site_cannot_tell():
+    site_of = {f"sub-{site}{n}": site for site in "AB" for n in range(9)}
+    halves = make_halves(site_of, seed=0)
+    assert "has 4 participants" in too_small_half(site_of, halves, ("A", "B"))
+    more = {f"sub-{site}{n}": site for site in "AB" for n in range(10)}
+    assert too_small_half(more, make_halves(more, seed=0), ("A", "B")) is None
+
+
+def test_without_half_models_nothing_can_be_told():
+    assert "no harmonizer was fitted on halves" in too_small_half({}, (), ("A", "B"))

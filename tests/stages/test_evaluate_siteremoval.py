@@ -1,0 +1,155 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.config import make_settings
+from bids_harmonize.errors import LeakError, UnusableDataError
+from bids_harmonize.stages import StageContext, siteremoval
+from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
+from bids_harmonize.stages.harmonized_accuracy import accuracy_row, replace_harmonized_rows
+from bids_harmonize.stages.siteremoval import probe_sites
+from bids_harmonize.training.runtime import make_runtime
+from bids_harmonize.training.splits import make_halves
+from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, map_volumes
+from tests.stages.small_study import VOXEL_MM, write_small_study
+
+RESOLUTION_MM = 8.0
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_small_study(tmp_path_factory.mktemp("study"), n_per_site=10, n_travelling=1)
+
+
+@pytest.fixture
+def context(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(siteremoval, "LEAST_STEPS", 2)
+    settings = make_settings(
+        {
+            "group": {"effort": "quick", "harmonizer": "histogram"},
+            "classifier": {"n_epochs": 1},
+            "resources": {"device": "cpu"},
+        },
+        source="test",
+    )
+    return StageContext(study, settings, tmp_path, "run", make_runtime(settings.resources))
+
+
+def _sources(study, work_dir):
+    files = [
+        ScanFiles(s.stem, s.participant_id, s.site, s.t1w, s.head_mask, s.brain_mask)
+        for s in study.training_scans
+    ]
+    native = DiskVolumes(files, "brain")
+    return native, map_volumes(native, resolution_mm=RESOLUTION_MM, folder=work_dir)
+
+
+def _half_models(context):
+    return fit_baseline_halves(
+        "histogram",
+        _sources(context.study, context.work_dir),
+        make_halves(context.study.site_of_participant(), seed=0),
+        reference_site="A",
+        runtime=context.runtime,
+        work_dir=context.work_dir,
+    )
+
+
+def _probe(context, half_models):
+    return probe_sites(
+        context, baseline="nyul", half_models=half_models, folds=(), resolution_mm=RESOLUTION_MM
+    )
+
+
+def test_each_scan_is_harmonized_by_the_model_that_has_not_seen_its_person(context):
+    native, network = _sources(context.study, context.work_dir)
+    seen = []
+
+    def model(number):
+        def transform(volume, **_):
+            seen.append(number)
+            return volume
+
+        frame = SimpleNamespace(reference_site="A", unit_mask=lambda head, brain: brain)
+        return SimpleNamespace(frame=frame, high={"A": 1.0}, transform=transform)
+
+    halves = make_halves(context.study.site_of_participant(), seed=0)
+    fitted = HalfModels(halves, (model(0), model(1)))
+    images = cross_fitted_images(fitted, (native, network), path=context.work_dir / "made.npy")
+    expected = [int(scan.participant_id in halves[0]) for scan in native.scans]
+    assert seen == expected
+    np.testing.assert_allclose(images.volume(3), network.volume(3), atol=1e-5)
+
+
+def test_a_person_in_both_halves_is_a_leak_and_one_in_none_is_refused(context):
+    sources = _sources(context.study, context.work_dir)
+    first, second = make_halves(context.study.site_of_participant(), seed=0)
+    both = HalfModels((first, second | {min(first)}), (None, None))
+    with pytest.raises(LeakError, match=min(first)):
+        cross_fitted_images(both, sources, path=context.work_dir / "made.npy")
+    none = HalfModels((frozenset(), frozenset()), (None, None))
+    with pytest.raises(UnusableDataError, match="stands in neither half"):
+        cross_fitted_images(none, sources, path=context.work_dir / "made.npy")
+
+
+def test_a_baseline_fitted_on_halves_brings_the_histograms_nearer(context):
+    result = _probe(context, _half_models(context))
+    mmd = result.probes.drop_duplicates("method").set_index("method")["mmd"]
+    assert list(mmd.index) == ["identity", "nyul", "histogram"]
+    assert mmd["histogram"] < 0.5 * mmd["identity"]
+
+
+def test_every_method_has_a_frozen_and_a_fresh_row_and_the_table_says_quick(context):
+    result = _probe(context, _half_models(context))
+    table = read_tsv(context.study.output_dir / "group_siteprobe.tsv")
+    assert list(table["probe"]) == ["frozen", "reseeded"] * 3
+    assert list(table["seed"].fillna("n/a")) == ["n/a", "0"] * 3
+    assert list(table["n"].fillna("n/a")) == ["n/a", "20"] * 3
+    text = (context.study.output_dir / "group_siteprobe.json").read_text()
+    assert "Effort: quick" in text
+    assert sorted(result.fresh["key"]) == [scan.stem for scan in context.study.training_scans]
+    assert any("no frozen probe" in warning for warning in result.warnings)
+
+
+def test_without_half_models_no_number_is_given(context):
+    result = _probe(context, None)
+    assert result.probes["balanced_accuracy"].isna().all()
+    assert result.fresh is None
+    assert any("cannot tell" in warning for warning in result.warnings)
+
+
+def test_the_evaluation_replaces_only_its_own_rows(tmp_path):
+    columns = "model images split n accuracy accuracy_low accuracy_high balanced_accuracy chance"
+    names = columns.split()
+    old = pd.DataFrame(
+        [
+            ["network", "preproc", "validation", "20", "1.0", "0.8", "1.0", "1.0", "0.5"],
+            ["network", "harmonizedA", "validation", "20", "0.7", "0.5", "0.9", "0.7", "0.5"],
+        ],
+        columns=names,
+    )
+    path = tmp_path / "group_siteclassification.tsv"
+    write_table(path, old, {name: {"Description": name} for name in names})
+    predictions = pd.DataFrame(
+        {"site": ["A", "A", "B", "B"], "p_A": [0.9, 0.8, 0.7, 0.1], "p_B": [0.1, 0.2, 0.3, 0.9]}
+    )
+    replace_harmonized_rows(tmp_path, accuracy_row(predictions, reference_site="A"))
+    table = read_tsv(path)
+    assert list(table["images"]) == ["preproc", "harmonizedA"]
+    assert list(table["accuracy"]) == ["1.0", "0.75"]
+    replace_harmonized_rows(tmp_path, None)
+    assert list(read_tsv(path)["images"]) == ["preproc"]
+
+
+def test_a_study_that_was_not_classified_keeps_no_accuracy_table(tmp_path):
+    assert replace_harmonized_rows(tmp_path, None) == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_small_study_is_coarser_for_probes_than_on_disk(context):
+    native, network = _sources(context.study, context.work_dir)
+    assert native.voxel_size_mm == VOXEL_MM
+    assert network.voxel_size_mm == RESOLUTION_MM

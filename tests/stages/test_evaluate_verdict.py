@@ -1,0 +1,106 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.stages.verdict import (
+    AS_SHARP,
+    CLOSER_THAN_BASELINE,
+    CLOSER_THAN_RAW,
+    SITE_UNREADABLE,
+    verdict_table,
+)
+
+GAINS = {"identity": 0.0, "nyul": 3.0, "cyclegan": 5.0}
+
+
+def _travelling(gains=GAINS, sharpness=1.0):
+    rows = []
+    for number in range(6):
+        for method, gain in gains.items():
+            shared = {
+                "participant_id": f"sub-{number}",
+                "source_site": "B",
+                "target_site": "A",
+                "kind": "direct",
+                "method": method,
+                "mask": "brain",
+            }
+            jitter = 0.2 * (number % 3) * (method != "identity")
+            rows.append({**shared, "metric": "psnr", "value": 20.0 + gain + jitter})
+            rows.append({**shared, "metric": "sharpness", "value": sharpness})
+    return pd.DataFrame(rows)
+
+
+def _probes(raw=(0.95, 0.85), made=(0.9, 0.8)):
+    return pd.DataFrame(
+        [
+            {"method": name, "probe": probe, "balanced_accuracy": value, "low": low, "chance": 0.5}
+            for name, (value, low) in (("identity", raw), ("cyclegan", made))
+            for probe in ("frozen", "reseeded")
+        ]
+    )
+
+
+def _answer(question, *, travelling=None, probes=None, column="answer"):
+    table = verdict_table(
+        _travelling() if travelling is None else travelling,
+        _probes() if probes is None else probes,
+        methods=["cyclegan"],
+        training_free=["identity", "nyul"],
+        rng=np.random.default_rng(0),
+    )
+    return table.set_index("question").loc[question, column]
+
+
+def test_a_clear_gain_is_closer_than_raw_and_than_the_baseline():
+    assert _answer(CLOSER_THAN_RAW) == "yes"
+    assert _answer(CLOSER_THAN_RAW, column="value") == pytest.approx(5.2, abs=1e-9)
+    assert _answer(CLOSER_THAN_BASELINE) == "yes"
+    assert "against nyul, 6 people" in _answer(CLOSER_THAN_BASELINE, column="source")
+
+
+def test_a_loss_against_the_baseline_is_a_no():
+    travelling = _travelling({"identity": 0.0, "nyul": 3.0, "cyclegan": 1.0})
+    assert _answer(CLOSER_THAN_BASELINE, travelling=travelling) == "no"
+    assert _answer(CLOSER_THAN_RAW, travelling=travelling) == "yes"
+
+
+def test_a_difference_whose_interval_holds_zero_is_no_answer():
+    travelling = _travelling()
+    cyclegan = (travelling["method"] == "cyclegan") & (travelling["metric"] == "psnr")
+    travelling.loc[cyclegan, "value"] = [19.0, 21.0, 20.5, 19.5, 22.0, 18.0]
+    assert _answer(CLOSER_THAN_RAW, travelling=travelling) == "cannot tell"
+
+
+def test_one_person_is_no_answer():
+    one = _travelling()
+    one = one[one["participant_id"] == "sub-0"]
+    assert _answer(CLOSER_THAN_RAW, travelling=one) == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "answer", "words"),
+    [(0.8, "no", "blurrier"), (1.2, "no", "noisier"), (1.05, "yes", "as sharp")],
+)
+def test_sharpness_outside_a_tenth_is_a_no(ratio, answer, words):
+    travelling = _travelling(sharpness=ratio)
+    assert _answer(AS_SHARP, travelling=travelling) == answer
+    assert words in _answer(AS_SHARP, travelling=travelling, column="source")
+
+
+def test_a_fresh_probe_above_chance_means_that_the_site_is_not_hidden():
+    assert _answer(SITE_UNREADABLE) == "no"
+
+
+def test_a_fresh_probe_at_chance_counts_only_if_it_reads_the_raw_images():
+    hidden = _probes(made=(0.55, 0.35))
+    assert _answer(SITE_UNREADABLE, probes=hidden) == "yes"
+    weak = _probes(raw=(0.6, 0.4), made=(0.55, 0.35))
+    assert _answer(SITE_UNREADABLE, probes=weak) == "cannot tell"
+
+
+def test_without_travelling_subjects_and_probes_nothing_can_be_told():
+    travelling = _travelling().iloc[:0]
+    probes = _probes().assign(balanced_accuracy=np.nan)
+    for question in (CLOSER_THAN_RAW, CLOSER_THAN_BASELINE, AS_SHARP, SITE_UNREADABLE):
+        assert _answer(question, travelling=travelling, probes=probes) == "cannot tell"
