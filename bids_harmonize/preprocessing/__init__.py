@@ -17,14 +17,18 @@ os.environ.setdefault("LOGNAME", "user")
 
 import nipype
 
+_SAID_BETTER = ("Storing result file without outputs", "[Node] Error on")
+
 
 class _ToOurLog(logging.Handler):
-    """Hands nipype's warnings to our log; its errors repeat what we say better ourselves."""
+    """Hands nipype's warnings to our log; that a node failed we say better ourselves."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one record on."""
-        level = logging.DEBUG if record.levelno >= logging.ERROR else record.levelno
-        logging.getLogger("bids_harmonize.nipype").log(level, "%s", record.getMessage())
+        message = record.getMessage()
+        known = record.levelno >= logging.ERROR or message.startswith(_SAID_BETTER)
+        level = logging.DEBUG if known else record.levelno
+        logging.getLogger("bids_harmonize.nipype").log(level, "%s", message)
 
 
 def _quieten_nipype() -> None:

@@ -56,7 +56,9 @@ class ConformScan(SimpleInterface):  # type: ignore[misc]
 
 
 class _BrainInput(_Input):
+    in_file = File(exists=True, mandatory=True, desc="raw image")
     conformed = File(exists=True, mandatory=True, desc="what ConformScan wrote")
+    conform_notes = traits.Dict(mandatory=True, desc="notes of ConformScan")
 
 
 class _BrainOutput(TraitedSpec):  # type: ignore[misc]
@@ -73,7 +75,12 @@ class MaskBrain(SimpleInterface):  # type: ignore[misc]
     def _run_interface(self, runtime: Bunch) -> Bunch:
         out_file = Path(runtime.cwd) / "brain.npz"
         with recording_failure(Path(self.inputs.failure_file)):
-            self._results["notes"] = mask_brain(Path(self.inputs.conformed), out_file)
+            self._results["notes"] = mask_brain(
+                Path(self.inputs.in_file),
+                Path(self.inputs.conformed),
+                out_file,
+                skull_stripped=self.inputs.conform_notes["skull_stripped"],
+            )
         self._results["out_file"] = str(out_file)
         return runtime
 

@@ -24,6 +24,9 @@ KILLED = (
 )
 
 
+Status = Literal["done", "reused", "failed"]
+
+
 @dataclass(frozen=True)
 class ScanOutcome:
     """What became of one scan.
@@ -43,7 +46,7 @@ class ScanOutcome:
     """
 
     scan: Scan
-    status: Literal["done", "reused", "failed"]
+    status: Status
     message: str | None
     flags: tuple[str, ...]
     seconds: float

@@ -32,6 +32,8 @@ POLL_S = 0.1
 class SurvivingMultiProcPlugin(MultiProcPlugin):  # type: ignore[misc]
     """MultiProc that outlives killed workers and finishes one scan before it starts many."""
 
+    pool: ProcessPoolExecutor
+
     def close(self) -> None:
         """Let the workers go; what has not started is dropped."""
         self.pool.shutdown(wait=True, cancel_futures=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bids_harmonize.preprocessing.outcome import KILLED, read_failure
+from bids_harmonize.preprocessing.outcome import read_failure
 from bids_harmonize.preprocessing.workflow import LAST_NODE, scan_workflow_name
 
 LOGGER = logging.getLogger(__name__)
@@ -37,16 +37,13 @@ class Progress:
         failure = read_failure(self._failure_files[stem])
         if status == "exception":
             self._ended[stem] = now
-            LOGGER.error("%s: failed: %s", stem, failure.message if failure else KILLED)
+            if failure is None:
+                LOGGER.warning("%s: its worker process is gone", stem)
+            else:
+                LOGGER.error("%s: failed: %s (%s)", stem, failure.message, self._count())
         elif node.name == LAST_NODE and failure is None and stem not in self._ended:
             self._ended[stem] = now
-            LOGGER.info(
-                "%s: done in %.0f s (%d of %d)",
-                stem,
-                self.seconds(stem),
-                len(self._ended),
-                len(self._stems),
-            )
+            LOGGER.info("%s: done in %.0f s (%s)", stem, self.seconds(stem), self._count())
 
     def forget(self, stem: str) -> None:
         """Let a scan start anew."""
@@ -58,3 +55,6 @@ class Progress:
         if stem not in self._ended:
             return 0.0
         return self._ended[stem] - self._started.get(stem, self._ended[stem])
+
+    def _count(self) -> str:
+        return f"{len(self._ended)} of {len(self._stems)}"

@@ -27,6 +27,7 @@ from bids_harmonize.preprocessing.outcome import (
     KILLED,
     Failure,
     ScanOutcome,
+    Status,
     raise_if_output_failed,
     read_failure,
 )
@@ -122,13 +123,20 @@ def _process(
         _execute(batch, plugin, folder=folder, settings=settings)
         if settings.run.stop_on_first_crash and any(not _is_done(plan) for plan in batch):
             return
-    if not linear and not settings.run.stop_on_first_crash:
-        for plan in plans:
-            if not _is_done(plan) and read_failure(plan.failure_file) is None:
-                LOGGER.warning("%s: tried again, alone", plan.job.stem)
-                progress.forget(plan.job.stem)
-                alone = multiproc(1, mem_gb=settings.resources.mem_gb, status_callback=progress)
-                _execute([plan], alone, folder=folder, settings=settings)
+    for plan in plans:
+        if not _is_done(plan) and read_failure(plan.failure_file) is None:
+            if not linear and not settings.run.stop_on_first_crash:
+                _try_alone(plan, folder=folder, settings=settings, progress=progress)
+            if not _is_done(plan):
+                LOGGER.error("%s: failed: %s", plan.job.stem, KILLED)
+
+
+def _try_alone(plan: _Plan, *, folder: Path, settings: Settings, progress: Progress) -> None:
+    """Once more, with all the memory: a scan may be lost because of its neighbour."""
+    LOGGER.warning("%s: tried again, alone", plan.job.stem)
+    progress.forget(plan.job.stem)
+    alone = multiproc(1, mem_gb=settings.resources.mem_gb, status_callback=progress)
+    _execute([plan], alone, folder=folder, settings=settings)
 
 
 def _execute(plans: Sequence[_Plan], plugin: Any, *, folder: Path, settings: Settings) -> None:
@@ -227,7 +235,7 @@ def _outcome(
 ) -> ScanOutcome:
     failure = read_failure(plan.failure_file) if not reused else None
     if sidecar is not None and failure is None:
-        status = "reused" if reused else "done"
+        status: Status = "reused" if reused else "done"
         return ScanOutcome(plan.scan, status, None, tuple(sidecar["Flags"]), seconds)
     unheard = NOT_RUN if stopping else KILLED
     message = unheard if failure is None else failure.message

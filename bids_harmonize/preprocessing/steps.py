@@ -4,7 +4,7 @@ Each function reads files, calls the ground floor, and writes one file, so that 
 process and gives the same bytes there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,30 @@ class Conformed:
         Shape (I, J, K), bool.
     affine
         4x4, voxel to world, mm, RAS+.
+    raw_head_mask
+        The head on the raw image's own grid, bool.
     """
 
     volume: Volume
     head_mask: Mask
     affine: Affine
+    raw_head_mask: Mask
 
     def save(self, path: Path) -> None:
-        """Write all three arrays to an uncompressed ``.npz`` file."""
-        np.savez(path, volume=self.volume, head_mask=self.head_mask, affine=self.affine)
+        """Write all arrays to an uncompressed ``.npz`` file."""
+        np.savez(
+            path,
+            volume=self.volume,
+            head_mask=self.head_mask,
+            affine=self.affine,
+            raw_head_mask=self.raw_head_mask,
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Conformed":
         """Read what :meth:`save` wrote."""
         with np.load(path) as arrays:
-            return cls(arrays["volume"], arrays["head_mask"], arrays["affine"])
+            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     @property
     def grid(self) -> Grid:
@@ -94,7 +103,7 @@ def conform(
     head_mask = resample_mask(head.mask, affine, grid)
     conformed = resample(volume, affine, grid)
     conformed[~head_mask] = 0
-    Conformed(conformed, head_mask, grid.affine).save(out_file)
+    Conformed(conformed, head_mask, grid.affine, head.mask).save(out_file)
     return {
         "flags": list(head.flags),
         "skull_stripped": head.skull_stripped,
@@ -107,24 +116,34 @@ def conform(
     }
 
 
-def mask_brain(conformed_file: Path, out_file: Path) -> dict[str, Any]:
-    """Find the brain with the template.
+def mask_brain(
+    source: Path, conformed_file: Path, out_file: Path, *, skull_stripped: bool
+) -> dict[str, Any]:
+    """Find the brain with the template, in the raw image: the study grid may be coarse.
 
     Parameters
     ----------
+    source
+        The raw image.
     conformed_file
-        A :class:`Conformed` scan.
+        The same scan, :class:`Conformed`.
     out_file
         Where mask and affine go (``.npz`` with ``mask`` and ``world_to_template``).
+    skull_stripped
+        The raw image shows a brain only, see :func:`conform`.
 
     Returns
     -------
     dict
         ``flags``, ``doubtful``, ``volume_litres`` and ``correlation`` with the template.
     """
+    volume, affine = read_image(source)
     scan = Conformed.load(conformed_file)
-    brain = find_brain(scan.volume, scan.affine, scan.head_mask, load_template(2.0))
-    np.savez(out_file, mask=brain.mask, world_to_template=brain.template_affine)
+    brain = find_brain(
+        volume, affine, scan.raw_head_mask, load_template(), skull_stripped=skull_stripped
+    )
+    mask = resample_mask(brain.mask, affine, scan.grid) & scan.head_mask
+    np.savez(out_file, mask=mask, world_to_template=brain.template_affine)
     return {
         "flags": list(brain.flags),
         "doubtful": bool(brain.doubtful),

@@ -40,6 +40,7 @@ def write_to_template(path: Path, world_to_template: Affine) -> None:
         4x4 matrix, mm, RAS+, from the image's world to the template's world. ITK wants the way
         back, in LPS: from a point of the template to the point of the image that belongs there.
     """
-    affine = to_itk_transform(np.linalg.inv(world_to_template))
+    template_to_world = np.asarray(np.linalg.inv(world_to_template), dtype=np.float64)
+    affine = to_itk_transform(template_to_world)
     with replacing(path) as temporary:
         sitk.WriteTransform(sitk.CompositeTransform([affine]), str(temporary))

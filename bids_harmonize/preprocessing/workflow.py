@@ -68,10 +68,10 @@ def init_scan_wf(job: ScanJob, *, failure_file: Path) -> Workflow:
         ]
     )
     if job.settings["brain_mask"] == "template":
-        brain = Node(MaskBrain(**told), name="mask_brain", mem_gb=memory_gb)
+        brain = Node(MaskBrain(in_file=job.source, **told), name="mask_brain", mem_gb=memory_gb)
         workflow.connect(
             [
-                (conform, brain, [("out_file", "conformed")]),
+                (conform, brain, [("out_file", "conformed"), ("notes", "conform_notes")]),
                 (brain, measure, [("out_file", "brain")]),
                 (brain, save, [("out_file", "brain"), ("notes", "brain_notes")]),
             ]

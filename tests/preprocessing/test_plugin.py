@@ -1,0 +1,89 @@
+"""How nodes are run, and that a killed worker ends nothing but its own scan."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nipype import Function, Node, Workflow
+from nipype.pipeline.plugins.linear import LinearPlugin
+
+from bids_harmonize.config import ResourceSettings
+from bids_harmonize.errors import UsageError
+from bids_harmonize.preprocessing.plugin import (
+    SurvivingMultiProcPlugin,
+    choose_plugin,
+    multiproc,
+)
+
+
+def _ignore(node: Any, status: str) -> None:
+    del node, status
+
+
+def _die() -> int:
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def _live(number: int) -> int:
+    return number + 1
+
+
+def test_a_killed_worker_does_not_hang_the_run_and_the_others_finish(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    workflow = Workflow(name="all", base_dir=str(tmp_path))
+    workflow.config["execution"] = {
+        "crashdump_dir": str(tmp_path),
+        "poll_sleep_duration": "0.1",
+        "create_report": "false",
+    }
+    nodes = [Node(Function(output_names=["out"], function=_die), name="a_dies")]
+    for name in ("b_lives", "c_lives"):
+        function = Function(input_names=["number"], output_names=["out"], function=_live)
+        nodes.append(Node(function, name=name))
+        nodes[-1].inputs.number = 1
+    workflow.add_nodes(nodes)
+    plugin = multiproc(1, mem_gb=4, status_callback=lambda node, s: seen.append((node.name, s)))
+    with pytest.raises(RuntimeError, match="terminated abruptly"):
+        workflow.run(plugin=plugin)
+    plugin.close()
+    assert ("a_dies", "exception") in seen
+    assert {name for name, status in seen if status == "end"} == {"b_lives", "c_lives"}
+
+
+def test_one_process_is_linear_and_more_are_multiproc() -> None:
+    one = choose_plugin(ResourceSettings(nprocs=1), n_scans=9, status_callback=_ignore)
+    assert isinstance(one, LinearPlugin)
+    two = choose_plugin(ResourceSettings(nprocs=2, mem_gb=3), n_scans=9, status_callback=_ignore)
+    assert isinstance(two, SurvivingMultiProcPlugin)
+    assert (two.processors, two.memory_gb) == (2, 3)
+    few = choose_plugin(ResourceSettings(nprocs=8), n_scans=1, status_callback=_ignore)
+    assert isinstance(few, LinearPlugin)
+
+
+def test_the_plugin_file_wins(tmp_path: Path) -> None:
+    path = tmp_path / "plugin.yml"
+    path.write_text("plugin: MultiProc\nplugin_args: {n_procs: 3, memory_gb: 7}\n")
+    resources = ResourceSettings(nprocs=1, plugin_file=str(path))
+    plugin = choose_plugin(resources, n_scans=1, status_callback=_ignore)
+    assert isinstance(plugin, SurvivingMultiProcPlugin)
+    assert (plugin.processors, plugin.memory_gb) == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("plugin: Nonsense", "unknown nipype plugin 'Nonsense'; available: .*MultiProc"),
+        ("- a list", "expected 'plugin: <name>'"),
+        ("plugin: Linear\nplugin_args: 3", "plugin_args is no mapping"),
+        ("plugin: [", "no readable YAML"),
+    ],
+)
+def test_a_bad_plugin_file_is_named(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "plugin.yml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=words):
+        choose_plugin(ResourceSettings(plugin_file=str(path)), n_scans=1, status_callback=_ignore)

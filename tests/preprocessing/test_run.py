@@ -1,0 +1,247 @@
+"""The participant level from files to files."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import nibabel as nb
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.config import Settings
+from bids_harmonize.errors import StorageError
+from bids_harmonize.preprocessing.run import run_participants
+from tests.preprocessing.conftest import (
+    CENTRE_MM,
+    SHAPE,
+    make_run_settings,
+    ras_affine,
+    write_scan,
+)
+
+
+def _run(
+    scans: tuple[Scan, ...], output_dir: Path, settings: Settings
+) -> dict[str, tuple[str, str | None]]:
+    outcomes = run_participants(
+        scans,
+        output_dir=output_dir,
+        work_dir=output_dir.with_name(f"{output_dir.name}-work"),
+        settings=settings,
+        run_id=f"run{time.monotonic_ns()}",
+    )
+    return {outcome.scan.stem: (outcome.status, outcome.message) for outcome in outcomes}
+
+
+def _states(scans: tuple[Scan, ...], output_dir: Path, settings: Settings) -> list[str]:
+    return [status for status, _ in _run(scans, output_dir, settings).values()]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Scan, ...], Path]:
+    """Raw scans and what one process made of them; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("study")
+    scans = (
+        write_scan(folder / "bids", "sub-01_ses-A_run-1", seed=1),
+        write_scan(folder / "bids", "sub-01_ses-A_run-2", seed=2),
+        write_scan(folder / "bids", "sub-02", seed=3),
+    )
+    assert _states(scans, folder / "out", make_run_settings()) == ["done"] * 3
+    return scans, folder / "out"
+
+
+@pytest.fixture
+def finished(
+    study: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> tuple[tuple[Scan, ...], Path]:
+    """The same, free to be changed."""
+    scans, output_dir = study
+    shutil.copytree(output_dir, tmp_path / "out")
+    return scans, tmp_path / "out"
+
+
+def test_every_scan_leaves_its_outputs_and_nothing_else(
+    study: tuple[tuple[Scan, ...], Path],
+) -> None:
+    _, output_dir = study
+    endings = (
+        "desc-head_mask.json",
+        "desc-head_mask.nii.gz",
+        "desc-preproc_T1w.json",
+        "desc-preproc_T1w.nii.gz",
+        "from-orig_to-preproc_mode-image_xfm.json",
+        "from-orig_to-preproc_mode-image_xfm.txt",
+    )
+    first = [
+        f"sub-01/ses-A/anat/sub-01_ses-A_run-{run}_{end}" for run in (1, 2) for end in endings
+    ]
+    second = [f"sub-02/anat/sub-02_{ending}" for ending in endings]
+    tables = [f"sub-01/ses-A/sub-01_ses-A_scans.{end}" for end in ("json", "tsv")]
+    tables += [f"sub-02/sub-02_scans.{end}" for end in ("json", "tsv")]
+    found = [
+        path.relative_to(output_dir).as_posix()
+        for path in output_dir.rglob("*")
+        if path.is_file() and "log" not in path.parts
+    ]
+    assert sorted(found) == sorted([*first, *second, *tables])
+    work_dir = output_dir.with_name("out-work")
+    assert not any(path.is_file() for path in work_dir.rglob("*"))
+
+
+def test_the_image_keeps_its_units_and_is_exactly_zero_outside_the_head(
+    study: tuple[tuple[Scan, ...], Path],
+) -> None:
+    anat = study[1] / "sub-02" / "anat"
+    image = nb.load(anat / "sub-02_desc-preproc_T1w.nii.gz")
+    mask = np.asarray(nb.load(anat / "sub-02_desc-head_mask.nii.gz").dataobj) > 0
+    volume = np.asarray(image.dataobj)
+    assert image.shape == (48, 56, 48)
+    assert image.get_data_dtype() == np.float32
+    assert (volume[~mask] == 0).all()
+    assert np.percentile(volume[mask], 75) == pytest.approx(900, abs=25)
+    assert mask.sum() * 64 / 1e6 == pytest.approx(2.7, abs=0.3)  # litres of the ellipsoid
+
+
+def test_the_head_stays_where_it_was_in_the_world_however_it_was_stored(tmp_path: Path) -> None:
+    mirrored = np.diag([-1.0, 1.0, 1.0, 1.0])
+    swapped = np.eye(4)[:, [1, 0, 2, 3]]
+    oblique = np.eye(4)
+    oblique[:2, :2] = [[0.97, -0.243], [0.243, 0.97]]
+    middle = (np.array(SHAPE) - 1) / 2
+    scans = []
+    for number, change in enumerate((mirrored, swapped, oblique)):
+        affine = ras_affine() @ change
+        affine[:3, 3] = CENTRE_MM - affine[:3, :3] @ middle
+        scans.append(write_scan(tmp_path / "bids", f"sub-{number}", seed=4, affine=affine))
+    _run(tuple(scans), tmp_path / "out", make_run_settings())
+    for path in sorted((tmp_path / "out").rglob("*T1w.nii.gz")):
+        image = nb.load(path)
+        bright = np.argwhere(np.asarray(image.dataobj) > 700)
+        centre = nb.affines.apply_affine(image.affine, bright).mean(axis=0)
+        np.testing.assert_allclose(centre, CENTRE_MM, atol=1.0)
+        assert nb.aff2axcodes(image.affine) == ("R", "A", "S")
+
+
+def test_several_processes_give_the_same_bytes_as_one(
+    study: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    scans, output_dir = study
+    settings = make_run_settings(resources={"nprocs": 2})
+    assert _states(scans[:2], tmp_path / "two", settings) == ["done", "done"]
+    images = sorted((tmp_path / "two").rglob("*.nii.gz"))
+    assert len(images) == 4
+    for path in images:
+        assert path.read_bytes() == (output_dir / path.relative_to(tmp_path / "two")).read_bytes()
+
+
+def test_a_broken_scan_is_told_and_the_others_finish(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    path = scans[0].path
+    path.write_bytes(path.read_bytes()[:5000])
+    outcomes = _run(scans, tmp_path / "out", make_run_settings())
+    status, message = outcomes["sub-01_ses-A"]
+    assert status == "failed"
+    assert "truncated" in str(message)
+    assert outcomes["sub-02"] == ("done", None)
+    assert not list((tmp_path / "out" / "sub-01").rglob("*sub-01_ses-A_*"))
+    (crash,) = (tmp_path / "out").rglob("crash-*.txt")
+    assert crash.name == "crash-sub-01_ses-A.txt"
+    assert "truncated" in crash.read_text()
+    assert "Traceback" in crash.read_text()
+
+
+def test_the_first_crash_stops_the_run_where_this_is_wanted(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    scans[0].path.write_bytes(b"no image")
+    settings = make_run_settings(run={"stop_on_first_crash": True})
+    outcomes = _run(scans, tmp_path / "out", settings)
+    assert [status for status, _ in outcomes.values()] == ["failed", "failed"]
+    assert "not run" in str(outcomes["sub-02"][1])
+
+
+def test_a_second_run_does_nothing(finished: tuple[tuple[Scan, ...], Path]) -> None:
+    scans, output_dir = finished
+    before = {path: path.stat().st_mtime_ns for path in output_dir.rglob("*.nii.gz")}
+    assert _states(scans, output_dir, make_run_settings()) == ["reused"] * 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_changed_input_or_a_lost_output_is_done_again(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    _, output_dir = finished
+    scans = (
+        write_scan(tmp_path / "bids", "sub-01_ses-A_run-1", seed=1),
+        write_scan(tmp_path / "bids", "sub-01_ses-A_run-2", seed=2),
+        write_scan(tmp_path / "bids", "sub-02", seed=9),
+    )
+    (output_dir / "sub-01/ses-A/anat/sub-01_ses-A_run-1_desc-head_mask.nii.gz").unlink()
+    assert _states(scans, output_dir, make_run_settings()) == ["done", "reused", "done"]
+
+
+def test_changed_settings_or_no_resume_do_it_again(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    scans, output_dir = finished
+    coarser = make_run_settings(preprocessing={"resolution_mm": 5.0})
+    assert _states(scans[2:], output_dir, coarser) == ["done"]
+    assert _states(scans[2:], output_dir, coarser) == ["reused"]
+    anew = make_run_settings(preprocessing={"resolution_mm": 5.0}, run={"resume": False})
+    assert _states(scans[2:], output_dir, anew) == ["done"]
+
+
+def test_a_run_that_was_killed_before_its_tables_gets_them_next_time(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    scans, output_dir = finished
+    table = output_dir / "sub-01/ses-A/sub-01_ses-A_scans.tsv"
+    wanted = table.read_text()
+    table.unlink()
+    _run(scans, output_dir, make_run_settings())
+    assert table.read_text() == wanted
+
+
+def test_the_table_has_one_row_a_scan_of_the_session(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    scans, output_dir = finished
+    _run(scans[1:2], output_dir, make_run_settings())
+    frame = pd.read_csv(output_dir / "sub-01/ses-A/sub-01_ses-A_scans.tsv", sep="\t", dtype=str)
+    assert frame["filename"].tolist() == [
+        f"anat/sub-01_ses-A_run-{run}_desc-preproc_T1w.nii.gz" for run in (1, 2)
+    ]
+    assert frame["site"].tolist() == ["Site A", "Site A"]
+    assert frame["brain_mask_doubtful"].tolist() == ["false", "false"]
+    assert frame["input_sha256"].nunique() == 2
+
+
+def test_the_sidecar_says_where_the_image_comes_from(
+    study: tuple[tuple[Scan, ...], Path],
+) -> None:
+    path = study[1] / "sub-02/anat/sub-02_desc-preproc_T1w.json"
+    sidecar = json.loads(path.read_text())
+    assert sidecar["Sources"] == ["bids:raw:sub-02/anat/sub-02_T1w.nii.gz"]
+    assert sidecar["MagneticFieldStrength"] == 3
+    assert sidecar["SkullStripped"] is False
+    assert sidecar["NativeGrid"]["voxel_size_mm"] == [4.0, 4.0, 4.0]
+    mask = json.loads(path.with_name("sub-02_desc-head_mask.json").read_text())
+    assert mask["Type"] == "ROI"
+
+
+def test_an_output_that_cannot_be_written_stops_the_run_and_leaves_nothing(
+    scans: tuple[Scan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: object) -> None:
+        del content
+        message = f"{path}: writing failed: No space left on device"
+        raise StorageError(message)
+
+    monkeypatch.setattr("bids_harmonize.preprocessing.derivatives.write_json", full)
+    with pytest.raises(StorageError, match="No space left"):
+        _run(scans[1:], tmp_path / "out", make_run_settings())
+    assert not list((tmp_path / "out" / "sub-02" / "anat").iterdir())
