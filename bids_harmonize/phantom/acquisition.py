@@ -159,8 +159,8 @@ def simulate(person: Person, scanner: Scanner, session: Session) -> Simulation:
     )
     signal *= person.texture
     base_mm = np.sqrt((person.affine[:3, :3] ** 2).sum(axis=0))
-    sigma = [scanner.psf_mm * v / min(scanner.voxel_size_mm) for v in scanner.voxel_size_mm]
-    signal = ndimage.gaussian_filter(signal, np.array(sigma) / _FWHM_PER_SIGMA / base_mm)
+    fwhm_mm = scanner.psf_voxels * np.array(scanner.voxel_size_mm)
+    signal = ndimage.gaussian_filter(signal, fwhm_mm / _FWHM_PER_SIGMA / base_mm)
     sampled = _sample(signal, person.affine, shape, to_person @ affine, order=1)
     field = _coil_field(scanner, session, shape, affine)
     clean = sampled * field

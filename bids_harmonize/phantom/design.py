@@ -68,6 +68,8 @@ class StudyDesign:
     @property
     def base_mm(self) -> float:
         """Voxel size of the maps that heads are made of, mm."""
+        if self.resolution_mm >= 5.0:
+            return 3.0
         return 2.0 if self.resolution_mm >= 2.5 else max(1.0, self.resolution_mm * 0.75)
 
 
@@ -193,7 +195,7 @@ def _faults(design: StudyDesign) -> list[str]:
         (
             isfinite(design.age_shift_years)
             and abs(design.age_shift_years) * (design.n_sites - 1) <= 40,
-            f"age-shift: found {design.age_shift_years:g}; expected at most 40 years over all sites",
+            f"age-shift: found {design.age_shift_years:g}; expected at most 40 years in all",
         ),
     )
     return [message for good, message in checks if not good]

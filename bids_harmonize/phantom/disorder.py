@@ -1,4 +1,8 @@
-"""The planted disorder: where and how much grey matter is lost, and in whom."""
+"""The planted disorder: where and how much grey matter is lost, and in whom.
+
+At severity 1 a pattern takes about 12 % of the grey matter inside the half maximum of its map and
+under .5 % of what lies away from it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ TRUTH_COLUMNS: dict[str, dict[str, Any]] = {
     "sex": PARTICIPANT_COLUMNS["sex"],
     "size": {"Description": "Linear size of the head relative to the ICBM152 template"},
     "ventricle_mm": {"Description": "Push on the ventricles' wall", "Units": "mm"},
-    "gm_loss": {"Description": "Thinning of all grey matter; 1 is about half the cortex"},
+    "gm_loss": {"Description": "Loss of all grey matter; 1 takes about a sixth of it"},
     "skull_mm": {"Description": "Mean skull thickness before size", "Units": "mm"},
     "scalp_mm": {"Description": "Mean scalp thickness before size", "Units": "mm"},
     "pattern": {"Description": "Planted atrophy pattern (true subtype); n/a: none"},

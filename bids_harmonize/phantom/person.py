@@ -13,12 +13,13 @@ from bids_harmonize.phantom.tissues import TISSUE_INDEX, TISSUES
 from bids_harmonize.phantom.warp import integrate_velocity
 
 AGE_RANGE = (20.0, 75.0)
-_VENTRICLE_MM_PER_YEAR = 0.045
-_GM_LOSS_PER_YEAR = 0.006
+_VENTRICLE_MM_PER_YEAR = 0.09
+_GM_LOSS_PER_YEAR = 0.014
 # The velocity field: smoothing (mm), standard deviation (mm), and whether it moves the face too.
 _VELOCITY_SCALES = ((44.0, 3.2, True), (18.0, 1.7, False), (9.0, 0.9, False))
 _MEAN_SIZE = 0.935  # the template's brain has 1.9 L, an adult's about 1.5 L with its fluid
-_GM_LOGIT_PER_LOSS = 1.4  # a loss of 1 moves the fluid-grey border by about half the cortex
+# A loss of 1 takes about a sixth of the grey matter, most of it on the side of the fluid.
+_FLUID_LOGIT_PER_LOSS, _GM_LOGIT_PER_LOSS = 1.0, 0.6
 _FINE_SULCI_LOGIT = 0.75
 _FLUID_LOGIT = 0.9  # an average brain hides its sulci
 
@@ -38,7 +39,7 @@ class Traits:
     ventricle_mm
         Outward push of the ventricle wall, mm.
     gm_loss
-        Thinning of all grey matter: 0 none, 1 about half the cortex.
+        Loss of grey matter everywhere; 1 takes about a sixth of it.
     skull_mm, scalp_mm
         Mean thickness over the brain case.
     pattern, severity
@@ -114,8 +115,8 @@ def draw_traits(
     Returns
     -------
     Traits
-        Per year of age the ventricles grow by .045 mm and grey matter thins by .006; men's heads
-        are 3.5 % larger (11 % in volume).
+        From 20 to 75 years the ventricles grow by about 80 % and grey matter shrinks by 14 %;
+        men's heads are 3.5 % larger (11 % in volume).
     """
     uniform = rng.uniform(size=2)
     normal = np.clip(rng.standard_normal(6), -2.5, 2.5)
@@ -227,6 +228,7 @@ def _add_brain(
         loss += traits.severity * pattern
     logits = template.brain_logits[:, brain].copy()
     logits[0] += _FLUID_LOGIT + _FINE_SULCI_LOGIT * sulci[brain]
+    logits[0] += _FLUID_LOGIT_PER_LOSS * loss[brain]
     logits[1] -= _GM_LOGIT_PER_LOSS * loss[brain]
     weights = np.exp(logits - logits.max(axis=0))
     weights /= weights.sum(axis=0)

@@ -28,8 +28,8 @@ class Scanner:
         Nine weights of the field's linear and quadratic terms, unit length.
     noise
         Standard deviation of each of the two Rician channels, relative to white matter.
-    psf_mm
-        Full width at half maximum of the point spread, mm.
+    psf_voxels
+        Full width at half maximum of the point spread along each axis, in voxels.
     voxel_size_mm
         Along right, anterior, superior.
     scale
@@ -47,7 +47,7 @@ class Scanner:
     coil_strength: float
     coil_shape: tuple[float, ...]
     noise: float
-    psf_mm: float
+    psf_voxels: float
     voxel_size_mm: tuple[float, float, float]
     scale: float
     orientation: str = "RAS"
@@ -152,7 +152,7 @@ def draw_scanner(
         coil_strength=between(*preset.coil, "coil"),
         coil_shape=tuple(float(v) for v in shape / np.linalg.norm(shape)),
         noise=between(*preset.noise, "noise"),
-        psf_mm=resolution_mm * row.psf * between(*preset.psf, "psf"),
+        psf_voxels=row.psf * between(*preset.psf, "psf"),
         voxel_size_mm=tuple(round(resolution_mm * f, 3) for f in row.voxel),  # type: ignore[arg-type]
         scale=float(np.exp(between(log(preset.scale[0]), log(preset.scale[1]), "scale"))),
         orientation=row.orientation,
