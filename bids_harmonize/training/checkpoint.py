@@ -7,10 +7,7 @@ says what they are: no code runs on loading either.
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from bids_harmonize._version import __version__
+from bids_harmonize.bids.files import replacing, write_bytes, write_json
 from bids_harmonize.errors import UnusableDataError
 
 FORMAT_VERSION = 1
@@ -129,10 +127,8 @@ def save_weights(
         **model,
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    with replacing(folder / WEIGHTS_NAME) as temporary:
-        temporary.write_bytes(weights)
-    with replacing(folder / MODEL_NAME) as temporary:
-        temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_bytes(folder / WEIGHTS_NAME, weights)
+    write_json(folder / MODEL_NAME, described)
 
 
 def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -173,34 +169,6 @@ def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
         )
         raise UnusableDataError(message)
     return load_tensors(weights), model
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of ``path`` when the block ends without error.
-
-    Parameters
-    ----------
-    path
-        The file to write; its folder is made.
-
-    Yields
-    ------
-    Path
-        Where to write.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        temporary.chmod(0o644)
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _capture(value: Any) -> Any:

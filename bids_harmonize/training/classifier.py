@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _WARM_UP_SHARE = 0.2
+# Small studies get more epochs: with fewer steps the schedule ends before the network has learnt.
+_LEAST_ITERATIONS = 60
 _EPOCHS_PER_CHECKPOINT = 2
 
 
@@ -93,7 +95,7 @@ def train_classifier(
     sites
         The sites in the order of the logits.
     settings
-        Length and rates of the training.
+        Length and rates of the training; a small study gets as many epochs as 60 steps need.
     plan
         Seed, device and checkpoint.
 
@@ -167,13 +169,14 @@ def _fit(
     n_draws = len(balanced_order(classes, np.random.default_rng(0)))
     # BatchNorm needs two scans in every batch.
     n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
+    n_epochs = max(settings.n_epochs, -(-_LEAST_ITERATIONS // n_batches))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=settings.learning_rate,
-        total_steps=settings.n_epochs * n_batches,
+        total_steps=n_epochs * n_batches,
         pct_start=_WARM_UP_SHARE,
     )
     scaler = torch.amp.GradScaler(device.type, enabled=plan.runtime.precision == "16-mixed")
@@ -215,7 +218,7 @@ def _fit(
     network.train()
     iterate(
         step,
-        n_iterations=settings.n_epochs * n_batches,
+        n_iterations=n_epochs * n_batches,
         state=state,
         checkpoint=Checkpointing(
             path=plan.checkpoint_path,

@@ -164,6 +164,7 @@ class MappedVolumes:
         self.scans = tuple(scans)
         index = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
         self.voxel_size_mm: float = index["voxel_size_mm"]
+        self.content: str = index["content"]  # hash of the files and settings behind the arrays
         self._high: list[float] = index["high"]
         self._volumes = np.load(folder / VOLUMES_NAME, mmap_mode="r")
         self._masks = np.load(folder / MASKS_NAME, mmap_mode="r")

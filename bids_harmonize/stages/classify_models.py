@@ -1,0 +1,329 @@
+"""The site classifier's folds, its controls and its final model."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bids_harmonize.bids.study import Study
+from bids_harmonize.config import Settings
+from bids_harmonize.stages.probes import FoldModel
+from bids_harmonize.training.classifier import (
+    Classifier,
+    TrainingPlan,
+    load_classifier,
+    predict,
+    save_classifier,
+    train_classifier,
+)
+from bids_harmonize.training.runtime import Runtime, seeded_generator
+from bids_harmonize.training.splits import Split, check_no_leak, make_folds
+from bids_harmonize.training.volumes import SelectedVolumes, TransformedVolumes, VolumeSource
+
+CPU_RESOLUTION_MM = 4.0
+_HISTOGRAM_BINS = 64
+_HISTOGRAM_TOP = 1.5  # rescaled units
+
+Control = Literal["shuffled", "headmask"]
+
+
+def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
+    """Voxel size of the site classifier and the probes.
+
+    Parameters
+    ----------
+    study, settings, runtime
+        The study's grid, ``--network-resolution`` and the device.
+
+    Returns
+    -------
+    float
+        mm: what was asked for, else 4 on a CPU and the study's on CUDA; never finer than the
+        study's.
+    """
+    wanted = settings.group.network_resolution_mm
+    if wanted is None:
+        wanted = CPU_RESOLUTION_MM if runtime.device.type == "cpu" else study.voxel_size_mm
+    return max(wanted, study.voxel_size_mm)
+
+
+def make_study_folds(study: Study, settings: Settings) -> tuple[Split, ...]:
+    """Folds by participant over everybody eligible; as many as the smallest site allows.
+
+    Parameters
+    ----------
+    study, settings
+        Who is eligible, ``--folds`` and the seed.
+
+    Returns
+    -------
+    tuple of Split
+        Two at least.
+    """
+    site_of = study.site_of_participant()
+    smallest = int(pd.Series(site_of).value_counts().min())
+    n_folds = min(settings.group.folds, smallest)
+    folds = make_folds(site_of, n_folds=n_folds, seed=settings.run.random_seed)
+    for fold in folds:
+        check_no_leak(fold.train, held_out=fold.validation | study.travelling)
+    return folds
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTraining:
+    """All that the trainings of one study share.
+
+    Attributes
+    ----------
+    source
+        Usable scans of eligible participants on the network's grid.
+    folds
+        Cross-validation by participant.
+    sites
+        The trained sites, in the order of the logits.
+    settings, runtime
+        Of the run.
+    folder
+        Where checkpoints and fold models are kept.
+    fingerprint
+        Hash of the volumes.
+    """
+
+    source: VolumeSource
+    folds: tuple[Split, ...]
+    sites: tuple[str, ...]
+    settings: Settings
+    runtime: Runtime
+    folder: Path
+    fingerprint: str
+
+    def train(self, source: VolumeSource, labels: Sequence[str], name: str) -> Classifier:
+        """A classifier of these scans; goes on from its checkpoint, a finished one included."""
+        plan = TrainingPlan(
+            runtime=self.runtime,
+            seed=self.settings.run.random_seed,
+            name=name,
+            checkpoint_path=self.folder / f"{name}.pt",
+            resume=self.settings.run.resume,
+            fingerprint=self.fingerprint,
+        )
+        return train_classifier(
+            source, labels, sites=self.sites, settings=self.settings.classifier, plan=plan
+        )
+
+
+def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
+    """One classifier a fold, kept in the work directory for the evaluation.
+
+    Parameters
+    ----------
+    training
+        Scans, folds and settings.
+
+    Returns
+    -------
+    tuple of FoldModel
+        Each with the participants it has not seen.
+    """
+    models = []
+    for old in training.folder.glob("fold-*/"):
+        shutil.rmtree(old)
+    for number, fold in enumerate(training.folds, start=1):
+        seen = select(training.source, fold.train)
+        classifier = training.train(seen, sites_of(seen), f"fold-{number}")
+        facts = {"fold": number, "held_out": sorted(fold.validation)}
+        save_classifier(training.folder / f"fold-{number}", classifier, facts)
+        models.append(FoldModel(classifier=classifier, held_out=fold.validation))
+    return tuple(models)
+
+
+def load_fold_classifiers(work_dir: Path, runtime: Runtime) -> tuple[FoldModel, ...]:
+    """The cross-validated classifiers of the last run of the stage.
+
+    Parameters
+    ----------
+    work_dir
+        The run's work directory.
+    runtime
+        Where the networks shall live.
+
+    Returns
+    -------
+    tuple of FoldModel
+        In the order of the folds; empty where the stage has not run.
+    """
+    models = []
+    for path in fold_folder(work_dir).glob("fold-*/model.json"):
+        classifier, model = load_classifier(path.parent, runtime)
+        held_out = frozenset(model["held_out"])
+        models.append((model["fold"], FoldModel(classifier=classifier, held_out=held_out)))
+    return tuple(model for _, model in sorted(models, key=lambda pair: pair[0]))
+
+
+def fold_folder(work_dir: Path) -> Path:
+    """Where the stage keeps checkpoints, fold models and its stamp."""
+    return work_dir / "classify"
+
+
+def unseen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
+    """What each scan's out-of-fold classifier says.
+
+    Parameters
+    ----------
+    source
+        Scans of eligible participants.
+    folds
+        The cross-validated classifiers.
+
+    Returns
+    -------
+    DataFrame
+        One row a scan: key, participant_id, site, fold (from 1), ``p_<site>``.
+    """
+    parts = []
+    for number, fold in enumerate(folds, start=1):
+        unseen = select(source, fold.held_out)
+        parts.append(prediction_rows(fold.classifier, unseen, fold=str(number)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
+    """What the classifiers say about the scans they were trained on; columns as above."""
+    parts = []
+    for fold in folds:
+        people = frozenset(scan.participant_id for scan in source.scans) - fold.held_out
+        parts.append(prediction_rows(fold.classifier, select(source, people), fold="train"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def control_predictions(
+    training: ClassifierTraining, control: Control, *, n_folds: int
+) -> pd.DataFrame:
+    """Out-of-fold predictions of a control network.
+
+    Parameters
+    ----------
+    training
+        Scans, folds and settings of the network itself.
+    control
+        ``shuffled``: sites exchanged between participants, inside each fold so that every fold
+        keeps all sites; the column ``site`` holds the exchanged ones. ``headmask``: the head's
+        outline instead of the image.
+    n_folds
+        How many of the folds are computed.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in :func:`unseen_predictions`.
+    """
+    source: VolumeSource = training.source
+    site_of = {scan.key: scan.site for scan in source.scans}
+    if control == "headmask":
+        masks = training.source
+        source = TransformedVolumes(
+            masks, lambda index, _: masks.head_mask(index).astype(np.float32)
+        )
+    else:
+        site_of = _exchanged_sites(training)
+    parts = []
+    for number, fold in enumerate(training.folds[:n_folds], start=1):
+        seen, unseen = select(source, fold.train), select(source, fold.validation)
+        labels = [site_of[scan.key] for scan in seen.scans]
+        classifier = training.train(seen, labels, f"{control}-{number}")
+        rows = prediction_rows(classifier, unseen, fold=str(number))
+        parts.append(rows.assign(site=[site_of[key] for key in rows["key"]]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def histogram_predictions(training: ClassifierTraining) -> pd.DataFrame:
+    """Out-of-fold predictions of a logistic regression on the head's intensity histogram.
+
+    Parameters
+    ----------
+    training
+        Scans and folds.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in :func:`unseen_predictions`.
+    """
+    parts = []
+    for number, fold in enumerate(training.folds, start=1):
+        seen = select(training.source, fold.train)
+        unseen = select(training.source, fold.validation)
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+        )
+        model.fit(_histograms(seen), sites_of(seen))
+        found = model.predict_proba(_histograms(unseen))
+        columns = [list(model.classes_).index(site) for site in training.sites]
+        parts.append(_frame(unseen, found[:, columns], training.sites, fold=str(number)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def prediction_rows(classifier: Classifier, source: VolumeSource, *, fold: str) -> pd.DataFrame:
+    """A classifier's predictions as a table: key, participant_id, site, fold, ``p_<site>``."""
+    return _frame(source, predict(classifier, source), classifier.sites, fold=fold)
+
+
+def select(source: VolumeSource, participants: frozenset[str]) -> SelectedVolumes:
+    """The scans of these participants."""
+    chosen = [i for i, scan in enumerate(source.scans) if scan.participant_id in participants]
+    return SelectedVolumes(source, chosen)
+
+
+def sites_of(source: VolumeSource) -> list[str]:
+    """Site of each scan."""
+    return [scan.site for scan in source.scans]
+
+
+def _frame(
+    source: VolumeSource, probabilities: np.ndarray, sites: Sequence[str], *, fold: str
+) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {
+            "key": [scan.key for scan in source.scans],
+            "participant_id": [scan.participant_id for scan in source.scans],
+            "site": sites_of(source),
+            "fold": fold,
+        }
+    )
+    for column, site in enumerate(sites):
+        frame[f"p_{site}"] = probabilities[:, column]
+    return frame
+
+
+def _exchanged_sites(training: ClassifierTraining) -> Mapping[str, str]:
+    """Scan to site after the participants of each fold have exchanged theirs."""
+    seed = training.settings.run.random_seed
+    site_of_person = {scan.participant_id: scan.site for scan in training.source.scans}
+    exchanged: dict[str, str] = {}
+    for number, fold in enumerate(training.folds):
+        people = sorted(fold.validation)
+        order = seeded_generator(seed, "shuffled", str(number)).permutation(len(people))
+        exchanged |= {
+            person: site_of_person[people[other]]
+            for person, other in zip(people, order, strict=True)
+        }
+    return {scan.key: exchanged[scan.participant_id] for scan in training.source.scans}
+
+
+def _histograms(source: VolumeSource) -> np.ndarray:
+    """Share of the head's voxels in each bin, shape (n_scans, 64)."""
+    rows = []
+    for index in range(len(source)):
+        inside = source.volume(index)[source.head_mask(index)]
+        counts, _ = np.histogram(
+            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
+        )
+        rows.append(counts / max(inside.size, 1))
+    return np.stack(rows)
