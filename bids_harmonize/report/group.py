@@ -1,5 +1,6 @@
 """The group page: ``group.html``, made from files on disk only."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bids_harmonize.bids.names import group_page
@@ -13,13 +14,15 @@ from bids_harmonize.report.group_study import quality_section, study_section
 from bids_harmonize.report.page import render_page, write_page
 
 
-def write_group_page(output_dir: Path) -> Path:
+def write_group_page(output_dir: Path, *, site_map: Mapping[str, str] | None = None) -> Path:
     """Write ``group.html`` from what earlier steps left in the output dataset.
 
     Parameters
     ----------
     output_dir
         Root of the derivative dataset.
+    site_map
+        Scan, session or participant to site, where the group level was given one.
 
     Returns
     -------
@@ -31,7 +34,7 @@ def write_group_page(output_dir: Path) -> Path:
     MissingInputError
         If there is neither participant-level output nor any group table.
     """
-    inputs = read_group_inputs(output_dir)
+    inputs = read_group_inputs(output_dir, site_map=site_map)
     return write_page(group_page(output_dir), make_group_page(inputs))
 
 
@@ -60,7 +63,7 @@ def make_group_page(inputs: GroupInputs) -> str:
     )
     context = {
         "dataset": str(inputs.dataset.get("Name") or inputs.output_dir.resolve().name),
-        "run_id": inputs.run_id,
+        "run_id": inputs.run.run_id if inputs.run else None,
         "sections": sections,
     }
     return render_page("group.html.j2", context)

@@ -97,10 +97,8 @@ def about_section(inputs: GroupInputs) -> Section:
         References(tuple(_REFERENCES[key] for key in cited)),
         _files_table(inputs),
         _software_table(inputs),
+        _settings_block(inputs),
     ]
-    settings = _settings_block(inputs)
-    if settings:
-        blocks.append(settings)
     return Section("methods", "Methods, settings and files", tuple(blocks))
 
 
@@ -209,10 +207,12 @@ def _software_table(inputs: GroupInputs) -> Block:
     )
 
 
-def _settings_block(inputs: GroupInputs) -> Block | None:
-    if inputs.settings is None:
-        return None
-    values = parse_toml(dump_toml(inputs.settings), source="settings")
+def _settings_block(inputs: GroupInputs) -> Block:
+    run = inputs.run
+    if run is None or run.settings is None:
+        text = "The settings of the run are not in logs/, so they are not shown."
+        return Paragraph(text, "absent")
+    values = parse_toml(dump_toml(run.settings), source="settings")
     rows: list[list[str | Cell]] = [
         [section, key, _plain(value)]
         for section, keys in values.items()
@@ -220,10 +220,10 @@ def _settings_block(inputs: GroupInputs) -> Block | None:
         if value not in ([], {}, "")
     ]
     return make_table(
-        f"Settings of run {inputs.run_id}",
+        f"Settings of run {run.run_id}",
         {"section": False, "setting": False, "value": False},
         rows,
-        reading=f"As written to logs/{inputs.run_id}.toml; that file repeats the run.",
+        reading=f"As written to logs/{run.run_id}.toml, which --config-file takes.",
         folded=True,
     )
 

@@ -37,7 +37,8 @@ _KINDS = ("direct", "reverse", "agreement")
 _MAIN_READING = (
     " Gap closed: how much of the way from no harmonization to the rescan is gone, given only "
     "where that way is longer than 1 dB of PSNR. p: the primary comparison alone (brain PSNR over "
-    "all source sites), corrected by Holm over methods; every other number is descriptive."
+    "all source sites), corrected by Holm over methods; with n people it cannot fall below 2/2^n. "
+    "Every other number is descriptive."
 )
 
 

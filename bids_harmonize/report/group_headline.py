@@ -1,6 +1,14 @@
 """Top of the group page: what was done, and what a reader must know first, bad news first."""
 
-from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Section
+from bids_harmonize.report.group_blocks import (
+    Block,
+    Cell,
+    Finding,
+    Findings,
+    Paragraph,
+    Section,
+    make_table,
+)
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
 from bids_harmonize.report.group_words import (
@@ -41,6 +49,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_lost_to_baseline(inputs),
         *_shortcuts(inputs),
         *_missing_proof(inputs),
+        *_quick(inputs),
         *_left_out(inputs),
         *_doubtful_masks(inputs),
     ]
@@ -51,7 +60,11 @@ def headline_section(inputs: GroupInputs) -> Section:
     return Section(
         key="headline",
         title="In short",
-        blocks=(Paragraph(_summary(inputs), kind="lead"), Findings(tuple(rows))),
+        blocks=(
+            Paragraph(_summary(inputs), kind="lead"),
+            Findings(tuple(rows)),
+            *_messages(inputs),
+        ),
     )
 
 
@@ -211,6 +224,31 @@ def _missing_proof(inputs: GroupInputs) -> list[Finding]:
         "come closer to the real target site was not measured."
     )
     return [Finding("caution", "No proof on travelling subjects", text)]
+
+
+def _quick(inputs: GroupInputs) -> list[Finding]:
+    if inputs.run is None or inputs.settings.group.effort != "quick" or not inputs.tables:
+        return []
+    text = (
+        "This run was made with --effort quick: fewer folds, seeds and controls. The tables' "
+        ".json files say what was left out."
+    )
+    return [Finding("note", "Quick run", text)]
+
+
+def _messages(inputs: GroupInputs) -> list[Block]:
+    messages = inputs.run.messages if inputs.run else ()
+    if not messages or inputs.run is None:
+        return []
+    return [
+        make_table(
+            f"Warnings and errors of the run ({len(messages)})",
+            {"level": False, "message": False},
+            [[Cell(level, "bad" if level != "warning" else ""), text] for level, text in messages],
+            reading=f"From logs/{inputs.run.run_id}.log, each message once.",
+            folded=True,
+        )
+    ]
 
 
 def _left_out(inputs: GroupInputs) -> list[Finding]:

@@ -5,7 +5,6 @@ things derived here are who took part, by the same function that the group level
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import pandas as pd
 from bids_harmonize.bids.scans import read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.bids.tables import read_tsv
-from bids_harmonize.config import Settings, make_settings
+from bids_harmonize.config import Settings
 from bids_harmonize.errors import HarmonizeError, MissingInputError
+from bids_harmonize.report.group_run import RunRecord, newest_run
 from bids_harmonize.report.group_words import NOT_HARMONIZERS
 
 TABLES = (
@@ -67,17 +67,21 @@ class GroupInputs:
     output_dir: Path
     tables: Mapping[str, pd.DataFrame]
     scans: pd.DataFrame
-    run_id: str | None
-    settings: Settings | None
+    run: RunRecord | None
     study: Study | None
     study_problem: str
     harmonizers: tuple[HarmonizerFolder, ...]
     dataset: Mapping[str, Any]
 
     @property
+    def settings(self) -> Settings:
+        """The run's settings, defaults where they cannot be read."""
+        return (self.run.settings if self.run else None) or Settings()
+
+    @property
     def chosen(self) -> HarmonizerFolder | None:
         """The harmonizer whose images stand in the dataset."""
-        wanted = self.settings.group.harmonizer if self.settings else "cyclegan"
+        wanted = self.settings.group.harmonizer
         by_name = {folder.name: folder for folder in self.harmonizers}
         return by_name.get(wanted) or (self.harmonizers[0] if self.harmonizers else None)
 
@@ -101,13 +105,17 @@ class GroupInputs:
         return None
 
 
-def read_group_inputs(output_dir: Path) -> GroupInputs:
+def read_group_inputs(
+    output_dir: Path, *, site_map: Mapping[str, str] | None = None
+) -> GroupInputs:
     """Read the tables, scans, settings, models and the study of an output dataset.
 
     Parameters
     ----------
     output_dir
         Root of the derivative dataset.
+    site_map
+        Scan, session or participant to site, as the group level was given.
 
     Returns
     -------
@@ -119,8 +127,9 @@ def read_group_inputs(output_dir: Path) -> GroupInputs:
     MissingInputError
         If no participant-level output is there at all.
     """
-    run_id, settings = _newest_settings(output_dir)
-    study, problem = _try_study(output_dir, settings)
+    run = newest_run(output_dir)
+    settings = (run.settings if run else None) or Settings()
+    study, problem = _try_study(output_dir, settings, site_map)
     scans = _scans_frame(output_dir, study)
     tables = {
         key: frame
@@ -137,8 +146,7 @@ def read_group_inputs(output_dir: Path) -> GroupInputs:
         output_dir=output_dir,
         tables=tables,
         scans=scans,
-        run_id=run_id,
-        settings=settings,
+        run=run,
         study=study,
         study_problem=problem,
         harmonizers=_read_harmonizers(output_dir),
@@ -205,22 +213,11 @@ def _scans_frame(output_dir: Path, study: Study | None) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _newest_settings(output_dir: Path) -> tuple[str | None, Settings | None]:
-    logs = sorted(
-        (output_dir / "logs").glob("*.toml"), key=lambda path: (path.stat().st_mtime_ns, path.name)
-    )
-    for path in reversed(logs):
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-            return path.stem, make_settings(values, source=path.name)
-        except (tomllib.TOMLDecodeError, HarmonizeError):
-            continue
-    return (logs[-1].stem if logs else None), None
-
-
-def _try_study(output_dir: Path, settings: Settings | None) -> tuple[Study | None, str]:
+def _try_study(
+    output_dir: Path, settings: Settings, site_map: Mapping[str, str] | None
+) -> tuple[Study | None, str]:
     try:
-        return load_study(output_dir, settings=settings or Settings()), ""
+        return load_study(output_dir, settings=settings, site_map=site_map), ""
     except HarmonizeError as error:
         return None, str(error)
 

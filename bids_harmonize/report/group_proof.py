@@ -149,7 +149,7 @@ def verdict_section(inputs: GroupInputs) -> Section:
 def _pooled_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """One row a method, probe and choice of sites: means over seeds, the widest interval."""
     keys = ["method", "probe", "sites"]
-    rows: list[list[str | Cell]] = []
+    rows = []
     for _, own in table.groupby(keys, sort=False):
         first = own.iloc[0].to_dict()
         first |= {

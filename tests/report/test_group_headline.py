@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph
+from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Table
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
 from tests.report.group_fixture import REFERENCE, write_group, write_participants, write_tsv
@@ -132,3 +132,30 @@ def test_summary_names_result_baseline_and_ceiling(output_dir: Path) -> None:
     for method in ("cyclegan", "identity", "n4_histogram", "ceiling"):
         assert f"{own[method]:.1f}" in lead.text
     assert "97 % (87 to 100)" in lead.text
+
+
+def test_settings_are_those_of_the_last_group_run(output_dir: Path) -> None:
+    logs = output_dir / "logs"
+    text = (logs / "20260101T120000.toml").read_text()
+    logs.unlink()  # the link to the shared fixture
+    logs.mkdir()
+    quick = text.replace('effort = "full"', 'effort = "quick"')
+    (logs / "20260102T000000_b.toml").write_text(f"# bids-harmonize 1, run b: group\n{quick}")
+    (logs / "20260103T000000_c.toml").write_text(f"# bids-harmonize 1, run c: participant\n{text}")
+    inputs = read_group_inputs(output_dir)
+    assert inputs.run is not None
+    assert inputs.run.run_id == "20260102T000000_b"
+    assert "Quick run" in [row.title for row in findings(output_dir)]
+
+
+def test_warnings_of_the_log_are_shown_once_and_infos_are_not(output_dir: Path) -> None:
+    logs = output_dir / "logs"
+    text = (logs / "20260101T120000.toml").read_text()
+    logs.unlink()
+    logs.mkdir()
+    (logs / "a.toml").write_text(text)
+    line = "2026-01-01 12:00:00 WARNING harmonize: <odd>\n"
+    (logs / "a.log").write_text(f"{line}2026-01-01 12:00:00 INFO    fine\n{line}")
+    blocks = headline_section(read_group_inputs(output_dir)).blocks
+    table = next(block for block in blocks if isinstance(block, Table))
+    assert [[cell.text for cell in row] for row in table.rows] == [["warning", "harmonize: <odd>"]]
