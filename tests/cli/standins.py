@@ -1,0 +1,80 @@
+"""Quick stand-ins for what the drivers call: preprocessing, stages, pages."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from bids_harmonize.stages import StageResult
+from tests.bids.trees import write_derivative
+
+
+@dataclass
+class Calls:
+    """What was asked of the stand-ins, and what they shall answer."""
+
+    scans: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    failing: frozenset[str] = frozenset()
+    stage_failures: tuple[str, ...] = ()
+    stage_error: BaseException | None = None
+    scan_error: BaseException | None = None
+    context: Any = None
+
+    def run_participants(self, scans, *, output_dir, work_dir, settings, run_id):
+        """Stand in for ``preprocessing.run.run_participants``."""
+        assert Path(work_dir).is_dir()
+        if self.scan_error is not None:
+            raise self.scan_error
+        good = [scan for scan in scans if scan.stem not in self.failing]
+        self.scans += [scan.stem for scan in scans]
+        write_derivative(output_dir, {scan.stem: scan.site for scan in good})
+        return tuple(
+            SimpleNamespace(
+                scan=scan,
+                status="failed" if scan.stem in self.failing else "done",
+                message="truncated" if scan.stem in self.failing else None,
+                flags=("neck cropped",),
+                seconds=1.0,
+            )
+            for scan in scans
+        )
+
+    def run_stage(self, name, context):
+        """Stand in for ``stages.run_stage``."""
+        self.stages.append(name)
+        self.context = context
+        if self.stage_error is not None:
+            raise self.stage_error
+        return StageResult(name, failures=self.stage_failures, warnings=("careful",))
+
+    def write_participant_page(self, output_dir, participant_id):
+        """Stand in for ``report.participant.write_participant_page``."""
+        self.pages.append(participant_id)
+
+    def write_group_page(self, output_dir):
+        """Stand in for ``report.group.write_group_page``."""
+        self.pages.append("group")
+        return output_dir / "group.html"
+
+
+def install(monkeypatch) -> Calls:
+    """Put the stand-ins where the drivers look."""
+    calls = Calls()
+    functions = {
+        "bids_harmonize.preprocessing.run": {"run_participants": calls.run_participants},
+        "bids_harmonize.report.participant": {
+            "write_participant_page": calls.write_participant_page,
+            "draw_raw_figures": lambda scans, output_dir: (),
+        },
+        "bids_harmonize.report.group": {"write_group_page": calls.write_group_page},
+        "bids_harmonize.training.runtime": {"make_runtime": lambda resources: "runtime"},
+    }
+    for name, entries in functions.items():
+        module = ModuleType(name)
+        vars(module).update(entries)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("bids_harmonize.cli.group.run_stage", calls.run_stage)
+    return calls

@@ -1,0 +1,169 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bids_harmonize.cli.parser import parse
+from bids_harmonize.cli.request import make_request
+from bids_harmonize.cli.site_map import read_site_map
+from bids_harmonize.config import dump_toml
+from bids_harmonize.errors import UnusableDataError, UsageError
+
+
+def request(*words):
+    return make_request(parse(["bids", "out", "participant", *words]))
+
+
+def test_defaults_are_those_of_the_settings():
+    asked = request()
+    assert asked.settings.preprocessing.resolution_mm == 1.0
+    assert asked.settings.site.min_per_site == 5
+    assert asked.work_dir == Path("out/.work").absolute()
+    assert not asked.dry_run
+    assert asked.site_map == {}
+
+
+def test_every_value_reaches_its_setting():
+    settings = request(
+        *("--resolution", "3", "--grid-shape", "64", "80", "64", "--brain-mask", "none"),
+        *("--site-source", "metadata", "--site-key", "A,B", "--reference-site", "Site B"),
+        *("--min-per-site", "3", "--hold-out-travelling", "2"),
+        *("--stages", "classify", "evaluate", "--harmonizer", "nyul", "--folds", "3"),
+        *("--network-resolution", "4", "--effort", "quick", "--overwrite-harmonized"),
+        *("--device", "cuda:1", "--precision", "bf16-mixed", "--omp-nthreads", "2"),
+        *("--random-seed", "7", "--no-resume", "--stop-on-first-crash", "-w", "/w"),
+    ).settings
+    assert settings.preprocessing.grid_shape == (64, 80, 64)
+    assert settings.preprocessing.brain_mask == "none"
+    assert settings.site.site_key == ("A", "B")
+    assert settings.site.reference_site == "Site B"
+    assert (settings.site.min_per_site, settings.site.hold_out_travelling) == (3, 2)
+    assert settings.group.stages == ("classify", "evaluate")
+    assert (settings.group.harmonizer, settings.group.folds) == ("nyul", 3)
+    assert (settings.group.network_resolution_mm, settings.group.effort) == (4.0, "quick")
+    assert settings.group.overwrite_harmonized
+    assert (settings.resources.device, settings.resources.precision) == ("cuda:1", "bf16-mixed")
+    assert settings.resources.omp_nthreads == 2
+    assert (settings.run.random_seed, settings.run.resume) == (7, False)
+    assert settings.run.stop_on_first_crash
+    assert settings.run.work_dir == "/w"
+
+
+def test_the_command_line_overrides_the_file_and_the_file_the_defaults(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text("[group]\nfolds = 4\neffort = 'quick'\n[classifier]\nn_epochs = 2\n")
+    settings = request("--config-file", str(path), "--folds", "3").settings
+    assert (settings.group.folds, settings.group.effort) == (3, "quick")
+    assert settings.classifier.n_epochs == 2
+
+
+def test_written_settings_are_a_file_for_the_next_run(tmp_path):
+    first = request("--resolution", "3", "--site-from-session", "(?P<site>[A-Z]+)").settings
+    path = tmp_path / "run.toml"
+    path.write_text("# a comment\n" + dump_toml(first))
+    assert request("--config-file", str(path)).settings == first
+
+
+@pytest.mark.parametrize(
+    ("text", "gigabytes"), [("16GB", 16), ("16g", 16), ("16000", 16), ("1500MB", 1.5)]
+)
+def test_memory_has_units_and_a_bare_number_is_mb(text, gigabytes):
+    assert request("--mem", text).settings.resources.mem_gb == pytest.approx(gigabytes)
+
+
+def test_memory_in_gb_has_its_own_word():
+    assert request("--mem_gb", "16").settings.resources.mem_gb == 16
+
+
+def test_words_without_effect_change_no_setting():
+    words = ("--notrack", "--no-tissue", "--skip-bids-validation")
+    assert request(*words).settings == request().settings
+
+
+def test_filters_are_read_from_the_file(tmp_path):
+    path = tmp_path / "filter.json"
+    path.write_text(json.dumps({"t1w": {"acquisition": "mprage"}}))
+    chosen = request("--bids-filter-file", str(path)).settings.selection
+    assert chosen.bids_filter == {"t1w": {"acquisition": "mprage"}}
+
+
+def test_all_faults_come_in_one_message(tmp_path):
+    toml = tmp_path / "a.toml"
+    toml.write_text("[group]\ncolour = 1\n[harmonizer]\nbogus = 2\n")
+    with pytest.raises(UsageError) as raised:
+        request(
+            *("--config-file", str(toml), "--mem", "8", "--resolution", "x", "--folds", "1"),
+            *("--site-from-session", "[A-Z]", "--site-source", "metadata"),
+            *("--site-map", "nowhere.tsv", "--use-plugin", "nowhere.yml"),
+            *("--bids-filter-file", "nowhere.json", "--stages", "paint", "--harmonizer", "nyul"),
+        )
+    text = str(raised.value)
+    for told in (
+        "--mem 8: a bare number is MB, and so few cannot do; meant 8GB?",
+        "--resolution (preprocessing.resolution_mm): found 'x'",
+        "--folds (group.folds): found '1'",
+        "--stages (group.stages.0): found 'paint'",
+        "group.colour: unknown setting",
+        "bogus: unknown setting",
+        "'[A-Z]': no group (?P<site>...)",
+        "goes ill with --site-source metadata",
+        "--site-map nowhere.tsv: no such file",
+        "--use-plugin nowhere.yml: no such file",
+        "--bids-filter-file nowhere.json: not readable",
+    ):
+        assert told in text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--harmonizer", "magic"), "'magic' is unknown; available: identity, nyul"),
+        (("--mem", "lots"), "--mem: found 'lots'"),
+        (("--site-from-session", "(?P<site>"), "no regular expression"),
+        (("--config-file", "nowhere.toml"), "--config-file nowhere.toml: cannot be read"),
+        (("--device", "tpu"), r"--device \(resources.device\): found 'tpu'"),
+    ],
+)
+def test_each_fault_has_its_message(words, told):
+    with pytest.raises(UsageError, match=told):
+        request(*words)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    (tmp_path / "a.toml").write_text("a = = 1")
+    with pytest.raises(UsageError, match="not a TOML file"):
+        request("--config-file", str(tmp_path / "a.toml"))
+
+
+def test_a_filter_for_t1w_is_an_object(tmp_path):
+    (tmp_path / "a.json").write_text('{"t1w": ["x"]}')
+    with pytest.raises(UsageError, match=r"expected \{"):
+        request("--bids-filter-file", str(tmp_path / "a.json"))
+
+
+def test_the_site_map_names_people_sessions_or_scans(tmp_path):
+    path = tmp_path / "map.tsv"
+    path.write_text(
+        "participant_id\tsession_id\tfilename\tsite\n"
+        "01\tn/a\tn/a\tA\n"
+        "sub-02\tses-X\tn/a\tB\n"
+        "sub-02\tY\tn/a\tC\n"
+        "sub-03\tn/a\tsub-03/anat/sub-03_run-1_T1w.nii.gz\tD\n"
+    )
+    expected = {"sub-01": "A", "sub-02_ses-X": "B", "sub-02_ses-Y": "C", "sub-03_run-1": "D"}
+    assert read_site_map(path) == expected
+    assert request("--site-map", str(path)).site_map == expected
+
+
+def test_a_site_map_that_disagrees_with_itself_is_unusable(tmp_path):
+    path = tmp_path / "map.tsv"
+    path.write_text("participant_id\tsite\nsub-01\tA\n01\tB\n")
+    with pytest.raises(UnusableDataError, match="sub-01 is at 'A' and at 'B'"):
+        read_site_map(path)
+
+
+def test_a_site_map_with_gaps_is_refused(tmp_path):
+    path = tmp_path / "map.tsv"
+    path.write_text("participant_id\tsite\nsub-01\tn/a\n")
+    with pytest.raises(UsageError, match="record 1 lacks"):
+        read_site_map(path)
