@@ -1,16 +1,12 @@
-"""The site classifier's folds, its controls and its final model."""
+"""The site classifier's folds: trained, kept, and asked about scans they have not seen."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
@@ -23,15 +19,11 @@ from bids_harmonize.training.classifier import (
     save_classifier,
     train_classifier,
 )
-from bids_harmonize.training.runtime import Runtime, seeded_generator
+from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
-from bids_harmonize.training.volumes import SelectedVolumes, TransformedVolumes, VolumeSource
+from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
 CPU_RESOLUTION_MM = 4.0
-_HISTOGRAM_BINS = 64
-_HISTOGRAM_TOP = 1.5  # rescaled units
-
-Control = Literal["shuffled", "headmask"]
 
 
 def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
@@ -203,76 +195,9 @@ def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def control_predictions(
-    training: ClassifierTraining, control: Control, *, n_folds: int
-) -> pd.DataFrame:
-    """Out-of-fold predictions of a control network.
-
-    Parameters
-    ----------
-    training
-        Scans, folds and settings of the network itself.
-    control
-        ``shuffled``: sites exchanged between participants, inside each fold so that every fold
-        keeps all sites; the column ``site`` holds the exchanged ones. ``headmask``: the head's
-        outline instead of the image.
-    n_folds
-        How many of the folds are computed.
-
-    Returns
-    -------
-    DataFrame
-        Columns as in :func:`unseen_predictions`.
-    """
-    source: VolumeSource = training.source
-    site_of = {scan.key: scan.site for scan in source.scans}
-    if control == "headmask":
-        masks = training.source
-        source = TransformedVolumes(
-            masks, lambda index, _: masks.head_mask(index).astype(np.float32)
-        )
-    else:
-        site_of = _exchanged_sites(training)
-    parts = []
-    for number, fold in enumerate(training.folds[:n_folds], start=1):
-        seen, unseen = select(source, fold.train), select(source, fold.validation)
-        labels = [site_of[scan.key] for scan in seen.scans]
-        classifier = training.train(seen, labels, f"{control}-{number}")
-        rows = prediction_rows(classifier, unseen, fold=str(number))
-        parts.append(rows.assign(site=[site_of[key] for key in rows["key"]]))
-    return pd.concat(parts, ignore_index=True)
-
-
-def histogram_predictions(training: ClassifierTraining) -> pd.DataFrame:
-    """Out-of-fold predictions of a logistic regression on the head's intensity histogram.
-
-    Parameters
-    ----------
-    training
-        Scans and folds.
-
-    Returns
-    -------
-    DataFrame
-        Columns as in :func:`unseen_predictions`.
-    """
-    parts = []
-    for number, fold in enumerate(training.folds, start=1):
-        seen = select(training.source, fold.train)
-        unseen = select(training.source, fold.validation)
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
-        )
-        model.fit(_histograms(seen), sites_of(seen))
-        found = model.predict_proba(_histograms(unseen))
-        columns = [list(model.classes_).index(site) for site in training.sites]
-        parts.append(_frame(unseen, found[:, columns], training.sites, fold=str(number)))
-    return pd.concat(parts, ignore_index=True)
-
-
 def prediction_rows(classifier: Classifier, source: VolumeSource, *, fold: str) -> pd.DataFrame:
     """A classifier's predictions as a table: key, participant_id, site, fold, ``p_<site>``."""
-    return _frame(source, predict(classifier, source), classifier.sites, fold=fold)
+    return prediction_frame(source, predict(classifier, source), classifier.sites, fold=fold)
 
 
 def select(source: VolumeSource, participants: frozenset[str]) -> SelectedVolumes:
@@ -286,9 +211,10 @@ def sites_of(source: VolumeSource) -> list[str]:
     return [scan.site for scan in source.scans]
 
 
-def _frame(
+def prediction_frame(
     source: VolumeSource, probabilities: np.ndarray, sites: Sequence[str], *, fold: str
 ) -> pd.DataFrame:
+    """Probabilities of shape (n_scans, n_sites) as a table with one row a scan."""
     frame = pd.DataFrame(
         {
             "key": [scan.key for scan in source.scans],
@@ -300,30 +226,3 @@ def _frame(
     for column, site in enumerate(sites):
         frame[f"p_{site}"] = probabilities[:, column]
     return frame
-
-
-def _exchanged_sites(training: ClassifierTraining) -> Mapping[str, str]:
-    """Scan to site after the participants of each fold have exchanged theirs."""
-    seed = training.settings.run.random_seed
-    site_of_person = {scan.participant_id: scan.site for scan in training.source.scans}
-    exchanged: dict[str, str] = {}
-    for number, fold in enumerate(training.folds):
-        people = sorted(fold.validation)
-        order = seeded_generator(seed, "shuffled", str(number)).permutation(len(people))
-        exchanged |= {
-            person: site_of_person[people[other]]
-            for person, other in zip(people, order, strict=True)
-        }
-    return {scan.key: exchanged[scan.participant_id] for scan in training.source.scans}
-
-
-def _histograms(source: VolumeSource) -> np.ndarray:
-    """Share of the head's voxels in each bin, shape (n_scans, 64)."""
-    rows = []
-    for index in range(len(source)):
-        inside = source.volume(index)[source.head_mask(index)]
-        counts, _ = np.histogram(
-            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
-        )
-        rows.append(counts / max(inside.size, 1))
-    return np.stack(rows)

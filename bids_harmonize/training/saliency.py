@@ -3,9 +3,9 @@
 Choice: expected gradients, that is integrated gradients whose baselines are training scans of the
 other sites, averaged over many of them and smoothed by a Gaussian. Reason: the map answers "what
 makes this scan look like its site rather than like another", and sums to a difference in
-log-odds. Rejected: the black volume as baseline (GroupNorm makes the network blind to a common
-gain, so that the whole path but its very start is flat), occlusion (about 1,000 forward passes a
-scan at 4 mm, ten times the time). Revisit when scans are registered to each other, which would
+log-odds. Rejected: the black volume as baseline (the path leads through darkened heads that no
+scanner makes, and what is dark can never be salient), occlusion (about 1,000 forward passes a scan
+at 4 mm, ten times the time). Revisit when scans are registered to each other, which would
 make the differences to a baseline sharper.
 """
 
