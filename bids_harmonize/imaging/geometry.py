@@ -40,6 +40,11 @@ def voxel_size_mm(affine: Affine) -> tuple[float, float, float]:
     return float(i), float(j), float(k)
 
 
+def invert(affine: Affine) -> Affine:
+    """Inverse of a 4x4 matrix, float64."""
+    return np.asarray(np.linalg.inv(affine), dtype=np.float64)
+
+
 def straight_grid(corner_mm: Array, *, resolution_mm: float, shape: tuple[int, int, int]) -> Grid:
     """RAS+ grid whose lowest left back *edge* lies at a world point.
 
