@@ -68,7 +68,10 @@ def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
         "has_brain": brain_mask is not None,
         "raw": data_uri(raw.read_bytes()) if raw.is_file() else None,
         "histogram": data_uri(_histogram(volume, head_mask, brain_mask)),
-        "provenance": provenance_rows(output_dir, stem, sidecar),
+        "provenance": [
+            *provenance_rows(output_dir, stem, sidecar),
+            ("Site read from", cells.get("site_source") or "n/a"),
+        ],
     }
 
 
@@ -104,7 +107,6 @@ def scan_facts(
     native = sidecar["NativeGrid"]
     facts = [
         ("Site", cells.get("site") or "not known"),
-        ("Site read from", cells.get("site_source") or ""),
         ("Scanner", _scanner(sidecar)),
         ("Raw image", f"{_by(native['shape'])} voxels, {native['orientation']}"),
         ("Raw voxel size", f"{_by(native['voxel_size_mm'])} mm"),
@@ -153,7 +155,7 @@ def _mosaic(
     if brain is not None:
         outlines.append(Outline(brain, BRAIN_COLOUR))
     focus = head if brain is None or not brain.any() else brain
-    return draw_mosaic(volume, voxel_sizes_mm=sizes, outlines=outlines, focus=focus)
+    return draw_mosaic(volume, voxel_sizes_mm=sizes.tolist(), outlines=outlines, focus=focus)
 
 
 def _histogram(volume: np.ndarray, head: np.ndarray, brain: np.ndarray | None) -> bytes:

@@ -1,0 +1,154 @@
+"""The participant page, from a derivative on disk."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nibabel as nb
+import numpy as np
+import pytest
+
+from bids_harmonize.bids.files import write_json, write_text
+from bids_harmonize.bids.images import write_image
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import crash_file, scan_output
+from bids_harmonize.bids.scans import write_scan_rows
+from bids_harmonize.imaging.quality import QUALITY_MEASURES
+from bids_harmonize.report.participant import draw_raw_figures, write_participant_page
+
+MEASURE = next(iter(QUALITY_MEASURES))
+AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+
+
+def _write_scan(output_dir: Path, stem: str, **changes: Any) -> None:
+    mask = np.zeros((16, 20, 16), dtype=bool)
+    mask[3:13, 3:17, 3:13] = True
+    volume = np.random.default_rng(0).normal(500, 50, mask.shape) * mask
+    write_image(scan_output(output_dir, stem, "preproc"), volume, AFFINE)
+    write_image(scan_output(output_dir, stem, "head_mask"), mask, AFFINE, dtype=np.uint8)
+    brain = np.roll(mask & np.roll(mask, 3, axis=0), 0)
+    write_image(scan_output(output_dir, stem, "brain_mask"), brain, AFFINE, dtype=np.uint8)
+    sidecar = {
+        "Sources": [f"bids:raw:sub-01/anat/{stem}_T1w.nii.gz"],
+        "NativeGrid": {"shape": [10, 11, 12], "voxel_size_mm": [1, 2, 3], "orientation": "LAS"},
+        "QualityMeasures": {MEASURE: 12.34},
+        "Flags": [],
+        "BrainMaskDoubtful": False,
+        "Settings": {"resolution_mm": 4.0, "grid_shape": None, "brain_mask": "template"},
+        "SettingsHash": "abc",
+        "InputSha256": "0123",
+        "SoftwareVersion": "1.2.3",
+        "RunId": "20260102T000000_a",
+        **changes,
+    }
+    path = scan_output(output_dir, stem, "preproc")
+    write_json(path.with_name(f"{stem}_desc-preproc_T1w.json"), sidecar)
+    row = {"site": "A & <b>", "site_source": "x", MEASURE: 12.34}
+    columns = {name: {"Description": name} for name in QUALITY_MEASURES}
+    write_scan_rows(output_dir, {stem: row}, measures=columns)
+
+
+class _References(HTMLParser):
+    """Collects every address that the page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "data") and value:
+                self.found.append(f"{tag} {value[:40]}")
+
+
+def test_the_page_needs_nothing_outside_itself(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01_run-1")
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    parser = _References()
+    parser.feed(html)
+    assert [found for found in parser.found if found.startswith("img data:image/png;base64,")]
+    outside = [found for found in parser.found if not found.startswith(("img data:image/", "a #"))]
+    assert outside == []
+    assert "<script" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_the_page_shows_scan_site_measures_settings_and_origin(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01_run-1")
+    _write_scan(tmp_path, "sub-01_run-2")
+    _write_scan(tmp_path, "sub-011")
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    assert re.findall(r"<h2>(sub-.*?)</h2>", html) == ["sub-01_run-1", "sub-01_run-2"]
+    assert "A &amp; &lt;b&gt;" in html
+    assert "A & <b>" not in html
+    assert f"<code>{MEASURE}</code>" in html
+    assert ">12.3<" in html
+    assert "10 x 11 x 12 voxels, LAS" in html
+    assert "bids:raw:sub-01/anat/sub-01_run-1_T1w.nii.gz" in html
+    assert "0123" in html
+    assert "4 mm isotropic" in html
+    assert "Nothing unusual was found" in html
+
+
+def test_flags_stand_at_the_top_in_plain_words(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01", Flags=["skull-stripped input"], BrainMaskDoubtful=True)
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    top = html[: html.index("<section")]
+    assert "The brain mask looks wrong" in top
+    assert "Skull-stripped input." in top
+    assert "Nothing unusual" not in html
+
+
+def test_a_failed_scan_is_told_until_a_later_run_did_it(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01_run-1")
+    for stem, run in (
+        ("sub-01_run-1", "20260101T000000_z"),
+        ("sub-01_run-2", "20260101T000000_z"),
+    ):
+        write_text(crash_file(tmp_path, stem, run), f"{stem}: file.nii: truncated\n\nTraceback")
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    assert "The scan sub-01_run-2 could not be processed" in html
+    assert "<li>file.nii: truncated</li>" in html
+    assert "The scan sub-01_run-1 could not be processed" not in html
+
+
+def test_a_participant_whose_only_scan_failed_has_a_page(tmp_path: Path) -> None:
+    write_text(crash_file(tmp_path, "sub-07", "20260101T000000_z"), "sub-07: file.nii: 4D\n")
+    html = write_participant_page(tmp_path, "sub-07").read_text()
+    assert "The scan sub-07 could not be processed" in html
+    assert "Methods" not in html
+
+
+def test_the_raw_picture_is_drawn_once_and_reused(tmp_path: Path) -> None:
+    volume = np.random.default_rng(1).random((12, 14, 10)).astype(np.float32)
+    image = tmp_path / "sub-01_T1w.nii.gz"
+    nb.save(nb.Nifti1Image(volume, np.diag([-4.0, 4.0, 4.0, 1.0])), image)
+    scan = Scan(image, "sub-01", None, {"sub": "01"})
+    broken = Scan(tmp_path / "gone.nii.gz", "sub-02", None, {"sub": "02"})
+    (path,) = draw_raw_figures([scan, broken], tmp_path / "out")
+    assert path == tmp_path / "out/sub-01/figures/sub-01_desc-raw_mosaic.png"
+    made = path.stat().st_mtime_ns
+    assert draw_raw_figures([scan], tmp_path / "out") == (path,)
+    assert path.stat().st_mtime_ns == made
+    _write_scan(tmp_path / "out", "sub-01")
+    html = write_participant_page(tmp_path / "out", "sub-01").read_text()
+    assert "Raw image as the scanner gave it" in html
+
+
+def test_the_same_files_give_the_same_page(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01")
+    first = write_participant_page(tmp_path, "sub-01").read_bytes()
+    assert write_participant_page(tmp_path, "sub-01").read_bytes() == first
+
+
+@pytest.mark.parametrize("kind", ["none", "template"])
+def test_the_methods_say_only_what_was_done(tmp_path: Path, kind: str) -> None:
+    settings = {"resolution_mm": 4.0, "grid_shape": [48, 56, 48], "brain_mask": kind}
+    _write_scan(tmp_path, "sub-01", Settings=settings)
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    assert ("ICBM152" in html.partition('id="methods"')[2].partition("<ol>")[0]) == (
+        kind == "template"
+    )
+    assert "48 x 56 x 48 voxels" in html
