@@ -1,0 +1,51 @@
+"""Device, precision and seeds."""
+
+import numpy as np
+import pytest
+import torch
+
+from bids_harmonize.config import ResourceSettings
+from bids_harmonize.errors import UsageError
+from bids_harmonize.training.runtime import (
+    make_runtime,
+    seeded_generator,
+    seeded_torch,
+    torch_generator,
+)
+
+
+def test_auto_precision_on_the_cpu_is_32_bit():
+    runtime = make_runtime(ResourceSettings(device="cpu"))
+    assert (runtime.device.type, runtime.precision) == ("cpu", "32-true")
+    assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_cuda_device_that_does_not_exist_is_named():
+    with pytest.raises(UsageError, match="cuda:97"):
+        make_runtime(ResourceSettings(device="cuda:97"))
+
+
+def test_equal_names_give_equal_numbers_and_others_do_not():
+    first = seeded_generator(3, "folds", "A").random(4)
+    assert np.array_equal(first, seeded_generator(3, "folds", "A").random(4))
+    for other in (
+        seeded_generator(4, "folds", "A"),
+        seeded_generator(3, "folds", "B"),
+        seeded_generator(3, "foldsA"),
+    ):
+        assert not np.array_equal(first, other.random(4))
+
+
+def test_torch_generators_follow_the_same_rule():
+    first, second = (torch.rand(3, generator=torch_generator(0, "x")) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_seeding_torch_leaves_the_outside_as_it_was():
+    before = torch.get_rng_state()
+    with seeded_torch(0, "a"):
+        first = torch.rand(3)
+    with seeded_torch(0, "a"):
+        second = torch.rand(3)
+    assert torch.equal(first, second)
+    assert torch.equal(before, torch.get_rng_state())
