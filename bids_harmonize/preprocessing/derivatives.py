@@ -160,6 +160,8 @@ def make_sidecars(
     raw = bids_uri(Path(job.source), Path(job.dataset), name=RAW)
     made = bids_uri(job.output("preproc"), Path(job.output_dir))
     flags = [*conform_notes["flags"], *brain_notes.get("flags", [])]
+    if measures.get("brain_cropped") == 1:
+        flags.append("brain reaches the edge of the study grid, so some of it may be lost")
     sidecars: dict[str, dict[str, Any]] = {
         "head_mask": {
             "Type": "ROI",

@@ -87,6 +87,7 @@ class MaskBrain(SimpleInterface):  # type: ignore[misc]
 
 class _MeasureInput(_Input):
     conformed = File(exists=True, mandatory=True, desc="what ConformScan wrote")
+    conform_notes = traits.Dict(mandatory=True, desc="notes of ConformScan")
     brain = File(exists=True, desc="what MaskBrain wrote")
 
 
@@ -103,7 +104,9 @@ class MeasureQuality(SimpleInterface):  # type: ignore[misc]
     def _run_interface(self, runtime: Bunch) -> Bunch:
         with recording_failure(Path(self.inputs.failure_file)):
             self._results["measures"] = measure(
-                Path(self.inputs.conformed), _path_or_none(self.inputs.brain)
+                Path(self.inputs.conformed),
+                _path_or_none(self.inputs.brain),
+                raw_measures=self.inputs.conform_notes["measures"],
             )
         return runtime
 

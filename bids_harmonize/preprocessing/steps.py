@@ -4,6 +4,7 @@ Each function reads files, calls the ground floor, and writes one file, so that 
 process and gives the same bytes there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bids_harmonize.imaging.geometry import world_coordinate
 from bids_harmonize.imaging.grid import Grid, place_grid, resample, resample_mask
 from bids_harmonize.imaging.headmask import find_head
 from bids_harmonize.imaging.orientation import axis_codes
-from bids_harmonize.imaging.quality import measure_quality
+from bids_harmonize.imaging.quality import energy_ratio, measure_quality
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 
@@ -89,8 +90,8 @@ def conform(
     Returns
     -------
     dict
-        ``flags``, ``skull_stripped``, ``neck_cropped_mm`` and ``native`` (the raw grid, which is
-        all that could give a site away before any voxel is looked at).
+        ``flags``, ``skull_stripped``, ``measures`` (those that need the raw image) and
+        ``native`` (the raw grid, which can give a site away before any voxel is looked at).
 
     Raises
     ------
@@ -107,7 +108,10 @@ def conform(
     return {
         "flags": list(head.flags),
         "skull_stripped": head.skull_stripped,
-        "neck_cropped_mm": _cropped_below_mm(head.mask, affine, grid),
+        "measures": {
+            "neck_cropped_mm": _cropped_below_mm(head.mask, affine, grid),
+            "fber": energy_ratio(volume[head.mask], volume[~head.mask]),
+        },
         "native": {
             "shape": [int(length) for length in volume.shape],
             "voxel_size_mm": [round(float(size), 4) for size in _voxel_sizes(affine)],
@@ -152,7 +156,9 @@ def mask_brain(
     }
 
 
-def measure(conformed_file: Path, brain_file: Path | None) -> dict[str, float]:
+def measure(
+    conformed_file: Path, brain_file: Path | None, *, raw_measures: Mapping[str, float]
+) -> dict[str, float]:
     """Quality measures of a conformed scan.
 
     Parameters
@@ -161,6 +167,8 @@ def measure(conformed_file: Path, brain_file: Path | None) -> dict[str, float]:
         A :class:`Conformed` scan.
     brain_file
         What :func:`mask_brain` wrote; ``None`` where no brain mask is wanted.
+    raw_measures
+        Measures of the raw image, from :func:`conform`; they win.
 
     Returns
     -------
@@ -170,7 +178,7 @@ def measure(conformed_file: Path, brain_file: Path | None) -> dict[str, float]:
     scan = Conformed.load(conformed_file)
     brain_mask = None if brain_file is None else load_brain(brain_file)[0]
     measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid)
-    return {name: float(value) for name, value in measures.items()}
+    return {name: float(value) for name, value in {**measures, **raw_measures}.items()}
 
 
 def load_brain(path: Path) -> tuple[Mask, Affine]:

@@ -62,7 +62,7 @@ def init_scan_wf(job: ScanJob, *, failure_file: Path) -> Workflow:
     save = Node(SaveScan(job=job.plain(), **told), name=LAST_NODE, mem_gb=memory_gb)
     workflow.connect(
         [
-            (conform, measure, [("out_file", "conformed")]),
+            (conform, measure, [("out_file", "conformed"), ("notes", "conform_notes")]),
             (conform, save, [("out_file", "conformed"), ("notes", "conform_notes")]),
             (measure, save, [("measures", "measures")]),
         ]
