@@ -1,7 +1,7 @@
 """One acquisition: a person in a scanner, on one day.
 
-Drawing (:func:`draw_session`) and applying (:func:`simulate`) are two functions; the same draw
-gives the same image.
+Drawing (``draw_session``) and applying (:func:`simulate`) are two functions; the same draw gives
+the same image.
 """
 
 from dataclasses import dataclass
@@ -12,38 +12,13 @@ from scipy import ndimage
 
 from bids_harmonize.phantom.person import Person
 from bids_harmonize.phantom.scanner import FIELD_OF_VIEW_MM, Scanner
+from bids_harmonize.phantom.session import Session, draw_session
 from bids_harmonize.phantom.tissues import TISSUES
 
 _CENTRE_MM = np.array([0.0, -14.0, -12.0])  # of the field of view, in a head at rest
 _PIVOT_MM = np.array([0.0, -18.0, -20.0])
 _COIL_RADIUS_MM = 110.0
 _FWHM_PER_SIGMA = 2.3548
-
-
-@dataclass(frozen=True)
-class Session:
-    """What is new in every acquisition.
-
-    Attributes
-    ----------
-    rotation_deg, translation_mm
-        Head position about the axes right, anterior, superior.
-    gain
-        Receiver gain, around 1.
-    coil_shift_mm
-        Where the coil sits this time, relative to its usual place.
-    coil_factor
-        Factor on the coil field's strength, around 1.
-    noise_seed
-        Fixes the noise.
-    """
-
-    rotation_deg: tuple[float, float, float]
-    translation_mm: tuple[float, float, float]
-    gain: float
-    coil_shift_mm: tuple[float, float, float]
-    coil_factor: float
-    noise_seed: int
 
 
 @dataclass(frozen=True)
@@ -77,37 +52,13 @@ class TruthMasks:
     labels
         uint8; 0 air, else the ``label`` of the tissue with the largest share.
     head, brain
-        bool; at least half of the voxel is head, or brain (with the fluid around it).
+        bool; at least half of the voxel is head (air ways and sinuses included), or brain (with
+        the fluid around it).
     """
 
     labels: np.ndarray
     head: np.ndarray
     brain: np.ndarray
-
-
-def draw_session(rng: np.random.Generator) -> Session:
-    """Position, gain and coil jitter of one acquisition.
-
-    Parameters
-    ----------
-    rng
-        Source of the numbers.
-
-    Returns
-    -------
-    Session
-        Rotations with standard deviation 3 degrees, translations 3 mm, gain 10 %, coil 4 mm and
-        5 %, all cut at 2.5 deviations.
-    """
-    normal = np.clip(rng.standard_normal(11), -2.5, 2.5)
-    return Session(
-        rotation_deg=_three(3.0 * normal[:3]),
-        translation_mm=_three(3.0 * normal[3:6]),
-        gain=float(np.exp(0.1 * normal[6])),
-        coil_shift_mm=_three(4.0 * normal[7:10]),
-        coil_factor=float(1 + 0.05 * normal[10]),
-        noise_seed=int(rng.integers(2**31)),
-    )
 
 
 def acquire(
@@ -161,7 +112,7 @@ def simulate(person: Person, scanner: Scanner, session: Session) -> Simulation:
     base_mm = np.sqrt((person.affine[:3, :3] ** 2).sum(axis=0))
     fwhm_mm = scanner.psf_voxels * np.array(scanner.voxel_size_mm)
     signal = ndimage.gaussian_filter(signal, fwhm_mm / _FWHM_PER_SIGMA / base_mm)
-    sampled = _sample(signal, person.affine, shape, to_person @ affine, order=1)
+    sampled = _sample(signal, person.affine, shape, to_person @ affine)
     field = _coil_field(scanner, session, shape, affine)
     clean = sampled * field
     rng = np.random.default_rng(session.noise_seed)
@@ -195,36 +146,35 @@ def truth_on_grid(
         On the grid.
     """
     to_voxels = to_person @ affine
-    shares = np.stack(
-        [_sample(part, person.affine, shape, to_voxels, order=1) for part in person.fractions]
+    fractions = np.stack(
+        [_sample(part, person.affine, shape, to_voxels) for part in person.fractions]
     )
-    return masks_from_shares(shares)
+    head = _sample(person.head, person.affine, shape, to_voxels)
+    return _masks_from_shares(fractions, head)
 
 
-def masks_from_shares(shares: np.ndarray) -> TruthMasks:
-    """Labels and masks from the share of each tissue in each voxel.
+def truth_at_rest(person: Person) -> TruthMasks:
+    """Labels and masks of a person on the grid of the person's own maps.
 
     Parameters
     ----------
-    shares
-        Shape ``(n_tissues, I, J, K)``, in [0, 1]; the rest to 1 is air.
+    person
+        The head.
 
     Returns
     -------
     TruthMasks
-        On the same grid; air inside the head (sinuses, air ways) is head.
+        On the grid of :attr:`Person.affine`.
     """
-    total = shares.sum(axis=0)
+    return _masks_from_shares(person.fractions, person.head)
+
+
+def _masks_from_shares(fractions: np.ndarray, head: np.ndarray) -> TruthMasks:
+    """Labels and masks from the shares of tissues ``(n_tissues, I, J, K)`` and of the head."""
     brain = [place for place, tissue in enumerate(TISSUES) if tissue.is_brain]
-    labels = np.array([tissue.label for tissue in TISSUES], dtype=np.uint8)[shares.argmax(axis=0)]
-    labels[total < 0.5] = 0
-    head = ndimage.binary_fill_holes(total >= 0.5)
-    return TruthMasks(labels, head, shares[brain].sum(axis=0) >= 0.5)
-
-
-def _three(values: np.ndarray) -> tuple[float, float, float]:
-    first, second, third = (float(value) for value in values)
-    return first, second, third
+    values = np.array([tissue.label for tissue in TISSUES], dtype=np.uint8)
+    labels = np.where(fractions.sum(axis=0) < 0.5, 0, values[fractions.argmax(axis=0)])
+    return TruthMasks(labels.astype(np.uint8), head >= 0.5, fractions[brain].sum(axis=0) >= 0.5)
 
 
 def _rotation(angles_deg: tuple[float, float, float]) -> np.ndarray:
@@ -265,13 +215,11 @@ def _sample(
     volume_affine: np.ndarray,
     shape: tuple[int, int, int],
     to_world: np.ndarray,
-    *,
-    order: int,
 ) -> np.ndarray:
     """Values of a volume at the voxels of a grid; 0 outside."""
     matrix = np.linalg.inv(volume_affine) @ to_world
     return ndimage.affine_transform(
-        volume, matrix[:3, :3], matrix[:3, 3], shape, order=order, mode="constant"
+        volume, matrix[:3, :3], matrix[:3, 3], shape, order=1, mode="constant"
     )
 
 

@@ -14,14 +14,14 @@ from bids_harmonize.phantom.warp import integrate_velocity
 
 AGE_RANGE = (20.0, 75.0)
 _VENTRICLE_MM_PER_YEAR = 0.09
-_GM_LOSS_PER_YEAR = 0.014
+_GM_LOSS_PER_YEAR = 0.012
 # The velocity field: smoothing (mm), standard deviation (mm), and whether it moves the face too.
 _VELOCITY_SCALES = ((44.0, 3.2, True), (18.0, 1.7, False), (9.0, 0.9, False))
 _MEAN_SIZE = 0.935  # the template's brain has 1.9 L, an adult's about 1.5 L with its fluid
 # A loss of 1 takes about a sixth of the grey matter, most of it on the side of the fluid.
 _FLUID_LOGIT_PER_LOSS, _GM_LOGIT_PER_LOSS = 1.0, 0.6
 _FINE_SULCI_LOGIT = 0.75
-_FLUID_LOGIT = 0.9  # an average brain hides its sulci
+_FLUID_LOGIT = 1.2  # an average brain hides its sulci
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Person:
         Voxel-to-world matrix of the maps, 4x4, mm.
     fractions
         Shape ``(n_tissues, I, J, K)``, float32, in the order of ``TISSUES``; the rest to 1 is air.
+    head
+        Share of each voxel inside the skin, air ways and sinuses included, ``(I, J, K)``.
     texture
         Smooth signal factor around 1 within tissue, shape ``(I, J, K)``.
     """
@@ -86,6 +88,7 @@ class Person:
     traits: Traits
     affine: np.ndarray
     fractions: np.ndarray
+    head: np.ndarray
     texture: np.ndarray
 
 
@@ -161,18 +164,18 @@ def make_person(
         traits = draw_traits(named_generator(seed, "traits", name))
     template = head_template(float(base_mm))
     lattice = Canvas(LATTICE_MM)
-    fractions = _compose(template, lattice, traits, rng)
+    shares = _compose(template, lattice, traits, rng)
     displacement = _draw_displacement(template, lattice, traits, rng)
     canvas = template.canvas
-    fractions = _pull_back(fractions, canvas, canvas.from_lattice(displacement, lattice), traits)
+    shares = _pull_back(shares, canvas, canvas.from_lattice(displacement, lattice), traits)
     texture = 1.0 + 0.025 * canvas.from_lattice(smooth_noise(rng, lattice, sigma_mm=7.0), lattice)
-    return Person(traits, canvas.affine, fractions, texture.astype(np.float32))
+    return Person(traits, canvas.affine, shares[:-1], shares[-1], texture.astype(np.float32))
 
 
 def _compose(
     template: HeadTemplate, lattice: Canvas, traits: Traits, rng: np.random.Generator
 ) -> np.ndarray:
-    """Fractions ``(n_tissues, I, J, K)`` in the template's shape, before the warp."""
+    """Shares of the tissues and, last, of the head, in the template's shape, before the warp."""
     canvas = template.canvas
     thick, skull, compartments = (
         canvas.from_lattice(smooth_noise(rng, lattice, sigma_mm=sigma), lattice)
@@ -184,8 +187,9 @@ def _compose(
     fractions += template.details
     _add_skull(fractions, template.brain_mm, traits.skull_mm + 0.8 * skull)
     _add_brain(fractions, template, traits, rng)
-    fractions *= _ramp(-skin_mm, canvas.voxel_mm)
-    return fractions
+    head = _ramp(-skin_mm, canvas.voxel_mm)
+    fractions *= head
+    return np.concatenate([fractions, head[None]])
 
 
 def _ramp(inside_mm: np.ndarray, width_mm: float) -> np.ndarray:
@@ -207,7 +211,7 @@ def _soft_tissue(depth_mm: np.ndarray, compartments: np.ndarray) -> np.ndarray:
 def _add_skull(fractions: np.ndarray, brain_mm: np.ndarray, skull_mm: np.ndarray) -> None:
     """Fluid against the brain, then bone with marrow in its middle, in place."""
     shell = _ramp(skull_mm - brain_mm, 2.0)
-    marrow = _ramp(1.1 - np.abs(brain_mm - 0.62 * skull_mm), 2.0) * shell
+    marrow = _ramp(0.9 - np.abs(brain_mm - 0.62 * skull_mm), 2.0) * shell
     rim = _ramp(1.2 - brain_mm, 2.0)
     fractions *= 1.0 - shell
     fractions[TISSUE_INDEX["bone"]] += shell - np.maximum(marrow, rim)
@@ -263,24 +267,23 @@ def _ventricle_push(template: HeadTemplate, lattice: Canvas) -> np.ndarray:
 
 
 def _pull_back(
-    fractions: np.ndarray, canvas: Canvas, displacement: np.ndarray, traits: Traits
+    shares: np.ndarray, canvas: Canvas, displacement: np.ndarray, traits: Traits
 ) -> np.ndarray:
-    """The fractions in the person's own shape: sampled where each voxel comes from."""
+    """The shares in the person's own shape: sampled where each voxel comes from."""
     centre = (np.array([0.0, -18.0, 10.0]) - canvas.affine[:3, 3]) / canvas.voxel_mm
     at = displacement / canvas.voxel_mm
     for axis, count in enumerate(canvas.shape):
         place = (np.arange(count) - centre[axis]) / traits.size + centre[axis]
         at[axis] += np.expand_dims(place, [a for a in range(3) if a != axis])
     np.clip(at[2], 0.0, None, out=at[2])  # the neck goes on below the canvas
-    filled = np.flatnonzero(ndimage.maximum_filter(_coverage(fractions, at), 3) > 0)
+    filled = np.flatnonzero(ndimage.maximum_filter(_coverage(shares[-1], at), 3) > 0)
     points = at.reshape(3, -1)[:, filled]
-    result = np.zeros((len(fractions), at[0].size), dtype=np.float32)
-    for place, part in enumerate(fractions):
+    result = np.zeros((len(shares), at[0].size), dtype=np.float32)
+    for place, part in enumerate(shares):
         result[place, filled] = ndimage.map_coordinates(part, points, order=1, mode="constant")
-    return result.reshape(fractions.shape)
+    return result.reshape(shares.shape)
 
 
-def _coverage(fractions: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _coverage(head: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Roughly where the person's head is."""
-    total = (fractions.sum(axis=0) > 0).astype(np.float32)
-    return ndimage.map_coordinates(total, at, order=0, mode="nearest")
+    return ndimage.map_coordinates((head > 0).astype(np.float32), at, order=0, mode="nearest")

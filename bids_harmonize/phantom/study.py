@@ -15,13 +15,14 @@ from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import UsageError
 from bids_harmonize.phantom import metadata
-from bids_harmonize.phantom.acquisition import Session, draw_session, simulate
+from bids_harmonize.phantom.acquisition import simulate
 from bids_harmonize.phantom.design import PlannedPerson, StudyDesign, plan_people
 from bids_harmonize.phantom.images import write_raw_image
 from bids_harmonize.phantom.person import make_person
 from bids_harmonize.phantom.presets import PRESETS
 from bids_harmonize.phantom.scanner import Scanner, make_scanners
 from bids_harmonize.phantom.seeds import named_generator
+from bids_harmonize.phantom.session import Session, draw_session
 from bids_harmonize.phantom.truth import truth_folder, write_head, write_noise_free, write_tables
 
 _LOG = logging.getLogger(__name__)

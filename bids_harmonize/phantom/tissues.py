@@ -29,10 +29,10 @@ class Tissue:
 
 TISSUES: tuple[Tissue, ...] = (
     Tissue("csf", 1, 0.22, is_brain=True),
-    Tissue("gm", 2, 0.67, is_brain=True),
+    Tissue("gm", 2, 0.65, is_brain=True),
     Tissue("wm", 3, 1.00, is_brain=True),
     Tissue("bone", 4, 0.07),
-    Tissue("marrow", 5, 0.55),
+    Tissue("marrow", 5, 0.50),
     Tissue("fat", 6, 1.25),
     Tissue("muscle", 7, 0.48),
     Tissue("skin", 8, 0.62),

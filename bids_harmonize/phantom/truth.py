@@ -13,7 +13,7 @@ from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.phantom import metadata
-from bids_harmonize.phantom.acquisition import masks_from_shares
+from bids_harmonize.phantom.acquisition import truth_at_rest
 from bids_harmonize.phantom.design import PlannedPerson
 from bids_harmonize.phantom.disorder import ATROPHY_PATTERNS
 from bids_harmonize.phantom.person import Person
@@ -64,7 +64,7 @@ def write_head(truth_dir: Path, participant_id: str, person: Person) -> None:
     person
         The head.
     """
-    masks = masks_from_shares(person.fractions)
+    masks = truth_at_rest(person)
     for name, volume in (("labels", masks.labels), ("head", masks.head), ("brain", masks.brain)):
         path = truth_dir / "heads" / f"{participant_id}_{name}.nii.gz"
         write_image(path, volume, person.affine, dtype=np.uint8)

@@ -16,7 +16,7 @@ from bids_harmonize.phantom import (
     simulate,
     truth_on_grid,
 )
-from bids_harmonize.phantom.acquisition import Session
+from bids_harmonize.phantom.session import Session
 
 AT_REST = Session((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0, (0.0, 0.0, 0.0), 1.0, 0)
 LABEL = {tissue.name: tissue.label for tissue in TISSUES}

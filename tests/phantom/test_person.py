@@ -4,8 +4,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from bids_harmonize.phantom import TISSUES, Person, draw_traits, make_person
-from bids_harmonize.phantom.acquisition import masks_from_shares
+from bids_harmonize.phantom import TISSUES, Person, draw_traits, make_person, truth_at_rest
 from bids_harmonize.phantom.canvas import Canvas
 from bids_harmonize.phantom.disorder import find_pattern, loss_map
 from bids_harmonize.phantom.tissues import TISSUE_INDEX
@@ -25,7 +24,7 @@ def test_shares_are_shares(person_3mm: Person) -> None:
 
 
 def test_volumes_are_those_of_an_adult(person_3mm: Person) -> None:
-    masks = masks_from_shares(person_3mm.fractions)
+    masks = truth_at_rest(person_3mm)
     assert 1.2 < masks.brain.sum() * LITRES_PER_VOXEL < 1.9
     assert 3.0 < masks.head.sum() * LITRES_PER_VOXEL < 5.5
     assert 0.65 < _litres(person_3mm, "gm") < 1.05
@@ -34,14 +33,11 @@ def test_volumes_are_those_of_an_adult(person_3mm: Person) -> None:
 
 
 def test_the_brain_lies_inside_the_head_under_a_dark_skull(person_3mm: Person) -> None:
-    masks = masks_from_shares(person_3mm.fractions)
+    masks = truth_at_rest(person_3mm)
     assert not (masks.brain & ~masks.head).any()
     i, j = (Canvas(3.0).shape[axis] // 2 for axis in (0, 1))
     above = masks.labels[i, j, ::-1]
-    order = [
-        int(label) for place, label in enumerate(above) if place == 0 or label != above[place - 1]
-    ]
-    names = ["air" if label == 0 else TISSUES[label - 1].name for label in order]
+    names = ["air" if label == 0 else TISSUES[label - 1].name for label, _ in groupby(above)]
     outside = names[: names.index("csf")]
     assert outside[0] == "air"
     assert "fat" in outside
