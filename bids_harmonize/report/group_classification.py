@@ -128,7 +128,7 @@ def _confusion_blocks(inputs: GroupInputs) -> list[Block]:
     own = table[
         (table["images"] == "preproc") & table["predicted"].notna() & table["site"].notna()
     ]
-    single = _single_site_rows(inputs, own)
+    single = own[own["fold"].notna()]  # travelling people are asked about, not tested
     if single.empty:
         return []
     labels = sorted({*single["site"].astype(str), *single["predicted"].astype(str)})
@@ -151,13 +151,6 @@ def _confusion_blocks(inputs: GroupInputs) -> list[Block]:
             size="narrow",
         )
     ]
-
-
-def _single_site_rows(inputs: GroupInputs, table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of people whom a fold left out: travelling people are predicted by all, not tested."""
-    if inputs.study is None:
-        return table
-    return table[table["participant_id"].isin(inputs.study.eligible)]
 
 
 def _words(model: object) -> str:

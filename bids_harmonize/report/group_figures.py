@@ -23,6 +23,7 @@ from bids_harmonize.report.group_drawing import (
 from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_number, method_words
 
 _MIDDLE = 0.5
+_DOTS_INCHES = 4.8  # readable on a phone without scrolling, so labels stand above the dots
 _MAX_LABELLED = 12
 _TICK_WIDTH = 13
 
@@ -86,22 +87,27 @@ def draw_dots(
         Data URI of the drawing.
     """
     with page_style():
-        figure = Figure(figsize=(7.4, 0.8 + 0.34 * len(rows)))
+        figure = Figure(figsize=(_DOTS_INCHES, 0.8 + 0.5 * len(rows)))
         axes = figure.subplots()
-        for place, (_, value, low, high, colour) in enumerate(rows):
+        for place, (label, value, low, high, colour) in enumerate(rows):
             if is_number(low) and is_number(high):
-                axes.plot([low, high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
-            axes.plot(value, place, "o", color=colour, markersize=7)
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
-        axes.invert_yaxis()
+                axes.plot([low, high], [place, place], color=colour, linewidth=2.4, alpha=0.55)
+            axes.plot(value, place, "o", color=colour, markersize=7.5)
+            axes.annotate(
+                label, (0, place), xycoords=("axes fraction", "data"), xytext=(0, 11),
+                textcoords="offset points", va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
+        axes.set_yticks([])
+        axes.set_ylim(len(rows) - 0.6, -0.85)
         axes.set_xlabel(xlabel)
         if limits:
             axes.set_xlim(*limits)
         for place_x, label in lines:
-            axes.axvline(place_x, color=INK, linestyle=(0, (4, 3)), linewidth=1)
+            axes.axvline(place_x, color=INK, linestyle=(0, (4, 3)), linewidth=1, zorder=0.5)
             axes.annotate(
-                label, (place_x, 1), xycoords=("data", "axes fraction"), xytext=(3, 3),
-                textcoords="offset points", fontsize=8.5, color=INK,
+                label, (place_x, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                textcoords="offset points", ha="center", color=INK,
             )  # fmt: skip
         only_vertical_grid(axes)
         return svg_uri(figure)

@@ -33,7 +33,8 @@ NUMBER_COLUMNS = frozenset(
     (
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
         *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
-        *("share_reference", "null_q001", "mmd", "seed"),
+        *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
+        "saliency_brain_ratio",
     )
 )
 CURVE_TEXT_COLUMNS = frozenset({"source_site", "phase"})

@@ -10,7 +10,7 @@ from bids_harmonize.errors import ScanError
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_saliency
-from bids_harmonize.report.group_words import number, percent
+from bids_harmonize.report.group_words import percent, with_interval
 
 
 def saliency_blocks(inputs: GroupInputs) -> list[Block]:
@@ -33,7 +33,6 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
         return [Paragraph(text, "absent")]
     names = {site_label(site): site for site in inputs.scans.get("site", []) if site}
     blocks: list[Block] = []
-    rows: list[list[str | Cell]] = []
     for path in maps:
         label = path.name.split("_")[0].removeprefix("tpl-")
         site = names.get(label, label)
@@ -43,11 +42,6 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
             blocks.append(Paragraph(f"{path.name} cannot be read: {error}", "absent"))
             continue
         template = _on_map(*load_template_image("t1"), saliency.shape, affine)
-        inside, volume = _shares(saliency, template > 0)
-        rows.append([
-            Cell(site, "strong"), percent(inside), percent(volume),
-            number(inside / volume if volume else np.nan),
-        ])  # fmt: skip
         blocks.append(
             Figure(
                 title=f"What speaks for {site}: mean over its scans",
@@ -59,30 +53,41 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
                 size="wide",
             )
         )
-    if rows:
-        blocks.append(
-            make_table(
-                "How much of the saliency lies inside the brain",
-                {
-                    "site": False, "share of saliency": True,
-                    "brain's share of the head": True, "ratio": True,
-                },
-                rows,
-                reading="Positive saliency of the mean map, inside the template's brain. A ratio "
-                "above 1 means that the network weighs the brain more than its size would "
-                "suggest; below 1, that it decides on scalp, skull and neck.",
-            )
-        )  # fmt: skip
+    blocks.append(_share_table(inputs))
     return blocks
 
 
-def _shares(saliency: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-    positive = np.clip(saliency, 0, None)
-    head = saliency != 0
-    total, n_head = float(positive.sum()), int((head | brain).sum())
-    if total <= 0 or not n_head:
-        return float("nan"), float("nan")
-    return float(positive[brain].sum()) / total, float(brain.sum()) / n_head
+def _share_table(inputs: GroupInputs) -> Block:
+    table = inputs.tables.get("sitepredictions")
+    known = None if table is None else table.dropna(subset=["saliency_in_brain"])
+    if known is None or known.empty:
+        text = "How much of the saliency lies inside the brain stands in no table."
+        return Paragraph(text, "absent")
+    rows: list[list[str | Cell]] = []
+    for site, own in known.groupby("site"):
+        ratio = own["saliency_brain_ratio"]
+        low, high = ratio.quantile([0.25, 0.75])
+        rows.append(
+            [
+                Cell(str(site), "strong"),
+                str(len(own)),
+                percent(own["saliency_in_brain"].median()),
+                with_interval(ratio.median(), low, high),
+            ]
+        )
+    return make_table(
+        "How much of the saliency lies inside the brain",
+        {
+            "site": False,
+            "scans": True,
+            "share of saliency": True,
+            "ratio to the brain's share of the head": True,
+        },
+        rows,
+        reading="Medians over scans, in brackets the middle half. A ratio above 1 means that the "
+        "network weighs the brain more than its size would suggest; below 1, that it decides on "
+        "scalp, skull and neck.",
+    )
 
 
 def _on_map(

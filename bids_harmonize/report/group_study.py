@@ -11,6 +11,7 @@ from bids_harmonize.report.group_words import count, is_number, listing, signifi
 _OUTLIER = 3.5
 _MIN_FOR_OUTLIERS = 5
 _MAD_TO_SD = 1.4826
+_ACRONYMS = frozenset({"snr", "cnr", "cjv", "efc", "fber", "fwhm", "inu"})
 _PANELS = ("snr", "cnr", "cjv", "efc", "fber", "fwhm_mm", "inu_range", "brain_volume_l")
 
 
@@ -160,7 +161,10 @@ def _median_table(frame: pd.DataFrame, measures: list[str]) -> Block:
     rows: list[list[str | Cell]] = []
     for name in measures:
         row = QUALITY_MEASURES[name]
-        cells: list[str | Cell] = [Cell(_title(name), "strong"), _better(row.direction)]
+        cells: list[str | Cell] = [
+            Cell(_title(name), "strong"),
+            "" if row.direction == "neutral" else row.direction,
+        ]
         for site in sites:
             own = frame.loc[frame["site"].astype(str) == site, name].dropna()
             spread = f" ± {significant(_spread(own), 2)}" if len(own) > 1 else ""
@@ -231,10 +235,6 @@ def _varies(values: pd.Series) -> int:
 
 def _title(name: str) -> str:
     unit = QUALITY_MEASURES[name].unit
-    label = name.removesuffix("_mm").removesuffix("_l").replace("_", " ")
-    label = label.upper() if len(label) <= 4 else label
-    return f"{label} ({unit})" if unit and unit not in ("1", "none", "ratio", "") else label
-
-
-def _better(direction: str) -> str:
-    return direction.replace(" is better", "").replace("_", " ") if direction else ""
+    words = name.removesuffix("_mm").removesuffix("_l").split("_")
+    label = " ".join(word.upper() if word in _ACRONYMS else word for word in words)
+    return f"{label} ({unit})" if unit else label

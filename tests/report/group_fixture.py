@@ -126,11 +126,13 @@ def _write_classification(output_dir: Path) -> None:
     write_tsv(output_dir / "group_siteclassification.tsv", rows)
     predictions = []
     for stem, site in stems().items():
-        if site in SITES and "_ses-" not in stem:
+        if site in SITES and stem != "sub-02":
             wrong = rng.random() < 0.1
             predictions.append({
-                "filename": f"{stem}.nii.gz", "participant_id": stem, "site": site, "fold": 1,
+                "filename": f"{stem}.nii.gz", "participant_id": stem.split("_")[0], "site": site,
+                "fold": None if "_ses-" in stem else 1,
                 "images": "preproc", "predicted": SITES[0] if wrong else site,
+                "saliency_in_brain": 0.6, "saliency_brain_ratio": 1.25,
             })  # fmt: skip
     write_tsv(output_dir / "group_sitepredictions.tsv", predictions)
 

