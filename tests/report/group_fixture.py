@@ -185,8 +185,8 @@ def _write_probes(output_dir: Path) -> None:
     rows = [
         {
             "method": method, "probe": probe, "sites": "all", "seed": seed,
-            "balanced_accuracy": value, "low": values[0] - 0.1,
-            "high": min(values[0] + 0.1, 1), "chance": 1 / 3, "share_reference": 0.9,
+            "balanced_accuracy": value, "low": value - 0.1,
+            "high": min(value + 0.1, 1), "chance": 1 / 3, "share_reference": 0.9,
             "null_q001": 0.1, "leak_suspected": "false", "mmd": None, "n": 18,
         }
         for method, probe, values in probes
