@@ -64,7 +64,8 @@ class Bilateral:
         self.network_voxel_size_mm = data.network.voxel_size_mm
         self.device = runtime.device
         self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
-        self.generators, self.fell_back = {}, ()
+        self.generators = {}
+        failed: list[str] = []
         rows: list[Mapping[str, Any]] = []
         sites = self.frame.source_sites
         for number, site in enumerate(sites):
@@ -82,8 +83,12 @@ class Bilateral:
                     fingerprint=self._fingerprint(data, site, seed),
                 ),
             )
-            rows += [{"source_site": site, **row} for row in result.rows]
-            self._take(site, result)
+            rows += [{**row, "source_site": site} for row in result.rows]
+            if result.diverged:
+                failed.append(site)
+            else:
+                self._take(site, result)
+        self.fell_back = tuple(failed)
         warnings = tuple(
             f"{self.name}: training between {site} and {self.frame.reference_site} diverged twice;"
             f" its scans are harmonized by {FALLBACK} instead"
@@ -162,9 +167,6 @@ class Bilateral:
         self._fallback.restore(curves, {})
 
     def _take(self, site: str, result: PairResult) -> None:
-        if result.diverged:
-            self.fell_back = (*self.fell_back, site)
-            return
         names = {SOURCE: site, REFERENCE: self.frame.reference_site}
         for direction, (origin, target) in DIRECTIONS.items():
             generator = self._make_generator(result.weights[direction])
@@ -205,6 +207,7 @@ def _pair_data(data: TrainingData, site: str) -> PairData:
     for side, name in ((SOURCE, site), (REFERENCE, data.reference_site)):
         indices = data.of_site(name)
         watched = {n for n in indices if data.network.scans[n].participant_id in data.monitor}
-        monitor[side] = tuple(sorted(watched))
+        # A site too small for a monitor watches its training scans: better than no alarm.
+        monitor[side] = tuple(sorted(watched or indices))
         train[side] = tuple(n for n in indices if n not in watched)
     return PairData(volumes=data.network, train=train, monitor=monitor)

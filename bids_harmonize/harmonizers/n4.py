@@ -13,9 +13,10 @@ from bids_harmonize.harmonizers.matching import Matching
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Settings:
-    """Voxel size on which the field is estimated, mm."""
+    """Voxel size on which the field is estimated, and distance of its first knots, mm."""
 
     shrink_mm: float = Field(default=8.0, gt=0)
+    knots_mm: float = Field(default=200.0, gt=0)
 
 
 def make(frame: Frame, settings: Mapping[str, Any]) -> Matching:

@@ -13,9 +13,10 @@ from bids_harmonize.harmonizers.matching import Matching
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Settings:
-    """Voxel size on which the field is estimated, mm, and number of percentiles."""
+    """Voxel size of the field's estimation and distance of its first knots, mm; percentiles."""
 
     shrink_mm: float = Field(default=8.0, gt=0)
+    knots_mm: float = Field(default=200.0, gt=0)
     n_percentiles: int = Field(default=200, ge=2)
 
 

@@ -83,6 +83,6 @@ class Adversary:
                 for side, real in reals.items()
             ]
         ).sum()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch
+        loss.backward()
         self.optimizer.step()
         return float(loss.detach())

@@ -149,20 +149,21 @@ def grid_roughness(grid: Tensor) -> Tensor:
     return roughness
 
 
-def masked_difference(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference inside a mask; lower is better.
+def mean_difference(first: Tensor, second: Tensor) -> Tensor:
+    """Mean absolute difference over the whole volume, the air around the head included.
 
     Parameters
     ----------
-    first, second, mask
-        Equal shapes; the mask holds 0 or 1.
+    first, second
+        Equal shapes, 0 outside the head.
 
     Returns
     -------
     Tensor
-        Scalar, units of the 99th percentile.
+        Scalar, units of the 99th percentile; lower is better. The mean in the head would be about
+        2.3 times as much, and holds a cycle at the identity for two thirds of its training.
     """
-    return ((first - second).abs() * mask).sum() / mask.sum().clamp(min=1)
+    return (first - second).abs().mean()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from bids_harmonize.training.losses import (
     LocalHistograms,
     grid_roughness,
     local_histogram_distance,
-    masked_difference,
+    mean_difference,
 )
 from bids_harmonize.training.pair_data import (
     DIRECTIONS,
@@ -68,18 +68,21 @@ class PairTraining:
         self.data, self.settings, self.runtime, self.seed = data, settings, runtime, seed
         device = runtime.device
         with seeded_torch(seed, "weights"):
-            self.generators = nn.ModuleDict(
-                {
-                    direction: BilateralGenerator(
-                        voxel_size_mm=data.volumes.voxel_size_mm, sharpens=sharpens
-                    )
-                    for direction in DIRECTIONS
-                }
-            ).to(device)
+            self.generators = {
+                direction: BilateralGenerator(
+                    voxel_size_mm=data.volumes.voxel_size_mm, sharpens=sharpens
+                ).to(device)
+                for direction in DIRECTIONS
+            }
             self.adversary = self._make_adversary()
-        self.averages = deepcopy(self.generators).requires_grad_(False)
+        self.averages = {
+            direction: deepcopy(generator).requires_grad_(False)
+            for direction, generator in self.generators.items()
+        }
         self.optimizer = torch.optim.Adam(
-            self.generators.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
+            nn.ModuleDict(self.generators).parameters(),
+            lr=settings.learning_rate,
+            betas=(0.5, 0.999),
         )
         self.histograms = LocalHistograms(
             data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=device
@@ -101,7 +104,7 @@ class PairTraining:
         reals = {side: self._draw(side, iteration) for side in (SOURCE, REFERENCE)}
         losses, fakes = self._losses(reals, iteration)
         weights = {
-            "histogram": self.settings.histogram_weight,
+            "local_histogram": self.settings.histogram_weight,
             "smoothness": self.settings.smoothness_weight,
             "identity": self.settings.identity_weight,
             "cycle": self.settings.cycle_weight,
@@ -109,7 +112,7 @@ class PairTraining:
         }
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-        total.backward()  # type: ignore[no-untyped-call]  # torch
+        total.backward()
         self.optimizer.step()
         self._follow(iteration)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
@@ -135,11 +138,7 @@ class PairTraining:
             ):
                 self.state["diverged"] = True
             if distance < lowest:
-                weights = self.averages[direction].state_dict()
-                best[direction] = {
-                    "distance": distance,
-                    "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
-                }
+                best[direction] = self._snapshot(direction, distance)
         self.state["best"] = best
         return found
 
@@ -153,23 +152,19 @@ class PairTraining:
         )
 
     def _make_state(self) -> dict[str, Any]:
+        start = {direction: self._distance(direction) for direction in DIRECTIONS}
+        untouched = {f"distance_{direction}": distance for direction, distance in start.items()}
         state: dict[str, Any] = {
-            "generators": self.generators,
-            "averages": self.averages,
+            "generators": nn.ModuleDict(self.generators),
+            "averages": nn.ModuleDict(self.averages),
             "optimizer": self.optimizer,
             "running": {
                 direction: self.targets[origin].clone()
                 for direction, (origin, _) in DIRECTIONS.items()
             },
             "best": {
-                direction: {
-                    "distance": self._distance(direction),
-                    "weights": {
-                        name: tensor.cpu().clone()
-                        for name, tensor in self.averages[direction].state_dict().items()
-                    },
-                }
-                for direction in DIRECTIONS
+                direction: self._snapshot(direction, distance)
+                for direction, distance in start.items()
             },
             "floor": {
                 direction: self.distances[side].measure(
@@ -178,32 +173,40 @@ class PairTraining:
                 for direction, (_, side) in DIRECTIONS.items()
             },
             "diverged": False,
+            "history": [{"iteration": 0, **untouched}],
         }
         if self.adversary is not None:
             state["discriminators"] = self.adversary.discriminators
             state["discriminator_optimizer"] = self.adversary.optimizer
         return state
 
+    def _snapshot(self, direction: str, distance: float) -> dict[str, Any]:
+        weights = self.averages[direction].state_dict()
+        return {
+            "distance": distance,
+            "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
+        }
+
     def _losses(
         self, reals: Mapping[str, tuple[Tensor, Tensor]], iteration: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        terms: dict[str, list[Tensor]] = {"histogram": [], "smoothness": []}
+        terms: dict[str, list[Tensor]] = {"local_histogram": [], "smoothness": []}
         fakes: dict[str, Tensor] = {}
         for direction, (origin, side) in DIRECTIONS.items():
             volume, mask = reals[origin]
             fakes[side], grid = self._generate(direction, volume, mask)  # (1, 1, I, J, K)
-            terms["histogram"].append(self._histogram_loss(direction, fakes[side], mask))
+            terms["local_histogram"].append(self._histogram_loss(direction, fakes[side], mask))
             terms["smoothness"].append(grid_roughness(grid))
         if self.settings.cycle_weight:
             terms["cycle"] = [
-                masked_difference(
-                    self._generate(back, fakes[origin], reals[side][1])[0], *reals[side]
+                mean_difference(
+                    self._generate(back, fakes[origin], reals[side][1])[0], reals[side][0]
                 )
                 for back, (origin, side) in DIRECTIONS.items()
             ]
         if self.settings.identity_weight and iteration % 2:
             terms["identity"] = [
-                masked_difference(self._generate(direction, *reals[side])[0], *reals[side])
+                mean_difference(self._generate(direction, *reals[side])[0], reals[side][0])
                 for direction, (_, side) in DIRECTIONS.items()
             ]
         losses = {name: torch.stack(values).sum() for name, values in terms.items()}
@@ -240,10 +243,10 @@ class PairTraining:
     def _follow(self, iteration: int) -> None:
         decay = min(AVERAGE_DECAY, (1 + iteration) / (10 + iteration))
         with torch.no_grad():
-            for average, weight in zip(
-                self.averages.parameters(), self.generators.parameters(), strict=True
-            ):
-                average.lerp_(weight, 1 - decay)
+            for direction, generator in self.generators.items():
+                averages = self.averages[direction].parameters()
+                for average, weight in zip(averages, generator.parameters(), strict=True):
+                    average.lerp_(weight, 1 - decay)
 
     def _rate_share(self, iteration: int) -> float:
         constant = CONSTANT_SHARE * self.settings.n_iterations

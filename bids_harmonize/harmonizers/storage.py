@@ -1,0 +1,82 @@
+"""Fitted harmonizers on disk: one folder, one weights file for all source sites."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
+from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.training.checkpoint import load_weights, save_weights
+
+
+def save_harmonizer(
+    harmonizer: Harmonizer, folder: Path, *, provenance: Mapping[str, Any]
+) -> None:
+    """Write a fitted harmonizer.
+
+    Parameters
+    ----------
+    harmonizer
+        A fitted one.
+    folder
+        Gets ``model.safetensors`` and ``model.json``; made where absent.
+    provenance
+        More to keep in ``model.json``: seed, run, hashes of the training data.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If a file cannot be written.
+    """
+    tensors, learnt = harmonizer.capture()
+    model = {
+        **provenance,
+        "name": harmonizer.name,
+        **asdict(harmonizer.frame),
+        "settings": dict(harmonizer.settings),
+        "high_ref": harmonizer.high[harmonizer.frame.reference_site],
+        "high": dict(harmonizer.high),
+        "learnt": learnt,
+    }
+    save_weights(folder, tensors, model)
+
+
+def load_harmonizer(folder: Path) -> Harmonizer:
+    """The harmonizer in a folder, ready to transform; equal bits to the one that was saved.
+
+    Parameters
+    ----------
+    folder
+        What :func:`save_harmonizer` wrote.
+
+    Returns
+    -------
+    Harmonizer
+        On the CPU.
+
+    Raises
+    ------
+    UnusableDataError
+        If the folder does not hold a whole model that this version can read.
+    """
+    tensors, model = load_weights(folder)
+    missing = [key for key in ("name", "high", "settings", "learnt") if key not in model]
+    if missing or model["name"] not in HARMONIZERS:
+        message = (
+            f"{folder}: not a harmonizer this version knows (found {model.get('name')!r}, missing "
+            f"{', '.join(missing) or 'nothing'}); available: {', '.join(HARMONIZERS)}"
+        )
+        raise UnusableDataError(message)
+    harmonizer = make_harmonizer(
+        model["name"],
+        reference_site=model["reference_site"],
+        source_sites=model["source_sites"],
+        voxel_size_mm=model["voxel_size_mm"],
+        scaling_mask=model["scaling_mask"],
+        settings=model["settings"],
+    )
+    harmonizer.high = model["high"]
+    harmonizer.restore(tensors, model["learnt"])
+    return harmonizer

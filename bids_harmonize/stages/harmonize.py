@@ -1,0 +1,111 @@
+"""Stage ``harmonize``: fit the chosen harmonizer and its rivals, and write its images."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.harmonize_files import swap
+from bids_harmonize.stages.harmonize_halves import study_halves
+from bids_harmonize.stages.harmonize_images import (
+    check_present_images,
+    place_images,
+    write_images,
+)
+from bids_harmonize.stages.harmonize_models import (
+    Fitted,
+    TrainingSet,
+    load_training_set,
+    names_to_fit,
+)
+from bids_harmonize.training.checkpoint import load_weights
+
+_NEW = ".harmonize-new"
+
+
+def run(context: StageContext) -> StageResult:
+    """Fit all harmonizers of the study and write the images of the chosen one.
+
+    Models and images wait in a folder of the output directory until all of them are done, and
+    then take their places in one go: an interrupted run leaves the former result whole.
+
+    Parameters
+    ----------
+    context
+        The study, the settings and the place to work in.
+
+    Returns
+    -------
+    StageResult
+        Models and images; a failure for every pair of sites whose training diverged twice and
+        every scan that could not be harmonized.
+
+    Raises
+    ------
+    UsageError
+        If images of another harmonizer or reference are there, or a setting cannot be used.
+    LeakError
+        If a travelling subject stands among the scans to train on.
+    """
+    study, settings = context.study, context.settings
+    check_present_images(context)
+    new = study.output_dir / _NEW
+    shutil.rmtree(new, ignore_errors=True)
+    data = load_training_set(context)
+    delivered = {
+        name: data.fit(name, study.eligible, part=None, new=new) for name in names_to_fit(settings)
+    }
+    halves, why_none = _fit_halves(context, data, new=new)
+    chosen = delivered[settings.group.harmonizer]
+    _, model = load_weights(chosen.folder)
+    written = write_images(context, chosen.harmonizer, model=model, new=new)
+    fitted = [*delivered.values(), *halves]
+    images = place_images(written, new=new, output_dir=study.output_dir)
+    models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
+    kept = [path for one in fitted if one.reused for path in sorted(one.folder.glob("*.*"))]
+    warnings = [warning for one in fitted for warning in one.report.warnings]
+    failures = [
+        f"{name}: the scans of {site} were served by n4_histogram, for its training diverged twice"
+        for name, one in delivered.items()
+        for site in one.report.fell_back
+    ]
+    return StageResult(
+        "harmonize",
+        files=(*images, *models, *kept),
+        warnings=(*warnings, *([why_none] if why_none else [])),
+        failures=(*failures, *written.failures),
+        notes=_notes(context, delivered, n_images=len(images) // 2),
+    )
+
+
+def _fit_halves(
+    context: StageContext, data: TrainingSet, *, new: Path
+) -> tuple[list[Fitted], str | None]:
+    """The chosen harmonizer fitted on each half of the participants, where halves are wanted."""
+    halves, reason = study_halves(context.study, context.settings)
+    name = context.settings.group.harmonizer
+    fitted = [
+        data.fit(name, half, part=f"half-{number}", new=new)
+        for number, half in enumerate(halves or (), start=1)
+    ]
+    return fitted, reason
+
+
+def _notes(
+    context: StageContext, delivered: Mapping[str, Fitted], *, n_images: int
+) -> tuple[str, ...]:
+    study = context.study
+    reused = [name for name, one in delivered.items() if one.reused]
+    refitted = [name for name, one in delivered.items() if not one.reused]
+    notes = [
+        f"{n_images} images of {len(study.trained_sites)} sites were brought to "
+        f"{study.reference_site} by {context.settings.group.harmonizer}"
+    ]
+    if reused:
+        notes.append(f"unchanged, so reused: {', '.join(reused)}")
+    if refitted:
+        notes.append(f"fitted: {', '.join(refitted)}")
+    for site, reason in sorted(study.left_out.items()):
+        stems = [scan.stem for scan in study.of_site(site)]
+        notes.append(f"not harmonized, site {site}: {reason}: {', '.join(stems)}")
+    return tuple(notes)

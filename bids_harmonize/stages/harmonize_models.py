@@ -1,0 +1,262 @@
+"""Fitting and keeping of the harmonizers of a study: the delivered ones and the half models.
+
+A model whose scans, settings and seed are unchanged is read back instead of fitted. New ones are
+written beside the old and take their place at the end, in one go.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bids_harmonize.bids.names import harmonizer_folder
+from bids_harmonize.bids.provenance import file_sha256
+from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.config import Settings, settings_hash
+from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
+from bids_harmonize.harmonizers.base import FitReport, Harmonizer, TrainingData
+from bids_harmonize.harmonizers.storage import load_harmonizer
+from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.harmonize_files import training_table, write_model
+from bids_harmonize.stages.harmonize_halves import half_of_participants
+from bids_harmonize.training.checkpoint import load_weights
+from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.splits import check_no_leak, make_monitor
+from bids_harmonize.training.volumes import (
+    DiskVolumes,
+    MappedVolumes,
+    ScanFiles,
+    SelectedVolumes,
+    map_volumes,
+)
+
+CPU_RESOLUTION_MM = 3.0
+_VERSION = 1  # raise when fitted models change, so that old ones are not reused
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted harmonizer and how it came about.
+
+    Attributes
+    ----------
+    harmonizer
+        Ready to transform.
+    folder
+        Where its files lie: already in ``models/`` if it was reused, else waiting.
+    report
+        What happened while fitting; that of the earlier run if it was reused.
+    reused
+        Whether nothing had changed.
+    """
+
+    harmonizer: Harmonizer
+    folder: Path
+    report: FitReport
+    reused: bool
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The scans that may be trained on, on both grids, and who they are."""
+
+    context: StageContext
+    native: DiskVolumes
+    network: MappedVolumes
+    sha256: Mapping[str, str]
+
+    def fit(self, name: str, people: frozenset[str], *, part: str | None, new: Path) -> Fitted:
+        """A harmonizer fitted on some participants, or the unchanged one of an earlier run.
+
+        Parameters
+        ----------
+        name
+            Its row in the table.
+        people
+            Participants to fit on, the monitor among them.
+        part
+            ``half-1`` or ``half-2``; ``None`` for the delivered model.
+        new
+            Folder in which new models wait.
+
+        Returns
+        -------
+        Fitted
+            With all files of the model written where ``folder`` says.
+
+        Raises
+        ------
+        LeakError
+            If a travelling subject is among them.
+        """
+        study, settings = self.context.study, self.context.settings
+        check_no_leak(people, held_out=study.travelling)
+        check_no_leak(people, held_out=frozenset(study.site_of_participant()) - study.eligible)
+        site_of = {p: site for p, site in study.site_of_participant().items() if p in people}
+        monitor = make_monitor(site_of, seed=settings.run.random_seed)
+        own = harmonizer_settings(settings, name)
+        fingerprint = self._fingerprint(name, people, own)
+        final = harmonizer_folder(study.output_dir, name, study.reference_site)
+        if part is not None:
+            final = final / part
+        if settings.run.resume and (found := _unchanged(final, fingerprint)) is not None:
+            return found
+        harmonizer = make_harmonizer(
+            name,
+            reference_site=study.reference_site,
+            source_sites=study.trained_sites,
+            voxel_size_mm=study.voxel_size_mm,
+            scaling_mask=study.scaling_mask,
+            settings=own,
+        )
+        work = self.context.work_dir / "harmonize" / "-".join(filter(None, (name, part)))
+        data = self._data(people, monitor)
+        report = harmonizer.fit(
+            data,
+            runtime=self.context.runtime,
+            seed=settings.run.random_seed,
+            work_dir=work,
+            resume=settings.run.resume,
+        )
+        folder = new / final.relative_to(study.output_dir)
+        write_model(
+            folder,
+            harmonizer,
+            report,
+            training=training_table(study, self._scans(data), self.sha256),
+            splits=self._splits(data),
+            provenance={
+                "grid": {"shape": list(study.grid_shape), "voxel_size_mm": study.voxel_size_mm},
+                "random_seed": settings.run.random_seed,
+                "fingerprint": fingerprint,
+                "settings_hash": settings_hash(name, own),
+                "run_id": self.context.run_id,
+            },
+        )
+        return Fitted(harmonizer, folder, report, reused=False)
+
+    def _data(self, people: frozenset[str], monitor: frozenset[str]) -> TrainingData:
+        chosen = [n for n, s in enumerate(self.native.scans) if s.participant_id in people]
+        return TrainingData(
+            native=SelectedVolumes(self.native, chosen),
+            network=SelectedVolumes(self.network, chosen),
+            reference_site=self.context.study.reference_site,
+            monitor=monitor,
+        )
+
+    def _scans(self, data: TrainingData) -> list[DerivedScan]:
+        return [self.context.study.scan(scan.key) for scan in data.native.scans]
+
+    def _splits(self, data: TrainingData) -> pd.DataFrame:
+        """Who trained, who watched, and in which half everybody stands."""
+        people = {scan.participant_id: scan.site for scan in data.native.scans}
+        frame = pd.DataFrame({"participant_id": people.keys(), "site": people.values()})
+        watched = frame["participant_id"].isin(data.monitor)
+        half_of = half_of_participants(self.context.study, self.context.settings)
+        return frame.assign(
+            split=watched.map({True: "monitor", False: "train"}),
+            half=frame["participant_id"].map(half_of),
+        )
+
+    def _fingerprint(self, name: str, people: frozenset[str], own: Mapping[str, Any]) -> str:
+        study, runtime = self.context.study, self.context.runtime
+        return settings_hash(
+            _VERSION,
+            name,
+            dict(own),
+            sorted((scan.key, scan.site, self.sha256[scan.key]) for scan in self.network.scans),
+            sorted(people),
+            [study.reference_site, study.trained_sites, study.scaling_mask],
+            [self.network.shape, self.network.voxel_size_mm, runtime.device.type],
+            [runtime.precision, self.context.settings.run.random_seed],
+        )
+
+
+def load_training_set(context: StageContext) -> TrainingSet:
+    """The eligible scans of a study on the study grid and on the network's grid.
+
+    Parameters
+    ----------
+    context
+        The study and its settings.
+
+    Returns
+    -------
+    TrainingSet
+        Without anybody travelling.
+
+    Raises
+    ------
+    LeakError
+        If a travelling subject is among the scans.
+    """
+    study = context.study
+    scans = study.training_scans
+    check_no_leak((scan.participant_id for scan in scans), held_out=study.travelling)
+    native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
+    resolution_mm = generator_resolution_mm(study, context.settings, context.runtime)
+    network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
+    sha256 = {scan.stem: file_sha256(scan.t1w) for scan in scans}
+    return TrainingSet(context, native, network, sha256)
+
+
+def generator_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
+    """Voxel size on which generators are trained.
+
+    Parameters
+    ----------
+    study, settings, runtime
+        The study's grid, ``--network-resolution`` and the device.
+
+    Returns
+    -------
+    float
+        mm: what was asked for, else 3 on a CPU and the study's on CUDA; never finer than the
+        study's.
+    """
+    wanted = settings.group.network_resolution_mm
+    if wanted is None:
+        wanted = CPU_RESOLUTION_MM if runtime.device.type == "cpu" else study.voxel_size_mm
+    return max(wanted, study.voxel_size_mm)
+
+
+def harmonizer_settings(settings: Settings, name: str) -> dict[str, Any]:
+    """Complete settings of a method; the user's are for the chosen one alone."""
+    own = settings.harmonizer if name == settings.group.harmonizer else {}
+    return check_harmonizer_settings(name, own)
+
+
+def scan_files(scan: DerivedScan) -> ScanFiles:
+    """What training reads of a scan."""
+    return ScanFiles(
+        key=scan.stem,
+        participant_id=scan.participant_id,
+        site=scan.site,
+        t1w=scan.t1w,
+        head_mask=scan.head_mask,
+        brain_mask=scan.brain_mask,
+    )
+
+
+def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:
+    if not (folder / "model.json").is_file():
+        return None
+    try:
+        _, model = load_weights(folder)
+        if model.get("fingerprint") != fingerprint:
+            return None
+        harmonizer = load_harmonizer(folder)
+    except UnusableDataError:
+        return None  # of another version, or half written: fitted again
+    learnt = model["learnt"].get("fell_back", [])
+    report = FitReport(fell_back=tuple(learnt), warnings=tuple(model.get("warnings", [])))
+    return Fitted(harmonizer, folder, report, reused=True)
+
+
+def names_to_fit(settings: Settings) -> tuple[str, ...]:
+    """Every method without training, ``localhistogram``, and the chosen one last."""
+    simple = [row.name for row in HARMONIZERS.values() if not row.trained]
+    return tuple(dict.fromkeys((*simple, "localhistogram", settings.group.harmonizer)))
