@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,10 @@ def _open(path: Path) -> Any:
 def _check_shape(shape: tuple[int, ...], path: Path) -> None:
     size = " x ".join(str(length) for length in shape)
     if len(shape) > 3 and max(shape[3:]) > 1:
-        message = f"{path}: {size} holds several volumes, expected one; extract or average them"
+        n_volumes = math.prod(shape[3:])
+        message = (
+            f"{path}: {size} holds {n_volumes} volumes, expected one; extract or average them"
+        )
         raise ScanError(message)
     if len(shape) < 3 or min(shape[:3]) < 2:
         message = f"{path}: {size} is no 3D volume"

@@ -84,6 +84,7 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
 
     raw = request.bids_dir if "participant" in request.levels else None
     tally = Tally()
+    LOGGER.info("bids-harmonize %s, run %s: %s", __version__, run_id, " ".join(request.levels))
     check_place(raw, request.output_dir)
     if request.dry_run:
         from bids_harmonize.cli.dry_run import describe_run

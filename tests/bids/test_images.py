@@ -75,7 +75,7 @@ def test_voxels_that_are_not_finite_become_zero(tmp_path, caplog):
 
 def test_several_volumes_are_refused(tmp_path):
     path = save(tmp_path / "a.nii.gz", np.ones((4, 4, 4, 2), np.float32))
-    with pytest.raises(ScanError, match="4 x 4 x 4 x 2 holds several volumes"):
+    with pytest.raises(ScanError, match="4 x 4 x 4 x 2 holds 2 volumes"):
         read_image(path)
 
 
