@@ -154,14 +154,18 @@ def draw_training_curves(curves: pd.DataFrame) -> str:
     Parameters
     ----------
     curves
-        Columns source_site, iteration, distance, and one column a loss.
+        Columns source_site, iteration, one column a loss, and those that start with ``distance``.
 
     Returns
     -------
     str
         Data URI of the drawing.
     """
-    losses = [c for c in curves.columns if c not in ("source_site", "iteration", "distance")]
+    distances = [name for name in curves.columns if name.startswith("distance")]
+    skipped = {"source_site", "iteration", *distances}
+    losses = [
+        name for name in curves.columns if name not in skipped and curves[name].notna().any()
+    ]
     sites = sorted(curves["source_site"].astype(str).unique())
     with page_style():
         figure = Figure(figsize=(11, 2.7 * len(sites)))
@@ -174,10 +178,12 @@ def draw_training_curves(curves: pd.DataFrame) -> str:
                 left.set_yscale("log")
             left.set_title(f"{site}: losses")
             left.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
-            if "distance" in own:
-                _draw_curve(right, own, "distance", colour=BLUE, marker="o")
+            for order, name in enumerate(distances):
+                _draw_curve(right, own, name, colour=CYCLE[order], marker=MARKERS[order])
+            if len(distances) > 1:
+                right.legend(fontsize=8)
             right.set_ylim(bottom=0)
-            right.set_title(f"{site}: distance to the reference")
+            right.set_title(f"{site}: distance on the monitor")
         for axes in grid[-1]:
             axes.set_xlabel("iteration")
         figure.tight_layout()

@@ -270,11 +270,11 @@ def _curve_blocks(inputs: GroupInputs) -> list[Block]:
             Figure(
                 title=f"Training of {method_words(folder.name)}",
                 source=draw_training_curves(folder.curves),
-                alt=f"Losses and distance to the reference of {folder.name} over the iterations.",
-                reading="Left: losses on a logarithmic axis where all are positive. Right: "
-                "distance between patches of harmonized and of reference images, on people who "
-                "took no gradient; the best point is kept. It is an alarm against divergence, "
-                "not a ranking of methods.",
+                alt=f"Losses and distances of {folder.name} over the iterations.",
+                reading="Left: losses, on a logarithmic axis where all are positive. Right: "
+                "distance between patches of harmonized images and of the site they go to, on "
+                "people who took no gradient; the lowest point of each direction is kept. It is "
+                "an alarm against divergence, not a ranking of methods.",
                 size="wide",
             )
         )

@@ -1,6 +1,6 @@
 """Pictures of one person a direction: before, after, and really scanned at the target site."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,11 @@ from bids_harmonize.imaging.registration import apply_world_transform, register_
 from bids_harmonize.report.group_blocks import Block, Figure, Paragraph
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_columns, mask_centre
+
+
+_MIDDLE_WORDS = (
+    "The person shown is the one in the middle of the brain PSNR, neither the best nor the worst."
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,13 @@ def picture_blocks(inputs: GroupInputs) -> list[Block]:
             blocks.append(Paragraph(f"No harmonized image of {source} was found.", "absent"))
             continue
         try:
-            blocks.append(_picture(study, scan, reference=reference, output_dir=inputs.output_dir))
+            figure = _picture(study, scan, reference=reference, output_dir=inputs.output_dir)
         except ScanError as error:
             blocks.append(Paragraph(f"A picture of {source} cannot be drawn: {error}", "absent"))
+            continue
+        if scan.participant_id == _middle_person(inputs, source=source, reference=reference):
+            figure = replace(figure, reading=f"{figure.reading} {_MIDDLE_WORDS}")
+        blocks.append(figure)
     return blocks
 
 
@@ -129,7 +138,7 @@ def _reading(*, has_target: bool, scan: DerivedScan) -> str:
     )
     if has_target:
         return (
-            f"{text} The person shown is the one in the middle of the brain PSNR. The real scan "
+            f"{text} The real scan "
             "was moved onto the source scan by one rigid registration; thin lines along edges in "
             "its differences are residual misalignment and noise."
         )

@@ -206,6 +206,7 @@ def _write_harmonizer(output_dir: Path) -> None:
             "source_site": site, "iteration": step, "cycle": 0.3 * 0.99**step + 0.01,
             "adversarial": 0.5 * 0.998**step, "local_histogram": 0.1 * 0.985**step + 0.01,
             "distance": 0.1 * 0.99**step + 0.02 if step % 50 == 0 else None,
+            "distance_back": 0.1 * 0.98**step + 0.03 if step % 50 == 0 else None,
         }
         for site in ("Site A", "Site C")
         for step in range(0, 301, 10)

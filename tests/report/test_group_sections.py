@@ -121,7 +121,8 @@ def test_methods_stand_in_reading_order_with_controls_last(inputs: GroupInputs) 
 
 def test_each_direction_has_its_picture_and_people(harmonization: Section) -> None:
     for source in ("Site A", "Site C"):
-        assert only(harmonization, Figure, f"{source} to Site B: sub-")
+        picture = only(harmonization, Figure, f"{source} to Site B: sub-")
+        assert "in the middle of the brain PSNR" in picture.reading
         assert only(harmonization, Figure, f"{source} to Site B: every person")
     assert only(harmonization, Figure, "Training of CycleGAN")
 
