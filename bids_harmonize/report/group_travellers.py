@@ -16,7 +16,6 @@ from bids_harmonize.report.group_blocks import Block, Figure, Paragraph
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_columns, mask_centre
 
-
 _MIDDLE_WORDS = (
     "The person shown is the one in the middle of the brain PSNR, neither the best nor the worst."
 )
