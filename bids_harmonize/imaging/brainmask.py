@@ -8,6 +8,7 @@ Revisit with the deformation of a later release.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import place_grid, vertex_height_mm
 from bids_harmonize.imaging.mixture import fit_mixture
 from bids_harmonize.imaging.morphology import (
+    box_around,
     close_mm,
     dilate_mm,
     erode_mm,
@@ -140,15 +142,23 @@ def _refine(scan: Sampled, prior: Mask) -> Mask:
     if scan.mask is None or not (prior & scan.mask).any():
         message = "no brain found: the template lies outside the head; is this a T1w head image?"
         raise ScanError(message)
-    region = dilate_mm(prior, WORK_MM, radius_mm=REACH_MM) & scan.mask
-    deep = erode_mm(prior, WORK_MM, radius_mm=SURE_MM) & scan.mask
-    even = local_normalised(scan.volume, region, WORK_MM)
-    mixture = fit_mixture(even[prior & scan.mask])
+    refined = np.zeros(prior.shape, np.bool_)
+    box = box_around(prior, margin_voxels=ceil((REACH_MM + CLOSING_MM) / WORK_MM))
+    refined[box] = _refine_in_box(scan.volume[box], scan.mask[box], prior[box])
+    return refined
+
+
+def _refine_in_box(volume: Volume, head: Mask, prior: Mask) -> Mask:
+    region = dilate_mm(prior, WORK_MM, radius_mm=REACH_MM) & head
+    deep = erode_mm(prior, WORK_MM, radius_mm=SURE_MM) & head
+    even = local_normalised(volume, region, WORK_MM)
+    mixture = fit_mixture(even[prior & head])
     fluid, grey, white = mixture.means
     tissue = region & (even > fluid + DARK_SHARE * (grey - fluid))
     tissue &= even < white + BRIGHT_SDS * mixture.sds[2]
-    core = largest_component(open_mm(tissue | deep, WORK_MM, radius_mm=CORE_MM))
-    grown = dilate_mm(core, WORK_MM, radius_mm=CORE_MM) & (tissue | deep)
+    candidates = tissue | deep
+    core = largest_component(open_mm(candidates, WORK_MM, radius_mm=CORE_MM))
+    grown = dilate_mm(core, WORK_MM, radius_mm=CORE_MM) & candidates
     closed = ndimage.binary_fill_holes(close_mm(grown, WORK_MM, radius_mm=CLOSING_MM))
     return dilate_mm(closed, WORK_MM, radius_mm=FLUID_MM) & region
 

@@ -22,6 +22,18 @@ def largest_component(mask: Mask) -> Mask:
     return labels == sizes.argmax()
 
 
+def box_around(mask: Mask, *, margin_voxels: int = 0) -> tuple[slice, slice, slice]:
+    """Slices of the smallest box that holds a mask and a margin, cut at the array's edge.
+
+    The mask must hold at least one voxel.
+    """
+    places = np.argwhere(mask)
+    low = np.maximum(places.min(axis=0) - margin_voxels, 0)
+    high = np.minimum(places.max(axis=0) + 1 + margin_voxels, mask.shape)
+    i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return i, j, k
+
+
 def dilate_mm(mask: Mask, resolution_mm: float, *, radius_mm: float) -> Mask:
     """Mask grown by a ball: voxels at most ``radius_mm`` from it."""
     if not mask.any():

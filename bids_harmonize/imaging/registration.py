@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging._itk import from_itk_transform, to_itk, to_itk_transform
 from bids_harmonize.imaging.geometry import Grid, cover_grid, voxel_size_mm
+from bids_harmonize.imaging.morphology import box_around
 from bids_harmonize.imaging.resampling import (
     Interpolation,
     resample,
@@ -144,12 +145,9 @@ def crop_to_mask(scan: Sampled) -> Sampled:
     """Scan cut to the box of its mask, plus one voxel."""
     if scan.mask is None or not scan.mask.any():
         return scan
-    places = np.argwhere(scan.mask)
-    low = np.maximum(places.min(axis=0) - 1, 0)
-    high = np.minimum(places.max(axis=0) + 2, scan.mask.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    box = box_around(scan.mask, margin_voxels=1)
     affine = scan.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ low
+    affine[:3, 3] += affine[:3, :3] @ [side.start for side in box]
     return Sampled(scan.volume[box], affine, scan.mask[box])
 
 

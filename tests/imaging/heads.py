@@ -35,7 +35,7 @@ def head_at(points: np.ndarray) -> np.ndarray:
 
 
 def make_scan(
-    directions: np.ndarray, *, size_mm: float = 4.0, length_mm: float = 264.0
+    directions: np.ndarray, *, size_mm: float = 4.0, length_mm: float = 216.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Volume and affine of the head on a cube of voxels with the given axis directions."""
     n = round(length_mm / size_mm)
