@@ -48,7 +48,7 @@ def load_template_image(
     ----------
     Fonov et al. 2011, doi:10.1016/j.neuroimage.2010.07.033.
     """
-    source = files("nilearn.datasets") / "data" / _FILE_NAME.format(kind=kind)
+    source = files("nilearn") / "datasets" / "data" / _FILE_NAME.format(kind=kind)
     if not source.is_file():
         message = (
             f"the template image {source} is missing: expected it inside the nilearn package;"

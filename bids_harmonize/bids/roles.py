@@ -63,7 +63,7 @@ def assign_roles(
     counts = {site: sum(site in seen for seen in trainees.values()) for site in sites}
     trained = tuple(site for site in sites if counts[site] >= settings.min_per_site)
     left_out = {
-        site: f"{counts[site]} participants to train on, fewer than {settings.min_per_site} "
+        site: f"participants to train on: {counts[site]}, fewer than {settings.min_per_site} "
         "(--min-per-site)"
         for site in sites
         if site not in trained

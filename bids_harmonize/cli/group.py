@@ -90,7 +90,7 @@ def rewrite_group_page(request: Request, tally: Tally) -> None:
     """Write the group's page from the derivative alone."""
     from bids_harmonize.report.group import write_group_page
 
-    page = write_group_page(request.output_dir)
+    page = write_group_page(request.output_dir, site_map=request.site_map)
     tally.done.append(f"page {page} written")
 
 
@@ -111,7 +111,7 @@ def _log_study(study: Study) -> None:
         scans = study.of_site(site, participants=study.eligible)
         n_people = len({scan.participant_id for scan in scans if scan.usable})
         mark = " (reference)" if site == study.reference_site else ""
-        LOGGER.info("site %s%s: %d participants to train on", site, mark, n_people)
+        LOGGER.info("site %s%s: participants to train on: %d", site, mark, n_people)
     for site, reason in study.left_out.items():
         stems = ", ".join(scan.stem for scan in study.of_site(site))
         LOGGER.warning("site %s takes no part: %s; scans: %s", site, reason, stems)

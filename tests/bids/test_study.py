@@ -99,7 +99,7 @@ def test_travelling_people_alone_train_only_if_some_are_held_out(tmp_path):
     assert len(seeds) > 1
     with pytest.raises(SiteError, match="only 7 participants travel"):
         load(out, hold_out_travelling=8)
-    with pytest.raises(SiteError, match="3 participants to train on"):
+    with pytest.raises(SiteError, match="participants to train on: 3"):
         load(out, hold_out_travelling=4)
 
 
