@@ -129,7 +129,7 @@ def _draw_raw_figure(scan: Scan, output_dir: Path) -> Path | None:
     except (ScanError, OSError):
         return None
     sizes = (affine[:3, :3] ** 2).sum(axis=0) ** 0.5
-    picture = draw_mosaic(volume, voxel_sizes_mm=sizes, n_slices=N_RAW_SLICES)
+    picture = draw_mosaic(volume, voxel_sizes_mm=sizes.tolist(), n_slices=N_RAW_SLICES)
     with replacing(path) as temporary:
         temporary.write_bytes(picture)
     return path
