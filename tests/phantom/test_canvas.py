@@ -6,17 +6,12 @@ from bids_harmonize.phantom.canvas import Canvas, smooth_noise
 
 def _linear_field(canvas: Canvas) -> np.ndarray:
     x, y, z = canvas.coordinates()
-    return x + 2 * y - 3 * z
+    return x + 2 * y - 5 * z
 
 
 def test_a_linear_field_survives_the_way_to_a_finer_canvas() -> None:
     coarse, fine = Canvas(6.0), Canvas(4.0)
-    field = sum(
-        weight * axis for weight, axis in zip((1, 2, -3), coarse.coordinates(), strict=True)
-    )
-    expected = sum(
-        weight * axis for weight, axis in zip((1, 2, -3), fine.coordinates(), strict=True)
-    )
+    field, expected = _linear_field(coarse), _linear_field(fine)
     found = fine.from_lattice(np.stack([field, 2 * field]), coarse)
     inner = (slice(2, -2),) * 3
     assert found.shape == (2, *fine.shape)

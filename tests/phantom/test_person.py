@@ -6,7 +6,7 @@ import pytest
 
 from bids_harmonize.phantom import TISSUES, Person, draw_traits, make_person, truth_at_rest
 from bids_harmonize.phantom.canvas import Canvas
-from bids_harmonize.phantom.disorder import find_pattern, loss_map
+from bids_harmonize.phantom.disorder import ATROPHY_PATTERNS, find_pattern, loss_map
 from bids_harmonize.phantom.tissues import TISSUE_INDEX
 
 LITRES_PER_VOXEL = 3.0**3 / 1e6
@@ -79,6 +79,17 @@ def test_a_pattern_takes_grey_matter_in_its_regions_alone(name: str) -> None:
 
     assert 0.83 < kept(where > 0.5) < 0.93
     assert 0.99 < kept(where < 0.02) < 1.01
+
+
+def test_patterns_are_symmetric_and_whole_at_their_centres() -> None:
+    axes = np.ix_(np.arange(-70.0, 71.0), np.arange(-90.0, 91.0), np.arange(-60.0, 81.0))
+    for pattern in ATROPHY_PATTERNS:
+        weight = loss_map(axes, pattern)
+        assert np.array_equal(weight, weight[::-1])
+        for region in pattern.regions:
+            i, j, k = (int(c + o) for c, o in zip(region.centre, (70, 90, 60), strict=True))
+            assert weight[i, j, k] == pytest.approx(1, abs=1e-6)
+            assert weight[i, j, k + region.radius_mm] < 0.9
 
 
 def test_zero_severity_is_no_pattern() -> None:
