@@ -71,10 +71,27 @@ class SiteClassifier(nn.Module):
         torch.Tensor
             Float32, shape (B, n_sites); higher speaks for the site.
         """
-        features = self.features(intensity_bins(volumes))  # (B, 64, I/16, J/16, K/16)
-        pooled = self.standardise(features.mean(dim=(2, 3, 4)))  # (B, 64)
+        pooled = self.standardise(self.pool(volumes))  # (B, 64)
         logits: torch.Tensor = self.head(self.dropout(pooled))  # (B, n_sites)
         return logits
+
+    def pool(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Global means of the features, shape (B, 64), of volumes of shape (B, 1, I, J, K)."""
+        features: torch.Tensor = self.features(intensity_bins(volumes))  # (B, 64, I/16, ...)
+        return features.mean(dim=(2, 3, 4))  # (B, 64)
+
+    def settle(self, pooled: torch.Tensor) -> None:
+        """Standardise by these features from now on (in evaluation mode).
+
+        Parameters
+        ----------
+        pooled
+            What :meth:`pool` returned for all training scans, shape (n_scans, 64), n_scans >= 2.
+        """
+        mean, variance = pooled.mean(dim=0), pooled.var(dim=0)
+        self.standardise.load_state_dict(
+            self.standardise.state_dict() | {"running_mean": mean, "running_var": variance}
+        )
 
 
 def intensity_bins(volumes: torch.Tensor) -> torch.Tensor:

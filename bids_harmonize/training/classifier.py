@@ -120,6 +120,7 @@ def train_classifier(
     with seeded_torch(plan.seed, "classifier", plan.name):
         network = SiteClassifier(len(sites), dropout=settings.dropout).to(device)
         _fit(network, source, [list(sites).index(label) for label in labels], settings, plan)
+    _settle(network, source, device)
     return Classifier(
         network=network.eval(),
         sites=tuple(sites),
@@ -228,6 +229,16 @@ def _fit(
         ),
         description=plan.name,
     )
+
+
+def _settle(network: SiteClassifier, source: VolumeSource, device: torch.device) -> None:
+    """Measure the statistics of the features on the training scans as they are."""
+    with torch.no_grad():
+        pooled = [
+            network.pool(torch.from_numpy(source.volume(index))[None, None].to(device))
+            for index in range(len(source))
+        ]
+    network.settle(torch.cat(pooled))
 
 
 def _augmented(

@@ -1,0 +1,190 @@
+"""Stage classify on a small study of toy heads."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.bids.images import read_image
+from bids_harmonize.bids.names import classifier_folder, scan_output, site_output
+from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.stages.classify import run
+from bids_harmonize.stages.classify_models import load_fold_classifiers
+from bids_harmonize.training.classifier import load_classifier
+from tests.stages.classify_study import make_context, write_study
+from tests.training.toys import SITES, cpu_runtime
+
+ACCURACY = "group_siteclassification.tsv"
+PREDICTIONS = "group_sitepredictions.tsv"
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory):
+    """A quick run: context and result."""
+    folder = tmp_path_factory.mktemp("study")
+    context = make_context(write_study(folder / "out"), folder / "work")
+    return context, run(context)
+
+
+def read_accuracy(context) -> pd.DataFrame:
+    table = read_tsv(context.study.output_dir / ACCURACY).set_index(["model", "split"])
+    numbers = ["n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"]
+    return table.assign(**{name: table[name].astype(float) for name in numbers})
+
+
+def test_all_files_are_there_and_listed_once(classified):
+    result = classified[1]
+    assert result.failures == result.warnings == ()
+    assert all(path.is_file() for path in result.files)
+    names = [path.name for path in result.files]
+    assert len(result.files) == len(set(result.files))
+    assert sum(name.endswith("_desc-siteSaliency_statmap.nii.gz") for name in names) == 8
+    assert sum(name.endswith("_desc-meanSiteSaliency_statmap.nii.gz") for name in names) == 2
+    assert {ACCURACY, PREDICTIONS, "model.safetensors", "README.md"} <= set(names)
+
+
+def test_the_network_names_the_site_and_says_how_surely(classified):
+    table = read_accuracy(classified[0])
+    row = table.loc[("network", "validation")]
+    assert row["n"] == 12
+    assert row["accuracy"] >= 10 / 12
+    assert row["accuracy_low"] < row["accuracy"] <= row["accuracy_high"]
+    assert (row["chance"], row["effort"]) == (0.5, "full")
+    assert table.loc[("network", "train"), "n"] == 12
+
+
+def test_controls_that_were_computed_on_one_fold_say_so(classified):
+    table = read_accuracy(classified[0])
+    efforts = {model: table.loc[(model, "validation"), "effort"] for model, _ in table.index}
+    assert efforts == {
+        "network": "full",
+        "shuffled": "quick",
+        "headmask": "quick",
+        "histogram": "full",
+    }
+    assert table.loc[("shuffled", "validation"), "n"] == 6
+    assert table.loc[("histogram", "validation"), "n"] == 12
+
+
+def test_every_scan_is_predicted_by_a_network_that_has_not_seen_the_person(classified):
+    context, _ = classified
+    table = read_tsv(context.study.output_dir / PREDICTIONS)
+    assert len(table) == len(context.study.scans)
+    travels = table["participant_id"].isin(context.study.travelling)
+    assert table.loc[travels, "fold"].isna().all()
+    assert set(table.loc[~travels, "fold"]) == {"1", "2"}
+    split = read_tsv(classifier_folder(context.study.output_dir) / "splits.tsv")
+    fold_of = dict(zip(split["participant_id"], split["fold"], strict=True))
+    single = table[~travels]
+    assert list(single["fold"]) == [fold_of[person] for person in single["participant_id"]]
+    probabilities = table[[f"p_{site}" for site in SITES[:2]]].astype(float)
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    named = [SITES[index] for index in probabilities.to_numpy().argmax(axis=1)]
+    assert list(table["predicted"]) == named
+
+
+def test_every_column_is_described(classified):
+    root = classified[0].study.output_dir
+    for name in (ACCURACY, PREDICTIONS):
+        described = json.loads((root / name).with_suffix(".json").read_text())
+        assert list(described) == list(read_tsv(root / name).columns)
+
+
+def test_saliency_lies_on_the_study_grid_and_is_zero_outside_the_head(classified):
+    study = classified[0].study
+    maps = [scan for scan in study.scans if scan_output_of(study, scan).is_file()]
+    assert {scan.site for scan in maps} == set(SITES[:2])
+    for scan in maps:
+        saliency, affine = read_image(scan_output_of(study, scan))
+        image, image_affine = read_image(scan.t1w)
+        head, _ = read_image(scan.head_mask)
+        assert saliency.shape == image.shape
+        assert np.array_equal(affine, image_affine)
+        assert not saliency[head == 0].any()
+        sidecar = json.loads(str_sidecar(scan_output_of(study, scan)).read_text())
+        assert sidecar["Sources"] == [f"bids::{scan.t1w.relative_to(study.output_dir)}"]
+        assert (sidecar["Units"], sidecar["SkullStripped"]) == ("log-odds per mL", False)
+
+
+def test_the_share_inside_the_brain_stands_in_the_predictions(classified):
+    study = classified[0].study
+    table = read_tsv(study.output_dir / PREDICTIONS).dropna(subset="saliency_in_brain")
+    assert len(table) == 8
+    assert table["saliency_in_brain"].astype(float).between(0, 1).all()
+    assert (table["saliency_brain_ratio"].astype(float) > 0).all()
+
+
+def test_the_mean_map_lies_where_the_heads_do(classified):
+    study = classified[0].study
+    for site in SITES[:2]:
+        saliency, affine = read_image(site_output(study.output_dir, site, "site_mean_saliency"))
+        weight = np.abs(saliency)
+        place = np.stack(np.nonzero(weight))
+        middle = affine[:3, :3] @ np.average(place, axis=1, weights=weight[weight > 0])
+        # The template's grid does not reach below the toy heads' chin, so only two axes are told.
+        assert (middle + affine[:3, 3])[:2] == pytest.approx([0, 0], abs=25)
+
+
+def test_the_model_comes_back_with_what_it_was_trained_on(classified):
+    context, _ = classified
+    folder = classifier_folder(context.study.output_dir)
+    classifier, model = load_classifier(folder, cpu_runtime())
+    assert classifier.sites == SITES[:2]
+    assert (model["scaling_mask"], model["settings"]["n_epochs"]) == ("brain", 2)
+    training = read_tsv(folder / "training.tsv")
+    assert list(training.columns) == ["participant_id", "site", "filename", "sha256"]
+    assert not set(training["participant_id"]) & context.study.travelling
+    assert set(training["participant_id"]) == context.study.eligible
+
+
+def test_the_fold_networks_can_be_asked_again(classified):
+    context, _ = classified
+    folds = load_fold_classifiers(context.work_dir, context.runtime)
+    assert frozenset().union(*(fold.held_out for fold in folds)) == context.study.eligible
+    assert sum(len(fold.held_out) for fold in folds) == len(context.study.eligible)
+    assert load_fold_classifiers(context.work_dir / "nothing", context.runtime) == ()
+
+
+def test_an_unchanged_study_is_reused_and_harmonized_rows_stay(classified):
+    context, result = classified
+    before = {path: path.stat().st_mtime_ns for path in result.files}
+    again = run(context)
+    assert "reused" in again.notes[0]
+    assert set(again.files) == set(result.files)
+    assert {path: path.stat().st_mtime_ns for path in again.files} == before
+
+
+def test_a_changed_study_is_classified_anew_and_keeps_rows_of_others(tmp_path):
+    context = make_context(write_study(tmp_path / "out", n_per_site=3), tmp_path / "work")
+    first = run(context)
+    path = context.study.output_dir / ACCURACY
+    other = "network\tharmonizedLeeds\tvalidation\t8\t0.5\t0.2\t0.8\t0.5\t0.5\tfull\n"
+    path.write_text(path.read_text() + other)
+    fewer = replace(context.study, eligible=context.study.eligible - {"sub-Nara2"})
+    result = run(replace(context, study=fewer))
+    assert "unseen participants" in result.notes[0]
+    table = read_tsv(path)
+    assert list(table["images"]).count("harmonizedLeeds") == 1
+    assert table.loc[table["model"] == "network", "n"].tolist() == ["5", "5", "8"]
+    gone = set(first.files) - set(result.files)
+    assert [file.name for file in gone] == ["sub-Nara2_ses-Nara_desc-siteSaliency_statmap.nii.gz"]
+    assert not any(file.exists() for file in gone)
+
+
+@pytest.mark.slow
+def test_a_full_run_explains_every_scan_and_runs_every_fold(tmp_path):
+    context = make_context(write_study(tmp_path / "out"), tmp_path / "work", effort="full")
+    result = run(context)
+    assert set(read_accuracy(context)["effort"]) == {"full"}
+    names = [path.name for path in result.files]
+    assert sum("desc-siteSaliency_" in name for name in names) == len(context.study.scans)
+
+
+def scan_output_of(study, scan):
+    return scan_output(study.output_dir, scan.stem, "site_saliency")
+
+
+def str_sidecar(path):
+    return path.with_name(path.name.replace(".nii.gz", ".json"))
