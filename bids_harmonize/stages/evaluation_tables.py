@@ -138,7 +138,11 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
         "sites": {"Description": "all = scans of every trained site"},
         "seed": {
             "Description": f"random seed of the probe; n/a for the frozen one. Effort: {effort}"
-            + (" (fewer seeds and folds than full)" if effort == "quick" else "")
+            + (
+                " (fewer seeds and folds than full, and no fresh probe of the baseline)"
+                if effort == "quick"
+                else ""
+            )
         },
         "balanced_accuracy": {
             "Description": METRICS["balanced_accuracy"].description

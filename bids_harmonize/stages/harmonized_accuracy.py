@@ -12,13 +12,12 @@ import pandas as pd
 from bids_harmonize.bids.names import group_output, site_label
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv, write_table
-from bids_harmonize.metrics.siteness import accuracy, balanced_accuracy
-from bids_harmonize.stats import wilson_interval
-
-_UNHARMONIZED = "preproc"
+from bids_harmonize.stages.classify_tables import IMAGES, accuracy_row
 
 
-def accuracy_row(predictions: pd.DataFrame, *, reference_site: str) -> dict[str, Any]:
+def harmonized_row(
+    predictions: pd.DataFrame, *, reference_site: str, effort: str
+) -> dict[str, Any]:
     """How often a fresh network names the site of harmonized images that it has not seen.
 
     Parameters
@@ -27,29 +26,16 @@ def accuracy_row(predictions: pd.DataFrame, *, reference_site: str) -> dict[str,
         Of freshly trained probes on cross-fitted images, one row a scan with ``p_<site>``.
     reference_site
         The site that the others were brought to.
+    effort
+        ``quick`` or ``full``.
 
     Returns
     -------
     dict
         One row of group_siteclassification.tsv.
     """
-    columns = [name for name in predictions.columns if name.startswith("p_")]
-    best = predictions[columns].to_numpy().argmax(axis=1)
-    predicted = [columns[index].removeprefix("p_") for index in best]
-    true = list(predictions["site"])
-    n_right = sum(one == two for one, two in zip(true, predicted, strict=True))
-    low, high = wilson_interval(n_right, len(true))
-    return {
-        "model": "network",
-        "images": f"harmonized{site_label(reference_site)}",
-        "split": "validation",
-        "n": len(true),
-        "accuracy": accuracy(true, predicted),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "balanced_accuracy": balanced_accuracy(true, predicted),
-        "chance": 1 / len(set(true)),
-    }
+    row = accuracy_row(predictions, model="network", split="validation", effort=effort)
+    return {**row, "images": f"harmonized{site_label(reference_site)}"}
 
 
 def replace_harmonized_rows(output_dir: Path, row: dict[str, Any] | None) -> tuple[Path, ...]:
@@ -71,7 +57,7 @@ def replace_harmonized_rows(output_dir: Path, row: dict[str, Any] | None) -> tup
     if not path.is_file():
         return ()
     table = read_tsv(path)
-    own = table[table["images"] == _UNHARMONIZED].astype(object)
+    own = table[table["images"] == IMAGES].astype(object)
     if row is not None:
         new = pd.DataFrame([row]).reindex(columns=table.columns).astype(object)
         own = pd.concat([own, new], ignore_index=True)

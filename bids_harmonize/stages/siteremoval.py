@@ -1,8 +1,7 @@
 """Site probes of the unharmonized images, the best baseline and the chosen harmonizer."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,6 @@ import pandas as pd
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.bids.tables import write_table
-from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
 from bids_harmonize.stages.evaluation_tables import probe_columns
@@ -27,11 +25,9 @@ from bids_harmonize.stages.probes import (
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, VolumeSource, map_volumes
 
-# A quick run trains as few probes as can still be cross-validated.
+# A quick run trains as few probes as can still be cross-validated, and none for the baseline.
 QUICK_SEEDS, FULL_SEEDS = 1, 5
 QUICK_FOLDS = 2
-# Halves are small: with fewer steps the one-cycle schedule ends before the network has learnt.
-LEAST_STEPS = 120
 
 
 @dataclass(frozen=True)
@@ -94,9 +90,10 @@ def probe_sites(
         warnings.append(f"the site probes cannot tell whether the site is gone: {reason}")
     if not folds:
         warnings.append("there is no frozen probe: the stage classify has not run")
-    probing = _Probing(context, tuple(folds), half_models if reason is None else None)
+    methods = tuple(dict.fromkeys(("identity", baseline, chosen)))
+    probing = _Probing(context, methods, tuple(folds), half_models if reason is None else None)
     rows, fresh = [], None
-    for method in dict.fromkeys(("identity", baseline, chosen)):
+    for method in methods:
         images = probing.images(method, native, network)
         own, first = probing.rows(method, images)
         rows += own
@@ -120,12 +117,18 @@ class _Probing:
     """Probes of one run, asked about one method after the other."""
 
     def __init__(
-        self, context: StageContext, folds: tuple[FoldModel, ...], half_models: HalfModels | None
+        self,
+        context: StageContext,
+        methods: tuple[str, ...],
+        folds: tuple[FoldModel, ...],
+        half_models: HalfModels | None,
     ) -> None:
         self.context = context
         self.folds = folds
         self.half_models = half_models
         quick = context.settings.group.effort == "quick"
+        chosen = context.settings.group.harmonizer
+        self.probed_afresh = ("identity", chosen) if quick else methods
         self.n_folds = QUICK_FOLDS if quick else context.settings.group.folds
         start = context.settings.run.random_seed
         self.seeds = range(start, start + (QUICK_SEEDS if quick else FULL_SEEDS))
@@ -160,12 +163,17 @@ class _Probing:
         reference = self.context.study.reference_site
         facts: dict[str, object] = {"method": method, "sites": "all"}
         if images is None:
-            return [self._untold(facts, probe) for probe in ("frozen", "reseeded")], None
+            rows = [self._untold(facts, "frozen")]
+            if method in self.probed_afresh:
+                rows.append(self._untold(facts, "reseeded"))
+            return rows, None
         facts["mmd"] = histogram_mmd(images, reference_site=reference)
-        rows: list[dict[str, object]] = [self._untold(facts, "frozen")]
+        rows = [self._untold(facts, "frozen")]
         if self.folds:
             predictions = frozen_predictions(images, self.folds)
             rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
+        if method not in self.probed_afresh:
+            return rows, None
         if self.half_models is None:
             return [*rows, self._untold(facts, "reseeded")], None
         first = None
@@ -177,14 +185,8 @@ class _Probing:
         return rows, first
 
     def _fresh(self, images: VolumeSource, half_models: HalfModels, seed: int) -> pd.DataFrame:
-        settings = self.context.settings.classifier
-        n_smallest = min(
-            sum(scan.participant_id in half for scan in images.scans)
-            for half in half_models.halves
-        )
-        n_training = n_smallest * (self.n_folds - 1) // self.n_folds
         training = ProbeTraining(
-            settings=long_enough(settings, n_training=n_training),
+            settings=self.context.settings.classifier,
             runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
@@ -203,33 +205,6 @@ class _Probing:
         n_sites = len(self.context.study.trained_sites)
         empty = dict.fromkeys(PROBE_COLUMNS)
         return {**empty, "chance": 1 / n_sites, **facts, "probe": probe}
-
-
-def long_enough(settings: ClassifierSettings, *, n_training: int) -> ClassifierSettings:
-    """The classifier's settings with as many epochs as a small half needs.
-
-    Parameters
-    ----------
-    settings
-        Of the site classifier.
-    n_training
-        Number of scans that a probe is trained on.
-
-    Returns
-    -------
-    ClassifierSettings
-        At least :data:`LEAST_STEPS` steps of training; otherwise unchanged.
-
-    Examples
-    --------
-    >>> long_enough(ClassifierSettings(n_epochs=20, batch_size=6), n_training=12).n_epochs
-    60
-    >>> long_enough(ClassifierSettings(n_epochs=20, batch_size=6), n_training=60).n_epochs
-    20
-    """
-    n_batches = max(1, math.ceil(n_training / settings.batch_size))
-    needed = math.ceil(LEAST_STEPS / n_batches)
-    return replace(settings, n_epochs=max(settings.n_epochs, needed))
 
 
 def _files(scan: DerivedScan) -> ScanFiles:

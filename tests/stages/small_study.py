@@ -14,6 +14,11 @@ VOXEL_MM = 6.0
 AFFINE = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
 
 
+def train_briefly(monkeypatch):
+    """Let classifiers train for a few steps only: what is tested is not what they learn."""
+    monkeypatch.setattr("bids_harmonize.training.classifier._LEAST_ITERATIONS", 3)
+
+
 def tone(volume, site):
     """What the scanner of a site makes of true intensities; monotone, so it can be undone."""
     power = {"A": 1.0, "B": 0.5, "C": 2.0}[site]

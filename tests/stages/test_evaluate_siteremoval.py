@@ -7,16 +7,23 @@ import pytest
 from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.config import make_settings
 from bids_harmonize.errors import LeakError, UnusableDataError
-from bids_harmonize.stages import StageContext, siteremoval
+from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
-from bids_harmonize.stages.harmonized_accuracy import accuracy_row, replace_harmonized_rows
+from bids_harmonize.stages.harmonized_accuracy import harmonized_row, replace_harmonized_rows
 from bids_harmonize.stages.siteremoval import probe_sites
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves
 from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, map_volumes
-from tests.stages.small_study import VOXEL_MM, write_small_study
+from tests.stages.small_study import VOXEL_MM, train_briefly, write_small_study
 
 RESOLUTION_MM = 8.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _brief_training():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        train_briefly(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +32,7 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture
-def context(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(siteremoval, "LEAST_STEPS", 2)
+def context(study, tmp_path):
     settings = make_settings(
         {
             "group": {"effort": "quick", "harmonizer": "histogram"},
@@ -102,12 +108,18 @@ def test_a_baseline_fitted_on_halves_brings_the_histograms_nearer(context):
     assert mmd["histogram"] < 0.5 * mmd["identity"]
 
 
-def test_every_method_has_a_frozen_and_a_fresh_row_and_the_table_says_quick(context):
+def test_a_quick_table_says_so_and_trains_no_probe_for_the_baseline(context):
     result = _probe(context, _half_models(context))
     table = read_tsv(context.study.output_dir / "group_siteprobe.tsv")
-    assert list(table["probe"]) == ["frozen", "reseeded"] * 3
-    assert list(table["seed"].fillna("n/a")) == ["n/a", "0"] * 3
-    assert list(table["n"].fillna("n/a")) == ["n/a", "20"] * 3
+    expected = [
+        ("identity", "frozen", "n/a", "n/a"),
+        ("identity", "reseeded", "0", "20"),
+        ("nyul", "frozen", "n/a", "n/a"),
+        ("histogram", "frozen", "n/a", "n/a"),
+        ("histogram", "reseeded", "0", "20"),
+    ]
+    columns = ["method", "probe", "seed", "n"]
+    assert [tuple(row) for row in table[columns].fillna("n/a").to_numpy()] == expected
     text = (context.study.output_dir / "group_siteprobe.json").read_text()
     assert "Effort: quick" in text
     assert sorted(result.fresh["key"]) == [scan.stem for scan in context.study.training_scans]
@@ -134,9 +146,16 @@ def test_the_evaluation_replaces_only_its_own_rows(tmp_path):
     path = tmp_path / "group_siteclassification.tsv"
     write_table(path, old, {name: {"Description": name} for name in names})
     predictions = pd.DataFrame(
-        {"site": ["A", "A", "B", "B"], "p_A": [0.9, 0.8, 0.7, 0.1], "p_B": [0.1, 0.2, 0.3, 0.9]}
+        {
+            "participant_id": ["sub-1", "sub-2", "sub-3", "sub-4"],
+            "site": ["A", "A", "B", "B"],
+            "fold": "1-0",
+            "p_A": [0.9, 0.8, 0.7, 0.1],
+            "p_B": [0.1, 0.2, 0.3, 0.9],
+        }
     )
-    replace_harmonized_rows(tmp_path, accuracy_row(predictions, reference_site="A"))
+    row = harmonized_row(predictions, reference_site="A", effort="quick")
+    replace_harmonized_rows(tmp_path, row)
     table = read_tsv(path)
     assert list(table["images"]) == ["preproc", "harmonizedA"]
     assert list(table["accuracy"]) == ["1.0", "0.75"]

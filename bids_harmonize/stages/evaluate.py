@@ -1,0 +1,233 @@
+"""Measure what is gone and what is kept: travelling subjects, site probes, and a verdict.
+
+Everything is read from what earlier levels and stages wrote. Images of the methods that are not
+delivered are made in memory. Without travelling subjects the probes still run, and the result
+says what cannot be known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.study import Study
+from bids_harmonize.bids.tables import write_table
+from bids_harmonize.harmonizers import HARMONIZERS, baselines
+from bids_harmonize.harmonizers.apply import harmonize_image
+from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.imaging.types import Volume
+from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.classify_models import (
+    classifier_resolution_mm,
+    load_fold_classifiers,
+)
+from bids_harmonize.stages.comparison import (
+    best_baseline,
+    methods_table,
+    person_means,
+    primary_tests,
+)
+from bids_harmonize.stages.crossfit import HalfModels
+from bids_harmonize.stages.evaluation_tables import (
+    methods_columns,
+    travelling_columns,
+    verdict_columns,
+)
+from bids_harmonize.stages.fitted import load_delivered, load_halves
+from bids_harmonize.stages.harmonized_accuracy import harmonized_row, replace_harmonized_rows
+from bids_harmonize.stages.pairs import ScanImages
+from bids_harmonize.stages.probes import FoldModel
+from bids_harmonize.stages.siteremoval import probe_sites
+from bids_harmonize.stages.travelling import (
+    Method,
+    TravellingScores,
+    blur_method,
+    score_travelling,
+    site_levels,
+)
+from bids_harmonize.stages.verdict import verdict_table
+from bids_harmonize.training.runtime import seeded_generator
+
+# Stands in for the best baseline where nobody travelled and so none can be called best.
+DEFAULT_BASELINE = "n4_histogram"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What earlier stages fitted.
+
+    Attributes
+    ----------
+    delivered
+        Name to harmonizer, fitted on all eligible scans.
+    halves
+        The chosen harmonizer fitted on each half; ``None`` where it was not.
+    folds
+        The cross-validated site classifiers; empty where ``classify`` has not run.
+    """
+
+    delivered: Mapping[str, Harmonizer]
+    halves: HalfModels | None
+    folds: tuple[FoldModel, ...]
+
+
+def run(context: StageContext) -> StageResult:
+    """Compare all fitted methods and write the evaluation's tables.
+
+    Parameters
+    ----------
+    context
+        The study; its ``models/`` must hold what the stage ``harmonize`` fitted.
+
+    Returns
+    -------
+    StageResult
+        A failure for every pair that could not be scored and every suspected leak.
+
+    Raises
+    ------
+    MissingInputError
+        If no fitted harmonizer is there.
+    """
+    fitted = Fitted(
+        delivered=load_delivered(context),
+        halves=load_halves(context),
+        folds=load_fold_classifiers(context.work_dir, context.runtime),
+    )
+    return evaluate(context, fitted)
+
+
+def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
+    """Do the stage with fitted models at hand; see :func:`run`.
+
+    Parameters
+    ----------
+    context
+        The study and its settings.
+    fitted
+        Harmonizers and classifiers.
+
+    Returns
+    -------
+    StageResult
+        As :func:`run`.
+    """
+    study, settings = context.study, context.settings
+    trained = [name for name in fitted.delivered if HARMONIZERS[name].trained]
+    levels = site_levels(study)
+    methods = [method_of(harmonizer) for harmonizer in fitted.delivered.values()]
+    scores = score_travelling(
+        study, [*methods, blur_method(levels)], levels=levels, work_dir=context.work_dir
+    )
+    best = best_baseline(person_means(scores.frame), baselines())
+    removal = probe_sites(
+        context,
+        baseline=best or DEFAULT_BASELINE,
+        half_models=fitted.halves,
+        folds=fitted.folds,
+        resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
+    )
+    row = None
+    if removal.fresh is not None:
+        row = harmonized_row(
+            removal.fresh, reference_site=study.reference_site, effort=settings.group.effort
+        )
+    rng = seeded_generator(settings.run.random_seed, "evaluate", "verdict")
+    verdict = verdict_table(
+        scores.frame, removal.probes, methods=trained, training_free=baselines(), rng=rng
+    )
+    path = group_output(study.output_dir, "group_verdict")
+    write_table(path, verdict, verdict_columns())
+    files = [
+        *_write_travelling(context, scores, trained),
+        *removal.files,
+        *replace_harmonized_rows(study.output_dir, row),
+        path,
+    ]
+    return StageResult(
+        name="evaluate",
+        files=tuple(files),
+        warnings=removal.warnings,
+        failures=(*scores.failures, *removal.failures),
+        notes=_notes(study, scores, best),
+    )
+
+
+def method_of(harmonizer: Harmonizer) -> Method:
+    """A fitted harmonizer as a row of the comparison.
+
+    Parameters
+    ----------
+    harmonizer
+        A fitted one.
+
+    Returns
+    -------
+    Method
+        Applies it by the same function that writes the delivered images.
+    """
+
+    def transform(images: ScanImages, to_site: str) -> Volume:
+        return harmonize_image(
+            harmonizer,
+            images.volume,
+            site=images.scan.site,
+            to_site=to_site,
+            head_mask=images.head,
+            brain_mask=images.head if images.brain is None else images.brain,
+        )
+
+    return Method(harmonizer.name, transform)
+
+
+def _write_travelling(
+    context: StageContext, scores: TravellingScores, trained: Sequence[str]
+) -> tuple[Path, ...]:
+    """Both tables of the travelling subjects; those of an earlier run go where there are none."""
+    study = context.study
+    paths = [group_output(study.output_dir, key) for key in ("group_travelling", "group_methods")]
+    if scores.frame.empty:
+        for path in paths:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
+        return ()
+    described = {row.name: row.description for row in HARMONIZERS.values()}
+    size, mask = study.voxel_size_mm, study.scaling_mask
+    rng = seeded_generator(context.settings.run.random_seed, "evaluate", "bootstrap")
+    tests = primary_tests(scores.frame, trained=trained, training_free=baselines())
+    table = methods_table(scores.frame, tests, rng=rng)
+    write_table(
+        paths[0], scores.frame, travelling_columns(described, voxel_size_mm=size, mask=mask)
+    )
+    write_table(paths[1], table, methods_columns(described, voxel_size_mm=size, mask=mask))
+    return tuple(paths)
+
+
+def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[str, ...]:
+    notes = []
+    people: pd.Series = scores.frame["participant_id"]
+    if not study.travelling:
+        notes.append(
+            "nobody was scanned at two trained sites, so nothing shows how near a harmonized "
+            "image is to the person's real scan; the site probes alone cannot tell"
+        )
+    elif best is None:
+        notes.append(
+            f"{people.nunique()} of {len(study.travelling)} travelling subjects could be scored "
+            "in the brain at the reference site; the primary endpoint cannot be told"
+        )
+    else:
+        notes.append(
+            f"{people.nunique()} travelling subjects were scored; the best method without "
+            f"training is {best}"
+        )
+    doubtful = [
+        scan.stem
+        for scan in study.trained_scans
+        if scan.participant_id in study.travelling and not scan.usable
+    ]
+    if doubtful:
+        notes.append(f"not scored, the brain mask is doubtful: {', '.join(doubtful)}")
+    return tuple(notes)
