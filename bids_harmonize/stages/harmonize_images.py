@@ -211,6 +211,7 @@ def place_images(written: Written, *, new: Path, output_dir: Path) -> list[Path]
     placed = []
     for path in written.waiting:
         final = output_dir / path.relative_to(new)
+        final.parent.mkdir(parents=True, exist_ok=True)
         path.replace(final)
         placed.append(final)
     files = sorted({*placed, *written.kept})

@@ -29,9 +29,9 @@ class ArrayVolumes:
         return len(self.scans)
 
     def volume(self, index):
-        return np.where(self.heads[index], self.scaling(index).apply(self.native[index]), 0).astype(
-            np.float32
-        )
+        return np.where(
+            self.heads[index], self.scaling(index).apply(self.native[index]), 0
+        ).astype(np.float32)
 
     def head_mask(self, index):
         return self.heads[index]

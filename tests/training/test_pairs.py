@@ -1,0 +1,144 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bids_harmonize.training import pair_training
+from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_training import PairTraining
+from bids_harmonize.training.pairs import PairRun, train_pair
+from tests.harmonizers.small_study import cpu_runtime, make_volumes
+
+GAN = PairSettings(n_iterations=6, check_every=2, cycle_weight=2.0, adversarial_weight=0.3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    volumes = make_volumes(4)
+    return PairData(
+        volumes=volumes,
+        train={"source": (1, 2, 3), "reference": (5, 6, 7)},
+        monitor={"source": (0,), "reference": (4,)},
+    )
+
+
+def train(data, settings, folder, *, resume=True, fingerprint="x", seed=0):
+    run = PairRun(name="pair", folder=folder, resume=resume, fingerprint=fingerprint)
+    return train_pair(data, settings, runtime=cpu_runtime(), seed=seed, sharpens=True, run=run)
+
+
+def equal(first, second):
+    return all(
+        torch.equal(first.weights[direction][name], second.weights[direction][name])
+        for direction in first.weights
+        for name in first.weights[direction]
+    )
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+@pytest.mark.parametrize("iteration", [3, 4])
+def test_a_killed_training_goes_on_to_the_same_weights(data, tmp_path, monkeypatch, iteration):
+    whole = train(data, GAN, tmp_path / "whole")
+    step = PairTraining.step
+
+    def killing_step(self, number):
+        if number == iteration:
+            raise KilledError
+        return step(self, number)
+
+    monkeypatch.setattr(PairTraining, "step", killing_step)
+    with pytest.raises(KilledError):
+        train(data, GAN, tmp_path / "killed")
+    monkeypatch.setattr(PairTraining, "step", step)
+    torch.rand(3)  # whatever the process did in between
+    resumed = train(data, GAN, tmp_path / "killed")
+    assert equal(whole, resumed)
+    assert whole.rows == resumed.rows
+
+
+def test_the_seed_fixes_the_weights(data, tmp_path):
+    first, again, other = (
+        train(data, GAN, tmp_path / name, seed=seed)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert equal(first, again)
+    assert not equal(first, other)
+
+
+def test_other_data_start_anew(data, tmp_path, monkeypatch):
+    train(data, GAN, tmp_path)
+    seen = []
+    step = PairTraining.step
+    monkeypatch.setattr(PairTraining, "step", lambda self, n: seen.append(n) or step(self, n))
+    train(data, GAN, tmp_path)
+    assert seen == []  # finished: nothing left to do
+    train(data, GAN, tmp_path, fingerprint="y")
+    assert seen == list(range(6))
+
+
+def test_monitor_scans_give_no_gradient(data, tmp_path):
+    changed = make_volumes(4)
+    changed.native[0] = changed.native[0] * np.float32(1.3) + np.float32(7)
+    other = replace(data, volumes=changed)
+    first, second = (
+        PairTraining(d, GAN, runtime=cpu_runtime(), seed=0, sharpens=False) for d in (data, other)
+    )
+    for training in (first, second):
+        for number in range(3):
+            training.step(number)
+    weights = [list(t.generators["to_reference"].parameters()) for t in (first, second)]
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_without_adversary_the_directions_do_not_know_each_other(data):
+    settings = PairSettings(n_iterations=4)
+    training = PairTraining(data, settings, runtime=cpu_runtime(), seed=0, sharpens=False)
+    assert training.adversary is None
+    assert set(training.step(1)) == {"local_histogram", "smoothness", "identity"}
+    assert set(training.step(2)) == {"local_histogram", "smoothness"}
+
+
+def test_with_adversary_all_losses_are_there(data):
+    training = PairTraining(data, GAN, runtime=cpu_runtime(), seed=0, sharpens=True)
+    before = training.adversary.discriminators["source"].layers[-1].weight.clone()
+    losses = training.step(1)
+    assert set(losses) == {
+        "local_histogram", "smoothness", "identity", "cycle", "adversarial", "discriminator",
+    }  # fmt: skip
+    assert all(np.isfinite(value) for value in losses.values())
+    assert not torch.equal(before, training.adversary.discriminators["source"].layers[-1].weight)
+
+
+def test_a_diverging_training_restarts_at_half_the_rate_and_then_gives_up(
+    data, tmp_path, monkeypatch
+):
+    rates = []
+    make = pair_training.PairTraining.__init__
+
+    def noting_init(self, data, settings, **kwargs):
+        rates.append(settings.learning_rate)
+        make(self, data, settings, **kwargs)
+
+    monkeypatch.setattr(pair_training.PairTraining, "__init__", noting_init)
+    wild = PairSettings(n_iterations=20, check_every=5, learning_rate=2.0, identity_weight=0.0)
+    result = train(data, wild, tmp_path)
+    assert rates == [2.0, 1.0]
+    assert result.diverged
+    assert {row["attempt"] for row in result.rows} == {1, 2}
+
+
+def test_the_distance_of_untouched_monitor_scans_is_the_first_row(data, tmp_path):
+    rows = train(data, GAN, tmp_path).rows
+    assert [row["iteration"] for row in rows] == [0, 2, 4, 6]
+    assert 0.02 < rows[0]["distance_to_reference"] < 0.3
+
+
+def test_the_rate_falls_to_zero_after_a_constant_part(data):
+    settings = PairSettings(n_iterations=100)
+    training = PairTraining(data, settings, runtime=cpu_runtime(), seed=0, sharpens=False)
+    shares = [training._rate_share(n) for n in (0, 40, 70, 99)]
+    assert shares == pytest.approx([1, 1, 0.5, 1 / 60])
