@@ -16,7 +16,7 @@ from bids_harmonize.preprocessing.interfaces import (
 
 LAST_NODE = "save"
 NODE_MEMORY_GB = 1.3
-"""Peak of one node: measured 0.6 GB for a raw image of 1 mm, 1.24 GB for one of 0.7 mm; the study
+"""Peak of one node: measured 0.5 GB for a raw image of 1 mm, 1.14 GB for one of 0.7 mm; the study
 grid hardly matters."""
 
 

@@ -13,8 +13,6 @@ REFERENCES = (
     " doi:10.1109/TSMC.1979.4310076",
     "Fonov et al. 2011. Unbiased average age-appropriate atlases for pediatric studies."
     " doi:10.1016/j.neuroimage.2010.07.033",
-    "Mattes et al. 2003. PET-CT image registration in the chest using free-form deformations."
-    " doi:10.1109/TMI.2003.809072",
     "Tustison et al. 2010. N4ITK: improved N3 bias correction. doi:10.1109/TMI.2010.2046908",
     "Esteban et al. 2017. MRIQC: advancing the automatic prediction of image quality in MRI from"
     " unseen sites. doi:10.1371/journal.pone.0184661",
@@ -55,12 +53,14 @@ def methods_paragraphs(settings: Mapping[str, Any]) -> list[str]:
     if settings["brain_mask"] == "template":
         paragraphs.append(
             "The brain was found by affine registration of the symmetric ICBM152 2009a template"
-            " [4] with mutual information [5] from many starts, on images corrected for intensity"
-            " non-uniformity with N4 [6], and by refining the template's brain mask with the"
-            " image's own intensities. Scans whose mask is implausible in volume, position or"
-            " correlation with the template are flagged."
+            " [4] from many starts, by the correlation of locally normalised intensities; near its"
+            " surface the template's brain mask was refined by the image's own intensities, on a"
+            " 2 mm copy of the raw image. Scans that fit the template at an implausible scale or"
+            " with a low correlation, or whose brain volume is implausible, are flagged. Tissue"
+            " measures were taken after correction of intensity non-uniformity with N4 [5]."
         )
     paragraphs.append(
-        "Quality measures follow the definitions of MRIQC [7] where they share a name."
+        "Quality measures are named after those of MRIQC [6]; where their definition differs, the"
+        " table of measures says so."
     )
     return paragraphs
