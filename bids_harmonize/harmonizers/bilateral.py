@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bids_harmonize.config import settings_hash
 from bids_harmonize.harmonizers import check_harmonizer_settings, n4_histogram
+from bids_harmonize.harmonizers.alarm import training_warning
 from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep_outside
 from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.networks.bilateral_generator import BilateralGenerator
@@ -66,15 +67,17 @@ class Bilateral:
         self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
         self.generators = {}
         failed: list[str] = []
+        warnings: list[str] = []
         rows: list[Mapping[str, Any]] = []
         sites = self.frame.source_sites
         for number, site in enumerate(sites):
             pair = _pair_data(data, site)
+            pair_seed = derived_seed(seed, self.name, site)
             result = train_pair(
                 pair,
                 PairSettings(**self.settings),
                 runtime=runtime,
-                seed=derived_seed(seed, self.name, site),
+                seed=pair_seed,
                 sharpens=self._sharpens(),
                 run=PairRun(
                     name=f"{self.name} {site} and {self.frame.reference_site}",
@@ -84,17 +87,16 @@ class Bilateral:
                 ),
             )
             rows += [{**row, "source_site": site} for row in result.rows]
+            warning = training_warning(
+                result, pair, data, site=site, rival=self._fallback, seed=pair_seed
+            )
+            warnings += [f"{self.name}: {warning}"] if warning else []
             if result.diverged:
                 failed.append(site)
             else:
                 self._take(site, result)
         self.fell_back = tuple(failed)
-        warnings = tuple(
-            f"{self.name}: training between {site} and {self.frame.reference_site} diverged twice;"
-            f" its scans are harmonized by {FALLBACK} instead"
-            for site in self.fell_back
-        )
-        return FitReport(rows=tuple(rows), fell_back=self.fell_back, warnings=warnings)
+        return FitReport(tuple(rows), fell_back=self.fell_back, warnings=tuple(warnings))
 
     def transform(
         self,

@@ -111,3 +111,11 @@ def test_the_grid_is_predicted_from_the_coarse_copy_and_sliced_finely(tmp_path):
     assert np.array_equal(made[~head], volume[~head])
     blocks = made.reshape(24, 2, 28, 2, 24, 2)
     assert blocks.std(axis=(1, 3, 5))[coarse.head_mask(0)].mean() < 0.02
+
+
+def test_a_training_that_ends_behind_a_baseline_is_told(tmp_path):
+    """Two iterations at a tiny rate change nothing, so matching is nearer to the reference."""
+    report = fit(make(n_iterations=2, check_every=2, learning_rate=1e-9), make_data(), tmp_path)
+    (warning,) = report.warnings
+    assert warning.startswith("localhistogram: training between A and B: patches")
+    assert report.fell_back == ()

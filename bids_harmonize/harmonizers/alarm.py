@@ -1,0 +1,85 @@
+"""Words about a pair training that went wrong, or no better than a method without training."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bids_harmonize.harmonizers.base import TrainingData
+from bids_harmonize.harmonizers.matching import Matching
+from bids_harmonize.training.pair_data import REFERENCE, SOURCE, PairData
+from bids_harmonize.training.pairs import PairResult
+from bids_harmonize.training.patch_distance import PatchDistance
+
+
+def training_warning(
+    result: PairResult,
+    pair: PairData,
+    data: TrainingData,
+    *,
+    site: str,
+    rival: Matching,
+    seed: int,
+) -> str | None:
+    """What the user must know about the training of a pair, or ``None``.
+
+    Parameters
+    ----------
+    result, pair
+        The training and its scans.
+    data
+        Where masks and scans of the network's grid are.
+    site
+        The source site.
+    rival
+        A fitted method without training; its monitor images are held against the trained ones.
+    seed
+        That of the training, so that both distances are of the same patches.
+
+    Returns
+    -------
+    str or None
+        A sentence for a training that diverged, or whose monitor scans end farther from the
+        reference than the rival's.
+    """
+    ways = f"between {site} and {data.reference_site}"
+    if result.diverged:
+        return f"training {ways} diverged twice; its scans are harmonized by {rival.name} instead"
+    found = min(_distances(result.rows))
+    other = _rival_distance(pair, data, site=site, rival=rival, seed=seed)
+    if found <= other:
+        return None
+    return (
+        f"training {ways}: patches of the monitor scans end farther from the reference "
+        f"({found:.3f}) than those of {rival.name} ({other:.3f}); look at the stage evaluate"
+    )
+
+
+def _distances(rows: tuple[Mapping[str, Any], ...]) -> list[float]:
+    last = max(row["attempt"] for row in rows)
+    return [row["distance_to_reference"] for row in rows if row["attempt"] == last]
+
+
+def _rival_distance(
+    pair: PairData, data: TrainingData, *, site: str, rival: Matching, seed: int
+) -> float:
+    coarse = Matching(
+        rival.name,
+        replace(rival.frame, voxel_size_mm=data.network.voxel_size_mm),
+        rival.settings,
+        rival.percentiles,
+    )
+    coarse.curves = rival.curves
+    made = [
+        (
+            coarse.transform(
+                data.network.volume(index),
+                site=site,
+                head_mask=data.network.head_mask(index),
+                brain_mask=data.network.brain_mask(index),
+            ),
+            data.network.head_mask(index),
+        )
+        for index in pair.monitor[SOURCE]
+    ]
+    targets = (pair.load(index) for index in sorted(pair.train[REFERENCE]))
+    return PatchDistance(targets, seed=seed).measure(made)
