@@ -18,6 +18,7 @@ from bids_harmonize.stages.classify_controls import control_predictions, histogr
 from bids_harmonize.stages.classify_maps import remove_old_maps
 from bids_harmonize.stages.classify_models import (
     ClassifierTraining,
+    FoldModel,
     classifier_resolution_mm,
     cross_validate,
     fold_folder,
@@ -35,7 +36,6 @@ from bids_harmonize.stages.classify_tables import (
     write_model_tables,
     write_predictions,
 )
-from bids_harmonize.stages.probes import FoldModel
 from bids_harmonize.training.classifier import Classifier, save_classifier
 from bids_harmonize.training.volumes import (
     DiskVolumes,

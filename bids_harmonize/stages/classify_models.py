@@ -10,7 +10,6 @@ import pandas as pd
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
-from bids_harmonize.stages.probes import FoldModel
 from bids_harmonize.training.classifier import (
     Classifier,
     TrainingPlan,
@@ -24,6 +23,14 @@ from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
 CPU_RESOLUTION_MM = 4.0
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """A classifier and the participants that it has not seen."""
+
+    classifier: Classifier
+    held_out: frozenset[str]
 
 
 def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:

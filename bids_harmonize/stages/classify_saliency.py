@@ -12,8 +12,7 @@ from bids_harmonize.stages.classify_maps import (
     write_scan_map,
     write_site_mean,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, select
-from bids_harmonize.stages.probes import FoldModel
+from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel, select
 from bids_harmonize.training.classifier import Classifier
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.saliency import brain_share, site_saliency

@@ -5,7 +5,8 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.probes import LEAST_PER_SITE, N_PERMUTATIONS
+from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
+from bids_harmonize.stages.probes import N_PERMUTATIONS
 
 Columns = dict[str, dict[str, Any]]
 
@@ -146,7 +147,7 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
         },
         "balanced_accuracy": {
             "Description": METRICS["balanced_accuracy"].description
-            + f"; n/a = cannot tell, a half has under {LEAST_PER_SITE} participants of a site"
+            + f"; n/a = cannot tell, a half has under {LEAST_PER_HALF} participants of a site"
         },
         "low": {"Description": "lower end of the 95 % bootstrap interval over people in sites"},
         "high": {"Description": "upper end of the 95 % bootstrap interval over people in sites"},

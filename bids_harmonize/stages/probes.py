@@ -14,16 +14,13 @@ import pandas as pd
 
 from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
+from bids_harmonize.stages.classify_models import prediction_rows, select, sites_of
+from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
 from bids_harmonize.stats import permutation_quantile, stratified_bootstrap
-from bids_harmonize.training.classifier import (
-    Classifier,
-    TrainingPlan,
-    predict,
-    train_classifier,
-)
+from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import check_no_leak, make_folds
-from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+from bids_harmonize.training.volumes import VolumeSource
 
 PROBE_COLUMNS = (
     "method",
@@ -40,20 +37,11 @@ PROBE_COLUMNS = (
     "mmd",
     "n",
 )
-LEAST_PER_SITE = 5
 N_PERMUTATIONS = 1000
 
 _HISTOGRAM_BINS = 64
 _HISTOGRAM_TOP = 1.5  # rescaled units
 _PROBABILITY = "p_"
-
-
-@dataclass(frozen=True)
-class FoldModel:
-    """A classifier and the participants that it has not seen."""
-
-    classifier: Classifier
-    held_out: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -90,36 +78,12 @@ def too_small_half(
     for number, half in enumerate(halves, start=1):
         for site in sites:
             n_own = sum(site_of.get(person) == site for person in half)
-            if n_own < LEAST_PER_SITE:
+            if n_own < LEAST_PER_HALF:
                 return (
                     f"half {number} has {n_own} participants of {site}, "
-                    f"at least {LEAST_PER_SITE} are needed"
+                    f"at least {LEAST_PER_HALF} are needed"
                 )
     return None
-
-
-def frozen_predictions(images: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
-    """What the site classifiers of the unharmonized images say, out of fold.
-
-    Parameters
-    ----------
-    images
-        Scans of eligible participants, harmonized or not, on the classifiers' grid.
-    folds
-        The cross-validated classifiers; every participant is held out of one.
-
-    Returns
-    -------
-    DataFrame
-        One row a scan: key, participant_id, site, fold, ``p_<site>``.
-    """
-    parts = []
-    for number, fold in enumerate(folds):
-        chosen = _indices(images, fold.held_out)
-        if chosen:
-            own = SelectedVolumes(images, chosen)
-            parts.append(_predictions(fold.classifier, own, fold=str(number)))
-    return pd.concat(parts, ignore_index=True)
 
 
 def reseeded_predictions(
@@ -149,16 +113,16 @@ def reseeded_predictions(
         for place, split in enumerate(make_folds(site_of, n_folds=n_folds, seed=training.seed)):
             check_no_leak(split.train, held_out=split.validation)
             name = f"probe-half{number}-fold{place}"
-            seen = SelectedVolumes(images, _indices(images, split.train))
+            seen = select(images, split.train)
             classifier = train_classifier(
                 seen,
-                [scan.site for scan in seen.scans],
+                sites_of(seen),
                 sites=sorted(set(site_of.values())),
                 settings=training.settings,
                 plan=TrainingPlan(runtime=training.runtime, seed=training.seed, name=name),
             )
-            unseen = SelectedVolumes(images, _indices(images, split.validation))
-            parts.append(_predictions(classifier, unseen, fold=f"{number}-{place}"))
+            unseen = select(images, split.validation)
+            parts.append(prediction_rows(classifier, unseen, fold=f"{number}-{place}"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -170,7 +134,7 @@ def probe_row(
     Parameters
     ----------
     predictions
-        What :func:`frozen_predictions` or :func:`reseeded_predictions` returns.
+        One row a scan: key, participant_id, site, fold, ``p_<site>``.
     probe
         ``frozen`` or ``reseeded``; a leak can only be suspected from the latter.
     reference_site
@@ -256,24 +220,3 @@ def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:
     samples = {site: np.stack(rows) for site, rows in features.items()}
     reference = samples.pop(reference_site)
     return float(np.mean([mmd(sample, reference) for sample in samples.values()]))
-
-
-def _indices(images: VolumeSource, participants: frozenset[str]) -> list[int]:
-    return [
-        index for index, scan in enumerate(images.scans) if scan.participant_id in participants
-    ]
-
-
-def _predictions(classifier: Classifier, images: VolumeSource, *, fold: str) -> pd.DataFrame:
-    probabilities = predict(classifier, images)
-    frame = pd.DataFrame(
-        {
-            "key": [scan.key for scan in images.scans],
-            "participant_id": [scan.participant_id for scan in images.scans],
-            "site": [scan.site for scan in images.scans],
-            "fold": fold,
-        }
-    )
-    for column, site in enumerate(classifier.sites):
-        frame[f"{_PROBABILITY}{site}"] = probabilities[:, column]
-    return frame

@@ -10,13 +10,12 @@ from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.classify_models import FoldModel, unseen_predictions
 from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
 from bids_harmonize.stages.evaluation_tables import probe_columns
 from bids_harmonize.stages.probes import (
     PROBE_COLUMNS,
-    FoldModel,
     ProbeTraining,
-    frozen_predictions,
     histogram_mmd,
     probe_row,
     reseeded_predictions,
@@ -170,7 +169,7 @@ class _Probing:
         facts["mmd"] = histogram_mmd(images, reference_site=reference)
         rows = [self._untold(facts, "frozen")]
         if self.folds:
-            predictions = frozen_predictions(images, self.folds)
+            predictions = unseen_predictions(images, self.folds)
             rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
         if method not in self.probed_afresh:
             return rows, None

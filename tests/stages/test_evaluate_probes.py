@@ -6,10 +6,9 @@ import pytest
 
 from bids_harmonize.config import ClassifierSettings, ResourceSettings
 from bids_harmonize.imaging.intensity import Scaling
+from bids_harmonize.stages.classify_models import FoldModel, unseen_predictions
 from bids_harmonize.stages.probes import (
-    FoldModel,
     ProbeTraining,
-    frozen_predictions,
     histogram_mmd,
     person_predictions,
     probe_row,
@@ -121,8 +120,8 @@ def test_the_frozen_probe_is_fooled_by_images_made_to_look_like_the_reference(ru
         labels = [scan.site for scan in seen.scans]
         classifier = train_classifier(seen, labels, sites="AB", settings=SETTINGS, plan=plan)
         folds.append(FoldModel(classifier, held_out=half))
-    before = _row(frozen_predictions(raw, folds), probe="frozen")
-    after = _row(frozen_predictions(made, folds), probe="frozen")
+    before = _row(unseen_predictions(raw, folds), probe="frozen")
+    after = _row(unseen_predictions(made, folds), probe="frozen")
     assert before["balanced_accuracy"] > 0.9
     assert before["share_reference"] < 0.2
     assert after["share_reference"] > 0.8
