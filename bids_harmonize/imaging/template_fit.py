@@ -6,7 +6,7 @@ are locally normalised and compared by correlation, at 4 mm. Reason: judged by t
 start can neither shrink into the brain nor grow onto the scalp; judged inside the brain, the
 final fit does not see the skull that the template lacks; local normalisation takes the coil's
 bias away. On 52 real images of six data sets the correlation was .66-.76, and visibly wrong fits
-stayed under .5. Rejected: mutual information with a rim around the template (shrank to the
+stayed under .55. Rejected: mutual information with a rim around the template (shrank to the
 smallest start on three of the six, or grew by a quarter); from brain to roughly extracted brain
 (keeps the extraction's errors). Revisit when a template with skull may be shipped.
 """
@@ -47,7 +47,7 @@ RING_FLOOR_MM: Final = -20.0  # template world; below it there are a face and a 
 LOCAL_MM: Final = 20.0  # sd of the Gaussian window of local normalisation
 LOCAL_TOP: Final = 1.5  # fat is brighter than this times its surroundings
 GOOD_CORRELATION: Final = 0.6  # below it a second, longer search is worth its time
-CERTAIN_CORRELATION: Final = 0.65  # above it other starts gained under .01 on nine real heads
+CERTAIN_CORRELATION: Final = 0.65  # above it other starts gained under .01 on five real scans
 RANKING_STEP: Final = 3  # every third voxel is enough to rank the starts
 
 
