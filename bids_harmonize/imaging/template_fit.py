@@ -6,8 +6,8 @@ are locally normalised and compared by correlation, at 4 mm. Reason: judged by t
 start can neither shrink into the brain nor grow onto the scalp; judged inside the brain, the
 final fit does not see the skull that the template lacks; local normalisation takes the coil's
 bias away. On 52 real images of six data sets the correlation was .66-.76, and visibly wrong fits
-stayed under .55. Rejected: mutual information with a rim around the template (shrank to the
-smallest start on three of the six, or grew by a quarter); from brain to roughly extracted brain
+stayed under .55. Rejected: mutual information with a rim around the template (with a
+scalp it shrank to .6 of the template on most of six images, without one it grew beyond it); from brain to roughly extracted brain
 (keeps the extraction's errors). Revisit when a template with skull may be shipped.
 """
 
