@@ -7,8 +7,9 @@ start can neither shrink into the brain nor grow onto the scalp; judged inside t
 final fit does not see the skull that the template lacks; local normalisation takes the coil's
 bias away. On 52 real images of six data sets the correlation was .66-.76, and visibly wrong fits
 stayed under .55. Rejected: mutual information with a rim around the template (with a
-scalp it shrank to .6 of the template on most of six images, without one it grew beyond it); from brain to roughly extracted brain
-(keeps the extraction's errors). Revisit when a template with skull may be shipped.
+scalp it shrank to .6 of the template on most of six images, without one it grew beyond it); from
+brain to roughly extracted brain (keeps the extraction's errors). Revisit when a template with
+skull may be shipped.
 """
 
 from dataclasses import dataclass
