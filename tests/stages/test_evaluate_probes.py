@@ -22,7 +22,7 @@ from bids_harmonize.training.volumes import ScanFiles, SelectedVolumes
 
 SHAPE = (16, 16, 16)
 SETTINGS = ClassifierSettings(
-    n_epochs=25, flip_probability=0, mask_block_probability=0, keep_block_probability=0
+    n_epochs=15, flip_probability=0, mask_block_probability=0, keep_block_probability=0
 )
 
 
@@ -60,6 +60,13 @@ class BrightVolumes:
 
     def scaling(self, index):
         return Scaling(0.0, 1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_training():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("bids_harmonize.training.classifier._LEAST_ITERATIONS", 24)
+        yield
 
 
 @pytest.fixture(scope="module")
