@@ -19,6 +19,7 @@ def head():
     volume = gaussian_filter(rng.normal(size=(28, 30, 26)), 1.5) * 300 + 500
     mask = np.zeros(volume.shape, dtype=bool)
     mask[6:22, 7:23, 5:21] = True
+    mask[6:12, 7:15, 5:13] = False  # not a box: background lies inside its bounding box too
     return np.where(mask, volume, 0.0).astype(np.float32), mask
 
 

@@ -37,6 +37,15 @@ def test_mmd_of_one_distribution_is_about_zero_and_of_shifted_ones_is_not():
     assert 0.15 < mmd(first, second + 1.0) < 1.0
 
 
+def test_mmd_of_three_points_is_what_the_formula_gives():
+    first, second = np.array([[0.0], [1.0]]), np.array([[0.0], [2.0]])
+    squared = np.array([0, 1, 1, 1, 4, 4])  # all pairs; the median is 1
+    assert np.median(squared) == 1.0
+    within = np.exp(-1.0) + np.exp(-4.0)
+    between = (1.0 + np.exp(-4.0) + np.exp(-1.0) + np.exp(-1.0)) / 4
+    assert mmd(first, second) == pytest.approx(within - 2 * between, abs=1e-12)
+
+
 def test_mmd_does_not_depend_on_which_sample_comes_first():
     rng = np.random.default_rng(6)
     first, second = rng.normal(size=(9, 4)), rng.normal(size=(7, 4)) + 0.5

@@ -16,8 +16,8 @@ def test_the_bootstrap_interval_is_near_the_normal_one():
     values = np.random.default_rng(0).normal(loc=3.0, scale=2.0, size=200)
     half = 1.96 * values.std() / np.sqrt(200)
     low, high = bootstrap_interval(values, rng=np.random.default_rng(1))
-    assert low == pytest.approx(values.mean() - half, abs=0.05)
-    assert high == pytest.approx(values.mean() + half, abs=0.05)
+    assert low == pytest.approx(values.mean() - half, abs=0.02)
+    assert high == pytest.approx(values.mean() + half, abs=0.02)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
@@ -54,6 +54,14 @@ def test_perfect_predictions_have_an_interval_of_one():
         labels, labels, balanced_accuracy, rng=np.random.default_rng(0), n=50
     )
     assert interval == (1.0, 1.0)
+
+
+def test_resampling_keeps_the_number_of_scans_of_every_site():
+    labels = ["A"] * 30 + ["B"]
+    share_b = stratified_bootstrap(
+        labels, labels, lambda true, _: float(np.mean(true == "B")), rng=np.random.default_rng(0)
+    )
+    assert share_b == pytest.approx((1 / 31, 1 / 31), abs=1e-12)
 
 
 def test_the_lower_permutation_quantile_lies_below_chance_and_above_a_leak():
