@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tqdm import tqdm
 
@@ -24,6 +24,8 @@ from bids_harmonize.training.checkpoint import (
 )
 
 LOGGER = logging.getLogger(__name__)
+
+_LOG_LINES: Final = 10  # at most, for one training
 
 Step = Callable[[int], Mapping[str, float]]
 Validate = Callable[[int], Mapping[str, float]]
@@ -100,13 +102,14 @@ def iterate(
         if done % checkpoint.every and done < n_iterations:
             continue
         row = {name: total / (done - since) for name, total in sums.items()}
-        sums, since = {}, done
+        before, sums, since = since, {}, done
         if validate is not None:
             row |= validate(done)
         state["iteration"] = done
         state["history"] = [*state["history"], {"iteration": done, **row}]
         _save(state, checkpoint)
-        _log_row(description, row, (done, first, n_iterations), time.monotonic() - started)
+        progress = (done, before, first, n_iterations)
+        _log_row(description, row, progress, time.monotonic() - started)
     history: list[dict[str, float]] = state["history"]
     return history
 
@@ -131,12 +134,14 @@ def _save(state: Mapping[str, Any], checkpoint: Checkpointing) -> None:
 def _log_row(
     description: str,
     row: Mapping[str, float],
-    progress: tuple[int, int, int],
+    progress: tuple[int, int, int, int],
     elapsed_s: float,
 ) -> None:
-    done, first, n_iterations = progress
+    done, since, first, n_iterations = progress
     left_s = elapsed_s / (done - first) * (n_iterations - done)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-    LOGGER.info(
-        "%s: %d of %d, %s, about %.0f s left", description, done, n_iterations, numbers, left_s
-    )
+    # A line for every tenth of the training; a classifier validates more often than that.
+    tenths_before = (_LOG_LINES * since) // n_iterations
+    level = logging.INFO if (_LOG_LINES * done) // n_iterations > tenths_before else logging.DEBUG
+    words = "%s: %d of %d, %s, about %.0f s left"
+    LOGGER.log(level, words, description, done, n_iterations, numbers, left_s)

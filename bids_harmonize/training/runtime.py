@@ -48,8 +48,8 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     Parameters
     ----------
     resources
-        ``device``, ``precision`` and ``nprocs`` (threads of the group level; ``None`` keeps what
-        PyTorch found).
+        ``device``, ``precision`` and ``nprocs`` (threads of the group level; ``None`` is all
+        processors).
 
     Returns
     -------
@@ -72,8 +72,8 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
             "use --device cpu, or a number that exists"
         )
         raise UsageError(message)
-    if resources.nprocs is not None:
-        torch.set_num_threads(resources.nprocs)
+    # Not PyTorch's own guess: OMP_NUM_THREADS=1, right for many workers, would slow this one.
+    torch.set_num_threads(resources.nprocs or len(os.sched_getaffinity(0)))
     precision = "32-true" if resources.precision == "auto" else resources.precision
     if kind == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _CUBLAS_WORKSPACE)
