@@ -157,12 +157,12 @@ def test_a_probe_below_every_permutation_is_a_suspected_leak():
 def test_the_scans_of_a_person_are_averaged_before_the_site_is_named():
     frame = pd.DataFrame(
         {
-            "key": ["a", "b", "c"],
-            "participant_id": ["sub-1", "sub-1", "sub-2"],
+            "key": ["a", "b", "c", "d"],
+            "participant_id": ["sub-1", "sub-1", "sub-1", "sub-2"],
             "site": "A",
             "fold": "0",
-            "p_A": [0.4, 0.9, 0.3],
-            "p_B": [0.6, 0.1, 0.7],
+            "p_A": [0.4, 0.9, 0.4, 0.3],
+            "p_B": [0.6, 0.1, 0.6, 0.7],
         }
     )
     assert list(person_predictions(frame)["predicted"]) == ["A", "B"]
