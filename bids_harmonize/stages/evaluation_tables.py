@@ -149,8 +149,8 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
             "Description": METRICS["balanced_accuracy"].description
             + f"; n/a = cannot tell, a half has under {LEAST_PER_HALF} participants of a site"
         },
-        "low": {"Description": "lower end of the 95 % bootstrap interval over people in sites"},
-        "high": {"Description": "upper end of the 95 % bootstrap interval over people in sites"},
+        "low": {"Description": "lower end of the 95 % interval (Wilson, by site)"},
+        "high": {"Description": "upper end of the 95 % interval (Wilson, by site)"},
         "chance": {"Description": "1 / number of sites"},
         "share_reference": {
             "Description": "frozen probe: share of people of source sites who are taken for the "

@@ -16,7 +16,7 @@ from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
 from bids_harmonize.stages.classify_models import prediction_rows, select, sites_of
 from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
-from bids_harmonize.stats import permutation_quantile, stratified_bootstrap
+from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import check_no_leak, make_folds
@@ -140,7 +140,7 @@ def probe_row(
     reference_site
         The site that the others were brought to.
     rng
-        Source of bootstrap and permutations.
+        Source of the permutations.
 
     Returns
     -------
@@ -150,7 +150,11 @@ def probe_row(
     people = person_predictions(predictions)
     true, predicted = list(people["site"]), list(people["predicted"])
     value = balanced_accuracy(true, predicted)
-    low, high = stratified_bootstrap(true, predicted, balanced_accuracy, rng=rng)
+    right = people["site"] == people["predicted"]
+    of_site = right.groupby(people["site"]).agg(["sum", "count"])
+    low, high = mean_proportion_interval(
+        [(int(k), int(n)) for k, n in zip(of_site["sum"], of_site["count"], strict=True)]
+    )
     null = permutation_quantile(
         true, predicted, list(people["fold"]), balanced_accuracy, rng=rng, n=N_PERMUTATIONS
     )

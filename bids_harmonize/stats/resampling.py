@@ -1,8 +1,7 @@
-"""Intervals by resampling and the interval of a proportion."""
+"""Intervals and null quantiles by resampling."""
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -45,88 +44,6 @@ def bootstrap_interval(
         return math.nan, math.nan
     means = array[rng.integers(array.size, size=(n, array.size))].mean(axis=1)
     return _interval(means, level)
-
-
-def stratified_bootstrap(
-    true: Sequence[str],
-    predicted: Sequence[str],
-    statistic: Statistic,
-    *,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    n: int = 2000,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic of predictions, resampled within true labels.
-
-    Parameters
-    ----------
-    true, predicted
-        One label a scan, in the same order.
-    statistic
-        Takes true and predicted labels, gives a number.
-    rng
-        Source of the resampling.
-    level
-        Coverage, between 0 and 1.
-    n
-        Number of resamples.
-
-    Returns
-    -------
-    low, high : float
-        In the unit of the statistic.
-    """
-    labels = np.asarray(true, dtype=object)
-    answers = np.asarray(predicted, dtype=object)
-    strata = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    drawn = [
-        np.concatenate([index[rng.integers(index.size, size=index.size)] for index in strata])
-        for _ in range(n)
-    ]
-    return _interval(np.array([statistic(labels[i], answers[i]) for i in drawn]), level)
-
-
-def wilson_interval(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion.
-
-    Parameters
-    ----------
-    k
-        Number of successes, 0 to n.
-    n
-        Number of trials.
-    level
-        Coverage, between 0 and 1.
-
-    Returns
-    -------
-    low, high : float
-        From 0 to 1; both NaN without any trial.
-
-    Raises
-    ------
-    ValueError
-        If k is below 0 or above n.
-
-    References
-    ----------
-    Wilson 1927, doi:10.1080/01621459.1927.10502953
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson_interval(59, 60)]
-    [0.911, 0.997]
-    """
-    if not 0 <= k <= n:
-        message = f"successes must lie between 0 and the {n} trials, found {k}"
-        raise ValueError(message)
-    if n == 0:
-        return math.nan, math.nan
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = k / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def permutation_quantile(

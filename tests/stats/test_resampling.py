@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from bids_harmonize.metrics.siteness import balanced_accuracy
-from bids_harmonize.stats import (
-    bootstrap_interval,
-    permutation_quantile,
-    stratified_bootstrap,
-    wilson_interval,
-)
+from bids_harmonize.stats import bootstrap_interval, permutation_quantile
 
 
 def test_the_bootstrap_interval_is_near_the_normal_one():
@@ -29,39 +24,6 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 def test_one_person_has_no_interval():
     assert all(math.isnan(end) for end in bootstrap_interval([3.0], rng=np.random.default_rng(0)))
-
-
-def test_wilson_gives_the_interval_of_59_in_60():
-    assert wilson_interval(59, 60) == pytest.approx((0.91141, 0.99705), abs=1e-4)
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 10), (5, 10), (10, 10), (59, 60), (3, 1000)])
-def test_wilson_equals_statsmodels(k, n):
-    proportion = pytest.importorskip("statsmodels.stats.proportion")
-    expected = proportion.proportion_confint(k, n, method="wilson")
-    assert wilson_interval(k, n) == pytest.approx(expected, abs=1e-9)
-
-
-def test_wilson_without_trials_is_not_a_number_and_too_many_successes_are_refused():
-    assert math.isnan(wilson_interval(0, 0)[0])
-    with pytest.raises(ValueError, match="between 0 and the 3 trials"):
-        wilson_interval(4, 3)
-
-
-def test_perfect_predictions_have_an_interval_of_one():
-    labels = ["A"] * 5 + ["B"] * 5
-    interval = stratified_bootstrap(
-        labels, labels, balanced_accuracy, rng=np.random.default_rng(0), n=50
-    )
-    assert interval == (1.0, 1.0)
-
-
-def test_resampling_keeps_the_number_of_scans_of_every_site():
-    labels = ["A"] * 30 + ["B"]
-    share_b = stratified_bootstrap(
-        labels, labels, lambda true, _: float(np.mean(true == "B")), rng=np.random.default_rng(0)
-    )
-    assert share_b == pytest.approx((1 / 31, 1 / 31), abs=1e-12)
 
 
 def test_the_lower_permutation_quantile_lies_below_chance_and_above_a_leak():
