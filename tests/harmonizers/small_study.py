@@ -85,4 +85,4 @@ def make_data(n_per_site: int = 4) -> TrainingData:
 
 
 def cpu_runtime() -> Runtime:
-    return make_runtime(ResourceSettings(device="cpu"))
+    return make_runtime(ResourceSettings(device="cpu", nprocs=1))

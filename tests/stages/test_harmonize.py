@@ -30,7 +30,7 @@ def make_context(study, work_dir, *, name="localhistogram", run_id="first", **gr
         settings=make_settings(values, source="test"),
         work_dir=work_dir,
         run_id=run_id,
-        runtime=make_runtime(ResourceSettings(device="cpu")),
+        runtime=make_runtime(ResourceSettings(device="cpu", nprocs=1)),
     )
 
 
