@@ -39,7 +39,7 @@ def test_two_sessions_at_one_site_are_not_travelling(tmp_path):
 def test_small_sites_are_left_out_with_the_reason(tmp_path):
     study = load(write_derivative(tmp_path, {**two_sites(), "sub-c1": "C", "sub-c2": "C"}))
     assert list(study.left_out) == ["C"]
-    assert "2 participants" in study.left_out["C"]
+    assert "participants to train on: 2" in study.left_out["C"]
     assert "fewer than 5" in study.left_out["C"]
     assert "sub-c1" not in study.eligible
     assert [scan.site for scan in study.trained_scans] == ["A"] * 5 + ["B"] * 5
@@ -74,7 +74,7 @@ def test_the_reference_is_the_largest_site_ties_alphabetical_or_the_one_asked_fo
 
 def test_a_reference_that_is_too_small_is_refused_with_its_reason(tmp_path):
     out = write_derivative(tmp_path, {**two_sites(), "sub-c1": "C"})
-    with pytest.raises(SiteError, match=r"'C' is no trained site .1 participants"):
+    with pytest.raises(SiteError, match=r"'C' is no trained site .participants to train on: 1"):
         load(out, reference_site="C")
 
 

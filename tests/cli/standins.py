@@ -54,9 +54,10 @@ class Calls:
         """Stand in for ``report.participant.write_participant_page``."""
         self.pages.append(participant_id)
 
-    def write_group_page(self, output_dir):
+    def write_group_page(self, output_dir, *, site_map=None):
         """Stand in for ``report.group.write_group_page``."""
         self.pages.append("group")
+        self.page_site_map = site_map
         return output_dir / "group.html"
 
 

@@ -68,7 +68,7 @@ def test_site_table_counts_people_by_role(inputs: GroupInputs) -> None:
     rows = {row[0]: row[1:] for row in texts(table)}
     assert rows["Site A"] == ["source", "9", "5", "3", "9", "1"]  # sub-02's mask is doubtful
     assert rows["Site B"] == ["reference", "9", "6", "3", "9", "0"]
-    assert rows["Site D"][0].startswith("left out: 1 ")
+    assert rows["Site D"][0].startswith("left out: participants to train on: 1,")
 
 
 def test_outlier_is_found_and_a_common_value_is_not(inputs: GroupInputs) -> None:
