@@ -22,7 +22,7 @@ NO_MARKS := not slow and not gpu and not container and not slurm
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install install-dev demo demo-full lint types layers check test test-slow test-gpu \
-	test-container lock clean
+	test-container test-slurm lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -79,16 +79,19 @@ layers: $(VENV)/.dev ## who may import whom
 check: lint types layers ## lint, types and layers
 
 test: check ## the suite without slow, gpu, container and slurm tests
-	$(BIN)/pytest -n $(NPROCS) -m "$(NO_MARKS)"
+	$(BIN)/pytest -n $(NPROCS) --dist loadgroup -m "$(NO_MARKS)"
 
 test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
-	$(BIN)/pytest -n $(NPROCS) -m "slow and not gpu and not container and not slurm"
+	$(BIN)/pytest -n $(NPROCS) --dist loadgroup -m "slow and not gpu and not container and not slurm"
 
 test-gpu: $(VENV)/.dev ## tests that need a CUDA device
 	$(BIN)/pytest -m gpu
 
-test-container: $(VENV)/.dev ## build the image and run it (needs root, see docs/containers.md)
+test-container: $(VENV)/.dev ## build the image and run it (needs docker, or BIDS_HARMONIZE_ENGINE)
 	$(BIN)/pytest -m container
+
+test-slurm: $(VENV)/.dev ## participants as a job array (needs a SLURM cluster)
+	$(BIN)/pytest -m slurm
 
 lock: $(VENV)/.dev ## pin anew what is installed (torch apart, see requirements/torch.txt)
 	$(PIP) install --quiet pip-tools

@@ -11,7 +11,11 @@ import pytest
 from bids_harmonize.phantom import write_study
 from tests.app.conftest import RESOLUTION_MM, run_app
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("bad-input"),
+    pytest.mark.timeout(1200),
+]
 
 
 @pytest.fixture(scope="module")

@@ -150,6 +150,7 @@ def test_the_site_map_helps_the_group_level(run, calls, raw, tmp_path):
     path.write_text(PEOPLE)
     assert run() == 0
     assert run("--site-map", str(path), levels=("group",)) == 0
+    assert calls.page_site_map  # the page must see the same sites as the stages
 
 
 def test_a_stage_that_cannot_run_is_skipped_by_default_and_65_by_name(

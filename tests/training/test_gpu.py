@@ -1,0 +1,33 @@
+"""What a CUDA device computes is what the CPU computes."""
+
+import numpy as np
+import pytest
+import torch
+
+from bids_harmonize.config import ResourceSettings
+from bids_harmonize.networks.bilateral_generator import BilateralGenerator
+from bids_harmonize.training.runtime import make_runtime, seeded_torch
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def runtime():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return make_runtime(ResourceSettings(device="cuda"))
+
+
+def test_the_generator_makes_the_same_image_on_both_devices(runtime):
+    with seeded_torch(0, "gpu"):
+        generator = BilateralGenerator(voxel_size_mm=4.0, sharpens=True).eval()
+        for parameter in generator.parameters():
+            torch.nn.init.normal_(parameter, std=0.05)
+    rng = np.random.default_rng(0)
+    volume = torch.from_numpy(rng.random((1, 1, 48, 56, 48), dtype=np.float32))
+    mask = (volume > 0.2).float()
+    with torch.no_grad():
+        expected, _ = generator(volume * mask, mask)
+        generator.to(runtime.device)
+        found, _ = generator((volume * mask).to(runtime.device), mask.to(runtime.device))
+    assert torch.abs(found.cpu() - expected).max().item() < 1e-4
