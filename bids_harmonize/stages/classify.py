@@ -19,7 +19,6 @@ from bids_harmonize.stages.classify_maps import remove_old_maps
 from bids_harmonize.stages.classify_models import (
     ClassifierTraining,
     FoldModel,
-    classifier_resolution_mm,
     cross_validate,
     fold_folder,
     make_study_folds,
@@ -36,11 +35,11 @@ from bids_harmonize.stages.classify_tables import (
     write_model_tables,
     write_predictions,
 )
+from bids_harmonize.stages.inputs import classifier_resolution_mm, scan_files
 from bids_harmonize.training.classifier import Classifier, save_classifier
 from bids_harmonize.training.volumes import (
     DiskVolumes,
     MappedVolumes,
-    ScanFiles,
     map_volumes,
 )
 
@@ -64,7 +63,7 @@ def run(context: StageContext) -> StageResult:
     study, settings = context.study, context.settings
     scans = _asked_scans(context)
     resolution_mm = classifier_resolution_mm(study, settings, context.runtime)
-    native = DiskVolumes([_files(scan) for scan in scans], study.scaling_mask)
+    native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     volumes = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
     fingerprint = _fingerprint(context, volumes)
     stamp = fold_folder(context.work_dir) / _STAMP
@@ -169,17 +168,6 @@ def _asked_scans(context: StageContext) -> list[DerivedScan]:
     study = context.study
     known = study.eligible | study.travelling
     return [s for s in study.trained_scans if s.usable and s.participant_id in known]
-
-
-def _files(scan: DerivedScan) -> ScanFiles:
-    return ScanFiles(
-        key=scan.stem,
-        participant_id=scan.participant_id,
-        site=scan.site,
-        t1w=scan.t1w,
-        head_mask=scan.head_mask,
-        brain_mask=scan.brain_mask,
-    )
 
 
 def _fingerprint(context: StageContext, volumes: MappedVolumes) -> str:

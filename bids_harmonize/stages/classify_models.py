@@ -22,8 +22,6 @@ from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
-CPU_RESOLUTION_MM = 4.0
-
 
 @dataclass(frozen=True)
 class FoldModel:
@@ -31,26 +29,6 @@ class FoldModel:
 
     classifier: Classifier
     held_out: frozenset[str]
-
-
-def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
-    """Voxel size of the site classifier and the probes.
-
-    Parameters
-    ----------
-    study, settings, runtime
-        The study's grid, ``--network-resolution`` and the device.
-
-    Returns
-    -------
-    float
-        mm: what was asked for, else 4 on a CPU and the study's on CUDA; never finer than the
-        study's.
-    """
-    wanted = settings.group.network_resolution_mm
-    if wanted is None:
-        wanted = CPU_RESOLUTION_MM if runtime.device.type == "cpu" else study.voxel_size_mm
-    return max(wanted, study.voxel_size_mm)
 
 
 def make_study_folds(study: Study, settings: Settings) -> tuple[Split, ...]:

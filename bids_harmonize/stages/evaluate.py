@@ -21,7 +21,6 @@ from bids_harmonize.imaging.types import Volume
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.classify_models import (
     FoldModel,
-    classifier_resolution_mm,
     load_fold_classifiers,
 )
 from bids_harmonize.stages.comparison import (
@@ -38,6 +37,7 @@ from bids_harmonize.stages.evaluation_tables import (
 )
 from bids_harmonize.stages.fitted import load_delivered, load_halves
 from bids_harmonize.stages.harmonized_accuracy import harmonized_row, replace_harmonized_rows
+from bids_harmonize.stages.inputs import classifier_resolution_mm
 from bids_harmonize.stages.pairs import ScanImages
 from bids_harmonize.stages.siteremoval import probe_sites
 from bids_harmonize.stages.travelling import (

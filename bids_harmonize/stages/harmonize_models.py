@@ -13,7 +13,7 @@ import pandas as pd
 
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import Settings, settings_hash
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
@@ -22,18 +22,16 @@ from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonize_files import training_table, write_model
 from bids_harmonize.stages.harmonize_halves import half_of_participants
+from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
 from bids_harmonize.training.checkpoint import load_weights
-from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import check_no_leak, make_monitor
 from bids_harmonize.training.volumes import (
     DiskVolumes,
     MappedVolumes,
-    ScanFiles,
     SelectedVolumes,
     map_volumes,
 )
 
-CPU_RESOLUTION_MM = 3.0
 _VERSION = 1  # raise when fitted models change, so that old ones are not reused
 
 
@@ -203,42 +201,10 @@ def load_training_set(context: StageContext) -> TrainingSet:
     return TrainingSet(context, native, network, sha256)
 
 
-def generator_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
-    """Voxel size on which generators are trained.
-
-    Parameters
-    ----------
-    study, settings, runtime
-        The study's grid, ``--network-resolution`` and the device.
-
-    Returns
-    -------
-    float
-        mm: what was asked for, else 3 on a CPU and the study's on CUDA; never finer than the
-        study's.
-    """
-    wanted = settings.group.network_resolution_mm
-    if wanted is None:
-        wanted = CPU_RESOLUTION_MM if runtime.device.type == "cpu" else study.voxel_size_mm
-    return max(wanted, study.voxel_size_mm)
-
-
 def harmonizer_settings(settings: Settings, name: str) -> dict[str, Any]:
     """Complete settings of a method; the user's are for the chosen one alone."""
     own = settings.harmonizer if name == settings.group.harmonizer else {}
     return check_harmonizer_settings(name, own)
-
-
-def scan_files(scan: DerivedScan) -> ScanFiles:
-    """What training reads of a scan."""
-    return ScanFiles(
-        key=scan.stem,
-        participant_id=scan.participant_id,
-        site=scan.site,
-        t1w=scan.t1w,
-        head_mask=scan.head_mask,
-        brain_mask=scan.brain_mask,
-    )
 
 
 def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classify_models import FoldModel, unseen_predictions
 from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
 from bids_harmonize.stages.evaluation_tables import probe_columns
+from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.stages.probes import (
     PROBE_COLUMNS,
     ProbeTraining,
@@ -22,7 +22,7 @@ from bids_harmonize.stages.probes import (
     too_small_half,
 )
 from bids_harmonize.training.runtime import seeded_generator
-from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, VolumeSource, map_volumes
+from bids_harmonize.training.volumes import DiskVolumes, VolumeSource, map_volumes
 
 # A quick run trains as few probes as can still be cross-validated, and none for the baseline.
 QUICK_SEEDS, FULL_SEEDS = 1, 5
@@ -79,7 +79,7 @@ def probe_sites(
     """
     study, settings = context.study, context.settings
     chosen = settings.group.harmonizer
-    native = DiskVolumes([_files(scan) for scan in study.training_scans], study.scaling_mask)
+    native = DiskVolumes([scan_files(scan) for scan in study.training_scans], study.scaling_mask)
     network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
     reason = too_small_half(
         study.site_of_participant(), half_models.halves if half_models else (), study.trained_sites
@@ -204,14 +204,3 @@ class _Probing:
         n_sites = len(self.context.study.trained_sites)
         empty = dict.fromkeys(PROBE_COLUMNS)
         return {**empty, "chance": 1 / n_sites, **facts, "probe": probe}
-
-
-def _files(scan: DerivedScan) -> ScanFiles:
-    return ScanFiles(
-        key=scan.stem,
-        participant_id=scan.participant_id,
-        site=scan.site,
-        t1w=scan.t1w,
-        head_mask=scan.head_mask,
-        brain_mask=scan.brain_mask,
-    )

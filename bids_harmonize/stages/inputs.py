@@ -1,0 +1,66 @@
+"""What several stages read in the same way: the files of a scan, and the grid of the networks."""
+
+from typing import Final
+
+from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.config import Settings
+from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.volumes import ScanFiles
+
+CLASSIFIER_CPU_MM: Final = 4.0  # 48 x 56 x 48 voxels: a fold in seconds
+GENERATOR_CPU_MM: Final = 3.0  # 64 x 80 x 64 voxels: a pair in minutes
+
+
+def scan_files(scan: DerivedScan) -> ScanFiles:
+    """What training reads of a scan."""
+    return ScanFiles(
+        key=scan.stem,
+        participant_id=scan.participant_id,
+        site=scan.site,
+        t1w=scan.t1w,
+        head_mask=scan.head_mask,
+        brain_mask=scan.brain_mask,
+    )
+
+
+def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
+    """Voxel size of the site classifier and the probes.
+
+    Parameters
+    ----------
+    study, settings, runtime
+        The study's grid, ``--network-resolution`` and the device.
+
+    Returns
+    -------
+    float
+        mm: what was asked for, else 4 on a CPU and the study's on CUDA; never finer than the
+        study's.
+    """
+    return _resolution_mm(study, settings, runtime, on_cpu_mm=CLASSIFIER_CPU_MM)
+
+
+def generator_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:
+    """Voxel size on which generators are trained.
+
+    Parameters
+    ----------
+    study, settings, runtime
+        The study's grid, ``--network-resolution`` and the device.
+
+    Returns
+    -------
+    float
+        mm: what was asked for, else 3 on a CPU and the study's on CUDA; never finer than the
+        study's.
+    """
+    return _resolution_mm(study, settings, runtime, on_cpu_mm=GENERATOR_CPU_MM)
+
+
+def _resolution_mm(
+    study: Study, settings: Settings, runtime: Runtime, *, on_cpu_mm: float
+) -> float:
+    wanted = settings.group.network_resolution_mm
+    if wanted is None:
+        wanted = on_cpu_mm if runtime.device.type == "cpu" else study.voxel_size_mm
+    return max(wanted, study.voxel_size_mm)
