@@ -99,7 +99,6 @@ def run_participant_level(
         for flag in outcome.flags:
             LOGGER.warning("%s: %s", outcome.scan.stem, flag)
         if outcome.status == "failed":
-            LOGGER.error("%s failed: %s", outcome.scan.stem, outcome.message)
             tally.failures.append(f"{outcome.scan.stem} failed")
     n_by_status = Counter(outcome.status for outcome in outcomes)
     tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")

@@ -95,9 +95,7 @@ def test_a_config_file_with_faults_lists_them_all(copy: Path, tmp_path: Path):
         assert word in run.stderr
 
 
-def test_a_study_of_one_site_and_one_without_site_are_65_at_group_level(
-    copy: Path, tmp_path: Path
-):
+def test_a_study_of_one_site_is_65_at_group_level(copy: Path, tmp_path: Path):
     out = tmp_path / "out"
     site_map = tmp_path / "sites.tsv"
     people = sorted(path.name for path in copy.glob("sub-*"))
@@ -107,11 +105,22 @@ def test_a_study_of_one_site_and_one_without_site_are_65_at_group_level(
     one = run_app(copy, out, "group", "--min-per-site", 2)
     assert one.returncode == 65
     assert "Here" in one.stdout + one.stderr
-    names = "participant_id\tsite\n" + "".join(f"{p}\tn/a\n" for p in people)
-    site_map.write_text(names)
-    none = run_app(copy, out, "group", "--site-map", site_map)
+
+
+def test_a_study_whose_sites_are_nowhere_is_65_and_names_the_scans(copy: Path, tmp_path: Path):
+    table = copy / "participants.tsv"
+    people = [line.split("\t")[0] for line in table.read_text().splitlines()]
+    table.write_text("\n".join(people) + "\n")
+    for sidecar in copy.glob("sub-*/anat/*.json"):
+        sidecar.unlink()
+    out = tmp_path / "out"
+    run = run_app(copy, out, "participant", "--resolution", RESOLUTION_MM)
+    assert run.returncode == 0, run.stdout + run.stderr
+    none = run_app(copy, out, "group")
     assert none.returncode == 65
-    assert people[0] in none.stdout + none.stderr
+    said = none.stdout + none.stderr
+    assert all(person in said for person in people[1:])
+    assert "--site-map" in said
 
 
 def test_the_dry_run_writes_nothing(copy: Path, tmp_path: Path):
