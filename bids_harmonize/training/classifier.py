@@ -157,6 +157,79 @@ def balanced_order(classes: Sequence[int], rng: np.random.Generator) -> list[int
     return [int(index) for index in rng.permutation(np.concatenate(drawn))]
 
 
+class _Fitting:
+    """A network in training: its optimizer, its draws, and the state that a checkpoint holds."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        source: VolumeSource,
+        classes: list[int],
+        settings: ClassifierSettings,
+        plan: TrainingPlan,
+    ) -> None:
+        self.network, self.source, self.classes = network, source, classes
+        self.settings, self.runtime = settings, plan.runtime
+        n_draws = len(balanced_order(classes, np.random.default_rng(0)))
+        # BatchNorm needs two scans in every batch.
+        self.n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
+        n_epochs = max(settings.n_epochs, -(-_LEAST_ITERATIONS // self.n_batches))
+        self.n_iterations = n_epochs * self.n_batches
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            max_lr=settings.learning_rate,
+            total_steps=self.n_iterations,
+            pct_start=_WARM_UP_SHARE,
+        )
+        scaled = self.runtime.precision == "16-mixed"
+        self.scaler = torch.amp.GradScaler(self.runtime.device.type, enabled=scaled)
+        self.rng = seeded_generator(plan.seed, "classifier", plan.name, "data")
+        self.augmentation = AugmentationSettings(
+            flip_probability=settings.flip_probability,
+            mask_block_probability=settings.mask_block_probability,
+            keep_block_probability=settings.keep_block_probability,
+        )
+        self.state: dict[str, Any] = {
+            "network": network,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "scaler": self.scaler,
+            "rng": self.rng,
+            "order": [],
+        }
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One batch; returns its loss and the share that was named rightly."""
+        volumes, targets = self._draw(iteration)
+        with self.runtime.fabric.autocast():
+            logits = self.network(volumes)  # (B, n_sites)
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.settings.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        correct = (logits.argmax(dim=1) == targets).float().mean()
+        return {"loss": loss.item(), "accuracy": correct.item()}
+
+    def _draw(self, iteration: int) -> tuple[torch.Tensor, torch.Tensor]:
+        place = iteration % self.n_batches
+        if place == 0:
+            self.state["order"] = balanced_order(self.classes, self.rng)
+        # Near-equal batches: a last batch of one scan would shake the end of every epoch.
+        batches = np.array_split(np.asarray(self.state["order"]), self.n_batches)
+        chosen = [int(index) for index in batches[place]]
+        drawn = [
+            _augmented(self.source.volume(index), self.rng, self.augmentation) for index in chosen
+        ]
+        device = self.runtime.device
+        volumes = torch.from_numpy(np.stack(drawn))[:, None].to(device)  # (B, 1, I, J, K)
+        return volumes, torch.tensor([self.classes[index] for index in chosen], device=device)
+
+
 def _fit(
     network: nn.Module,
     source: VolumeSource,
@@ -165,65 +238,15 @@ def _fit(
     plan: TrainingPlan,
 ) -> None:
     """Train the network in place."""
-    rng = seeded_generator(plan.seed, "classifier", plan.name, "data")
-    device, fabric = plan.runtime.device, plan.runtime.fabric
-    n_draws = len(balanced_order(classes, np.random.default_rng(0)))
-    # BatchNorm needs two scans in every batch.
-    n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
-    n_epochs = max(settings.n_epochs, -(-_LEAST_ITERATIONS // n_batches))
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=settings.learning_rate,
-        total_steps=n_epochs * n_batches,
-        pct_start=_WARM_UP_SHARE,
-    )
-    scaler = torch.amp.GradScaler(device.type, enabled=plan.runtime.precision == "16-mixed")
-    state: dict[str, Any] = {
-        "network": network,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "scaler": scaler,
-        "rng": rng,
-        "order": [],
-    }
-    augmentation = AugmentationSettings(
-        flip_probability=settings.flip_probability,
-        mask_block_probability=settings.mask_block_probability,
-        keep_block_probability=settings.keep_block_probability,
-    )
-
-    def step(iteration: int) -> dict[str, float]:
-        place = iteration % n_batches
-        if place == 0:
-            state["order"] = balanced_order(classes, rng)
-        # Near-equal batches: a last batch of one scan would shake the end of every epoch.
-        chosen = np.array_split(np.asarray(state["order"]), n_batches)[place]
-        volumes = torch.from_numpy(
-            np.stack([_augmented(source.volume(int(i)), rng, augmentation) for i in chosen])
-        )[:, None].to(device)  # (B, 1, I, J, K)
-        targets = torch.tensor([classes[int(i)] for i in chosen], device=device)
-        with fabric.autocast():
-            logits = network(volumes)  # (B, n_sites)
-            loss = F.cross_entropy(logits, targets, label_smoothing=settings.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        schedule.step()
-        correct = (logits.argmax(dim=1) == targets).float().mean()
-        return {"loss": loss.item(), "accuracy": correct.item()}
-
+    fitting = _Fitting(network, source, classes, settings, plan)
     network.train()
     iterate(
-        step,
-        n_iterations=n_epochs * n_batches,
-        state=state,
+        fitting.step,
+        n_iterations=fitting.n_iterations,
+        state=fitting.state,
         checkpoint=Checkpointing(
             path=plan.checkpoint_path,
-            every=_EPOCHS_PER_CHECKPOINT * n_batches,
+            every=_EPOCHS_PER_CHECKPOINT * fitting.n_batches,
             resume=plan.resume,
             fingerprint=settings_hash(settings, plan.fingerprint, plan.seed, plan.name, classes),
         ),
