@@ -27,8 +27,9 @@ SIZE_TOLERANCE = 0.05
 MAX_SHEAR = 0.01
 """Cosine of the angle between two axes above which they are called sheared: 0.6 degrees off."""
 
-MAX_DISAGREEMENT_MM = 0.1
-"""Distance of a corner between sform and qform from which the two are said to disagree."""
+MAX_DISAGREEMENT_MM = 0.5
+"""Distance of a corner between sform and qform from which the two are said to disagree; a qform
+is rounded by up to 0.3 mm, since its quaternion is float32 and loses digits near half turns."""
 
 _MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}

@@ -25,16 +25,15 @@ def head_like(shape: tuple[int, ...] = (20, 22, 24), dtype: Any = np.float32) ->
     return values.reshape(shape).astype(dtype)
 
 
-def write_nifti(
-    path: Path,
+def make_header(
     data: np.ndarray,
     *,
     sform: np.ndarray | None = None,
     qform: np.ndarray | None = None,
     order: str = "<",
     **fields: Any,
-) -> Path:
-    """A NIfTI-1 file; ``fields`` are written into the header last, whatever they say.
+) -> nb.Nifti1Header:
+    """A header; ``fields`` are written last, whatever they say.
 
     Without sform and qform both are :func:`affine_of`.
     """
@@ -51,6 +50,12 @@ def write_nifti(
     header["vox_offset"] = 352
     for name, value in fields.items():
         header[name] = value
+    return header
+
+
+def write_nifti(path: Path, data: np.ndarray, *, order: str = "<", **fields: Any) -> Path:
+    """A NIfTI-1 file with the header of :func:`make_header`."""
+    header = make_header(data, order=order, **fields)
     voxels = data.astype(data.dtype.newbyteorder(order)).tobytes(order="F")
     content = header.binaryblock + bytes(4) + voxels
     path.write_bytes(gzip.compress(content) if path.name.endswith(".gz") else content)
