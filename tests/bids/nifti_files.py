@@ -58,5 +58,5 @@ def write_nifti(path: Path, data: np.ndarray, *, order: str = "<", **fields: Any
     header = make_header(data, order=order, **fields)
     voxels = data.astype(data.dtype.newbyteorder(order)).tobytes(order="F")
     content = header.binaryblock + bytes(4) + voxels
-    path.write_bytes(gzip.compress(content) if path.name.endswith(".gz") else content)
+    path.write_bytes(gzip.compress(content, 1) if path.name.endswith(".gz") else content)
     return path
