@@ -86,21 +86,8 @@ def resample_through(
     ndarray
         Array of the grid's shape; float32, or boolean for a mask.
     """
-    data, affine = _near(volume, affine, transform @ grid.affine, grid.shape)
-    if interpolation != "nearest":
-        data = _smooth_for(data, affine, transform @ grid.affine)
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetNumberOfThreads(1)
-    resampler.SetSize([int(n) for n in grid.shape])
-    origin, spacing, direction = geometry(grid.affine)
-    resampler.SetOutputOrigin(origin)
-    resampler.SetOutputSpacing(spacing)
-    resampler.SetOutputDirection(direction)
-    resampler.SetTransform(to_itk_transform(transform))
-    resampler.SetInterpolator(_INTERPOLATORS[interpolation])
-    image = to_itk(data, affine)
-    del data
-    result = from_itk(resampler.Execute(image))
+    image = _resampled(volume, affine, transform, grid, interpolation)
+    result = from_itk(image)
     if volume.dtype == np.bool_ and interpolation == "nearest":
         return result.astype(np.bool_)
     if interpolation == "bspline":
@@ -126,8 +113,30 @@ def resample_mask(mask: Mask, affine: Affine, grid: Grid) -> Mask:
     ndarray
         Boolean array of the grid's shape.
     """
-    share: Volume = resample(mask.astype(np.float32), affine, grid, interpolation="linear")
-    return share >= np.float32(0.5)
+    image = _resampled(mask, affine, np.eye(4), grid, "linear")
+    share = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0)
+    return np.ascontiguousarray(share >= np.float32(0.5))
+
+
+def _resampled(
+    volume: Array, affine: Affine, transform: Affine, grid: Grid, interpolation: Interpolation
+) -> sitk.Image:
+    """The volume on the grid as ITK gives it, overshoot included."""
+    data, affine = _near(volume, affine, transform @ grid.affine, grid.shape)
+    if interpolation != "nearest":
+        data = _smooth_for(data, affine, transform @ grid.affine)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetNumberOfThreads(1)
+    resampler.SetSize([int(n) for n in grid.shape])
+    origin, spacing, direction = geometry(grid.affine)
+    resampler.SetOutputOrigin(origin)
+    resampler.SetOutputSpacing(spacing)
+    resampler.SetOutputDirection(direction)
+    resampler.SetTransform(to_itk_transform(transform))
+    resampler.SetInterpolator(_INTERPOLATORS[interpolation])
+    image = to_itk(data, affine)
+    del data  # large; ITK has its own copy
+    return resampler.Execute(image)
 
 
 def _near(

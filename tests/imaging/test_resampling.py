@@ -174,3 +174,11 @@ def test_a_grid_beside_the_volume_is_empty():
         found = resample(np.ones((9, 9, 9), np.float32), np.eye(4), grid,
                          interpolation=interpolation)  # fmt: skip
         assert not found.any()
+
+
+def test_a_direction_that_is_nearly_zero_does_not_empty_the_image():
+    affine = np.diag([1.0, 1.0, 0.9375, 1.0])
+    affine[0, 2] = 2.2e-313
+    grid = Grid(shape=(6, 6, 6), affine=np.diag([1.0, 1.0, 1.0, 1.0]))
+    found = resample(np.ones((9, 9, 9), np.float32), affine, grid, interpolation="linear")
+    np.testing.assert_allclose(found, 1.0, atol=1e-6)
