@@ -102,8 +102,8 @@ def vertex_height_mm(head_mask: Mask, affine: Affine) -> float:
     thickness = max(2.0, float(np.abs(affine[2, :3]).max()))
     n_slices = int(np.ceil((high[2] - low[2]) / thickness)) + 1
     counts = np.zeros(n_slices, dtype=np.int64)
-    for points in world_points(head_mask, affine):
-        places = np.floor((points[2] - low[2]) / thickness).astype(int)
+    for (heights,) in world_points(head_mask, affine, axes=(2,)):
+        places = np.floor((heights - low[2]) / thickness).astype(int)
         counts += np.bincount(np.maximum(places, 0), minlength=n_slices)
     voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
     areas_mm2 = counts * voxel_mm3 / thickness
@@ -154,11 +154,11 @@ def place_grid(
     extent = np.array(shape) * resolution_mm
     vertex = vertex_height_mm(head_mask, affine)
     reach = np.array([[np.inf, -np.inf]] * 2)
-    for points in world_points(head_mask, affine):
-        upper = points[:2, points[2] > vertex - HEAD_HEIGHT_MM]
-        if upper.size:
-            reach[:, 0] = np.minimum(reach[:, 0], upper.min(axis=1))
-            reach[:, 1] = np.maximum(reach[:, 1], upper.max(axis=1))
+    for x, y, z in world_points(head_mask, affine, axes=(0, 1, 2)):
+        upper = z > vertex - HEAD_HEIGHT_MM
+        if upper.any():
+            for row, places in zip(reach, (x[upper], y[upper]), strict=True):
+                row[:] = min(row[0], float(places.min())), max(row[1], float(places.max()))
     corner = np.empty(3)
     corner[:2] = (reach.sum(axis=1) - extent[:2]) / 2
     corner[2] = vertex + TOP_MARGIN_MM - extent[2]

@@ -23,8 +23,8 @@ from tests.app.conftest import run_app
 from tests.bids.nifti_files import write_nifti
 from tests.imaging.heads import ORIENTATIONS, head_at, make_scan, oblique, world_points
 
-RESOLUTION_MM = 3.0
-RAW_MM = 2.5
+RESOLUTION_MM, RAW_MM = 3.0, 2.5  # of the made-up head, step by step
+APP_RESOLUTION_MM, APP_RAW_MM = 2.0, 1.5  # of the phantom, through the app
 MARKER_MM = np.array([-30.0, 45.0, 20.0])  # the bright left eye of the made-up head
 TILTED = oblique(20.0)
 
@@ -123,7 +123,7 @@ def quiet_head(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("orientation")
     bids_dir, output_dir = folder / "bids", folder / "out"
     scanner = replace(
-        make_scanners(PRESETS["default"], n_sites=1, resolution_mm=RAW_MM, seed=0)[0],
+        make_scanners(PRESETS["default"], n_sites=1, resolution_mm=APP_RAW_MM, seed=0)[0],
         noise=0.0, coil_strength=0.0, psf_voxels=1.0, datatype="float32",
     )  # fmt: skip
     person = make_person(0, "somebody", base_mm=2.0)
@@ -144,7 +144,7 @@ def quiet_head(tmp_path_factory) -> tuple[Path, Path]:
     description = {"Name": "one head", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     (bids_dir / "dataset_description.json").write_text(json.dumps(description))
     run = run_app(
-        bids_dir, output_dir, "participant", "--resolution", RESOLUTION_MM, "--nprocs", 2
+        bids_dir, output_dir, "participant", "--resolution", APP_RESOLUTION_MM, "--nprocs", 2
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return bids_dir, output_dir
@@ -157,7 +157,7 @@ def output(folder: Path, label: str, ending: str) -> tuple[np.ndarray, np.ndarra
 
 def on_the_grid_of(grid: Grid, source: Path, folder: Path) -> dict[str, np.ndarray]:
     """What the app's steps make of a scan, on another scan's grid, by the same interpolations."""
-    conform(source, folder / "own.npz", resolution_mm=RESOLUTION_MM, grid_shape=None)
+    conform(source, folder / "own.npz", resolution_mm=APP_RESOLUTION_MM, grid_shape=None)
     own, raw = Conformed.load(folder / "own.npz"), read_raw(source)
     head = resample_mask(own.raw_head_mask, raw.affine, grid)
     volume = np.where(head, resample(raw.volume, raw.affine, grid), 0)
@@ -179,7 +179,7 @@ def test_the_app_makes_the_same_of_a_head_however_it_is_stored(label, quiet_head
     }
     found = {"volume": volume, **masks}
     place = affine @ np.array([*np.unravel_index(volume.argmax(), volume.shape), 1.0])
-    assert place[:3] == pytest.approx(BLOB_MM, abs=RESOLUTION_MM)
+    assert place[:3] == pytest.approx(BLOB_MM, abs=APP_RESOLUTION_MM)
     assert place[0] < -40  # left is left
     if label == "oblique":
         source = bids_dir / "sub-oblique" / "anat" / "sub-oblique_T1w.nii.gz"
