@@ -94,7 +94,7 @@ def place_image(file: NiftiFile) -> Placement:
         message = f"{file.path}: the header lies: {faults[source]}; convert the image again"
         raise ScanError(message)
     elif source == "sform" and not faults.get("qform", "no qform"):
-        flags += _disagreement(found["sform"], found["qform"], file.shape)
+        flags += _disagreement(found["sform"], found["qform"], file)
     return Placement(np.asarray(found[source], dtype=np.float64), source, tuple(flags))
 
 
@@ -163,9 +163,9 @@ def _are_possible(sizes: NDArray[np.float64]) -> bool:
 
 
 def _disagreement(
-    sform: NDArray[np.float64], qform: NDArray[np.float64], shape: tuple[int, ...]
+    sform: NDArray[np.float64], qform: NDArray[np.float64], file: NiftiFile
 ) -> list[str]:
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]])).reshape(3, -1)
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in file.shape[:3]])).reshape(3, -1)
     difference = sform - qform
     moved = difference[:3, :3] @ corners + difference[:3, 3:]
     distance = float(np.sqrt((moved**2).sum(axis=0)).max())
@@ -175,7 +175,10 @@ def _disagreement(
     words = f" ({codes[0]} and {codes[1]})" if codes[0] != codes[1] else ""
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
         words += "; one of them mirrors the head"
-    return [f"sform and qform disagree by up to {distance:.1f} mm{words}; the sform was taken"]
+    others = "" if int(file.header["sform_code"]) == 1 else " (ITK and ANTs take the qform)"
+    return [
+        f"sform and qform disagree by up to {distance:.1f} mm{words}; the sform was taken{others}"
+    ]
 
 
 def _by(sizes: NDArray[np.float64]) -> str:

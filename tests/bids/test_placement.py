@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nb
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,20 @@ def test_the_sform_wins_and_the_distance_is_told(tmp_path):
     found = place(tmp_path, sform=moved, qform=affine_of())
     np.testing.assert_allclose(found.affine, moved)
     assert found.flags == ("sform and qform disagree by up to 12.5 mm; the sform was taken",)
+
+
+@pytest.mark.parametrize("code", [2, 3, 4])
+def test_that_itk_takes_the_other_one_is_told_and_true(tmp_path, code):
+    moved = affine_of()
+    moved[1, 3] += 12.5
+    found = place(tmp_path, sform=moved, qform=affine_of(), sform_code=code)
+    np.testing.assert_allclose(found.affine, moved)
+    assert found.flags[0].endswith("; the sform was taken (ITK and ANTs take the qform)")
+    as_itk = sitk.ReadImage(str(tmp_path / "a.nii"))
+    assert -as_itk.GetOrigin()[1] == pytest.approx(affine_of()[1, 3])
+    place(tmp_path, sform=moved, qform=affine_of())
+    as_itk = sitk.ReadImage(str(tmp_path / "a.nii"))
+    assert -as_itk.GetOrigin()[1] == pytest.approx(moved[1, 3])
 
 
 def test_less_than_half_a_millimetre_is_rounding(tmp_path):
