@@ -110,7 +110,7 @@ def test_other_voxels_of_the_same_head_differ_by_interpolation_only(name, straig
     offset = np.abs(found.affine - straight.affine)[:3, 3].max()
     there = resample_mask(found.raw_head_mask, nb.load(source).affine, straight.grid)
     assert offset < 2.5  # found: 1.7 mm; the grid follows the mask's outline
-    assert dice(there, straight.head_mask) > 0.99  # found: 0.991 and 0.995
+    assert dice(there, straight.head_mask) > 0.99  # found: 0.991 and 0.992
     assert greatest < 0.02  # found: 0.010 and 0.016
     assert p99 < 0.006  # found: 0.003 and 0.004
     assert marker_at(found) == pytest.approx(MARKER_MM, abs=RESOLUTION_MM)
