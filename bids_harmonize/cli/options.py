@@ -115,7 +115,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--resolution",),
             "preprocessing.resolution_mm",
             "MM",
-            "voxel size of the study grid (default: 1)",
+            "voxel size of the study grid, one for all sites (default: 1)",
         ),
         Option(
             ("--grid-shape",),

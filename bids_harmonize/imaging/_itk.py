@@ -11,6 +11,9 @@ from bids_harmonize.imaging.types import Affine, Array
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+TINY = 1e-30
+"""Entries of a direction below this are 0: ITK's inversion fails on them, without an error."""
+
 
 def to_itk(volume: Array, affine: Affine) -> sitk.Image:
     """SimpleITK image with the voxels and the place of a volume (masks become uint8)."""
@@ -33,6 +36,7 @@ def geometry(affine: Affine) -> tuple[list[float], list[float], list[float]]:
     lps = _RAS_TO_LPS @ affine
     spacing = np.sqrt((lps[:3, :3] ** 2).sum(axis=0))
     direction = lps[:3, :3] / spacing
+    direction[np.abs(direction) < TINY] = 0.0
     return lps[:3, 3].tolist(), spacing.tolist(), direction.ravel().tolist()
 
 

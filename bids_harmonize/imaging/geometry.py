@@ -1,5 +1,6 @@
 """Where volumes lie in the world: grids and world coordinates."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +99,20 @@ def world_box(shape: tuple[int, ...], affine: Affine) -> tuple[Array, Array]:
 
 def world_coordinate(mask: Mask, affine: Affine, *, axis: int) -> Volume:
     """One world coordinate, mm, of every voxel of a mask (in C order)."""
-    row = affine[axis].astype(np.float32)
+    slices = [points[0] for points in world_points(mask, affine, axes=(axis,))]
+    return np.concatenate(slices) if slices else np.empty(0, np.float32)
+
+
+def world_points(mask: Mask, affine: Affine, *, axes: Sequence[int]) -> Iterator[list[Volume]]:
+    """World coordinates (n,), mm, of the voxels of a mask, slice by slice along I (in C order).
+
+    Slices without a voxel are left out. At 0.7 mm the coordinates of a whole head take 500 MB.
+    """
+    rows = affine[list(axes)].astype(np.float32)
     i, j, k = (np.arange(n, dtype=np.float32) for n in mask.shape)
-    field = (row[0] * i)[:, None, None] + (row[1] * j)[None, :, None] + (row[2] * k + row[3])
-    return np.broadcast_to(field, mask.shape)[mask]
+    for place, inside in enumerate(mask):
+        if inside.any():
+            yield [
+                ((row[0] * i[place] + row[1] * j)[:, None] + (row[2] * k + row[3]))[inside]
+                for row in rows
+            ]

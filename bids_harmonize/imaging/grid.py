@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from bids_harmonize.errors import ScanError
-from bids_harmonize.imaging.geometry import Grid, straight_grid, world_box, world_coordinate
+from bids_harmonize.imaging.geometry import Grid, straight_grid, world_box, world_points
 from bids_harmonize.imaging.resampling import resample, resample_mask
 from bids_harmonize.imaging.types import Affine, Mask
 
@@ -100,14 +100,17 @@ def vertex_height_mm(head_mask: Mask, affine: Affine) -> float:
     """
     low, high = world_box(head_mask.shape, affine)
     thickness = max(2.0, float(np.abs(affine[2, :3]).max()))
-    heights = world_coordinate(head_mask, affine, axis=2)
-    slices = np.floor((heights - low[2]) / thickness).astype(int)
+    n_slices = int(np.ceil((high[2] - low[2]) / thickness)) + 1
+    counts = np.zeros(n_slices, dtype=np.int64)
+    for (heights,) in world_points(head_mask, affine, axes=(2,)):
+        places = np.floor((heights - low[2]) / thickness).astype(int)
+        counts += np.bincount(np.maximum(places, 0), minlength=n_slices)
     voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
-    areas_mm2 = np.bincount(np.maximum(slices, 0), minlength=1) * voxel_mm3 / thickness
+    areas_mm2 = counts * voxel_mm3 / thickness
     full = np.flatnonzero(areas_mm2 > VERTEX_AREA_MM2)
     if full.size == 0:
         message = (
-            f"no head found: the mask holds {heights.size * voxel_mm3 / 1e6:.3f} L and no slice"
+            f"no head found: the mask holds {counts.sum() * voxel_mm3 / 1e6:.3f} L and no slice"
             " with over 4 cm2; expected a T1w image of a human head"
         )
         raise ScanError(message)
@@ -150,10 +153,13 @@ def place_grid(
     shape = shape or study_shape(resolution_mm)
     extent = np.array(shape) * resolution_mm
     vertex = vertex_height_mm(head_mask, affine)
-    upper = world_coordinate(head_mask, affine, axis=2) > vertex - HEAD_HEIGHT_MM
+    reach = np.array([[np.inf, -np.inf]] * 2)
+    for x, y, z in world_points(head_mask, affine, axes=(0, 1, 2)):
+        upper = z > vertex - HEAD_HEIGHT_MM
+        if upper.any():
+            for row, places in zip(reach, (x[upper], y[upper]), strict=True):
+                row[:] = min(row[0], float(places.min())), max(row[1], float(places.max()))
     corner = np.empty(3)
-    for axis in (0, 1):
-        places = world_coordinate(head_mask, affine, axis=axis)[upper]
-        corner[axis] = (float(places.min()) + float(places.max()) - extent[axis]) / 2
+    corner[:2] = (reach.sum(axis=1) - extent[:2]) / 2
     corner[2] = vertex + TOP_MARGIN_MM - extent[2]
     return straight_grid(corner, resolution_mm=resolution_mm, shape=shape)

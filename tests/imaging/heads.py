@@ -6,6 +6,7 @@ ORIENTATIONS = {
     "RAS": np.diag([1.0, 1.0, 1.0]),
     "LAS": np.diag([-1.0, 1.0, 1.0]),
     "LPS": np.diag([-1.0, -1.0, 1.0]),
+    "PSR": np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
     "PIR": np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]),
 }
 
@@ -35,16 +36,22 @@ def head_at(points: np.ndarray) -> np.ndarray:
 
 
 def make_scan(
-    directions: np.ndarray, *, size_mm: float = 4.0, length_mm: float = 216.0
+    directions: np.ndarray,
+    *,
+    size_mm: float | tuple[float, float, float] = 4.0,
+    length_mm: float = 216.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Volume and affine of the head on a cube of voxels with the given axis directions."""
-    n = round(length_mm / size_mm)
+    """Volume and affine of the head on a cube of space with the given axis directions.
+
+    ``size_mm`` is that of the stored axes I, J, K.
+    """
+    sizes = np.broadcast_to(np.array(size_mm), 3)
+    shape = tuple(int(n) for n in np.round(length_mm / sizes))
     affine = np.eye(4)
-    affine[:3, :3] = directions * size_mm
-    affine[:3, 3] = np.array([5.0, -10.0, 20.0]) - affine[:3, :3] @ np.full(3, (n - 1) / 2)
-    voxels = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij")).reshape(3, -1)
-    points = affine[:3, :3] @ voxels + affine[:3, 3:]
-    return head_at(points).reshape(n, n, n), affine
+    affine[:3, :3] = directions * sizes
+    middle = (np.array(shape) - 1) / 2
+    affine[:3, 3] = np.array([5.0, -10.0, 20.0]) - affine[:3, :3] @ middle
+    return head_at(world_points(shape, affine)), affine
 
 
 def world_points(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from bids_harmonize.imaging.grid import (
     study_shape,
     vertex_height_mm,
 )
+from bids_harmonize.phantom import PRESETS, make_person, make_scanners, simulate, truth_on_grid
+from bids_harmonize.phantom.session import Session
 from tests.imaging.heads import ORIENTATIONS, head_at, make_scan, oblique, world_points
 
 ALL = {**ORIENTATIONS, "oblique": oblique()}
@@ -51,6 +53,24 @@ def test_left_stays_left(name):
     brightest = np.unravel_index(conformed.argmax(), conformed.shape)
     place = grid.affine @ np.array([*brightest, 1.0])
     assert place[:3] == pytest.approx([-30.0, 45.0, 20.0], abs=6.0)
+
+
+@pytest.mark.parametrize("rotation_deg", [(30.0, 0.0, 0.0), (-30.0, 0.0, 0.0), (20.0, 15.0, 25.0)])
+def test_a_tilted_head_keeps_its_brain_far_from_the_edge(rotation_deg, person_4mm):
+    scanner = make_scanners(PRESETS["default"], n_sites=1, resolution_mm=4.0, seed=0)[0]
+    session = Session(rotation_deg, (0.0, 0.0, 0.0), 1.0, (0.0, 0.0, 0.0), 1.0, 0)
+    scan = simulate(person_4mm, scanner, session)
+    truth = truth_on_grid(person_4mm, scan.volume.shape, scan.affine, scan.to_person)
+    grid = place_grid(truth.head, scan.affine, resolution_mm=2.0)
+    to_grid = np.linalg.inv(grid.affine) @ scan.affine
+    places = to_grid[:3, :3] @ np.argwhere(truth.brain).T + to_grid[:3, 3:]
+    margins_mm = 2.0 * np.array([places.min(), (np.array(grid.shape)[:, None] - 1 - places).min()])
+    assert margins_mm.min() > 5.0  # found: 7 mm where the chin is up by 30 degrees
+
+
+@pytest.fixture(scope="module")
+def person_4mm():
+    return make_person(0, "somebody", base_mm=4.0)
 
 
 def test_a_coarser_grid_keeps_the_centre():
