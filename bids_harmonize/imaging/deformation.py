@@ -197,9 +197,7 @@ def to_template_points(deformation: Deformation, points: Array) -> Array:
     return linear + np.stack([sample(backward[..., n], voxels) for n in range(3)])
 
 
-def template_values(
-    image: Volume, affine: Affine, points: Array
-) -> Volume:
+def template_values(image: Volume, affine: Affine, points: Array) -> Volume:
     """Linearly interpolated values (n,) of a template image at template points (3, n), mm."""
     return sample(image, _voxels(points, affine))
 
@@ -233,7 +231,7 @@ def sample(volume: Array, voxels: Array) -> Volume:
 
 def _demons(moving: Sampled, fixed: Sampled) -> Volume:
     """Displacement (I, J, K, 3), mm, RAS+, on the fixed grid, that brings moving onto fixed."""
-    field: sitk.Image | None = None
+    field = sitk.Image()
     for level_mm, n_iterations in LEVELS:
         grid = cover_grid(fixed.volume.shape, fixed.affine, resolution_mm=level_mm)
         images = [
@@ -247,7 +245,7 @@ def _demons(moving: Sampled, fixed: Sampled) -> Volume:
         demons.SetSmoothDisplacementField(True)
         demons.SetSmoothUpdateField(False)
         demons.SetMaximumUpdateStepLength(MAX_STEP_VOXELS)
-        if field is None:
+        if level_mm == LEVELS[0][0]:
             field = demons.Execute(*images)
             continue
         resampler = sitk.ResampleImageFilter()
@@ -275,14 +273,13 @@ def _stored_grid(template: TemplateImages) -> Grid:
 def _resample_field(field: Volume, grid: Grid, target: Grid) -> Volume:
     """Field at the voxels of another grid, by linear interpolation, edges held."""
     matrix = invert(grid.affine) @ target.affine
-    parts = [
-        ndimage.affine_transform(
-            field[..., n], np.diag(matrix)[:3], matrix[:3, 3], target.shape,
-            order=1, mode="nearest",
+    scale, offset = np.diag(matrix)[:3], matrix[:3, 3]
+    result = np.empty((*target.shape, 3), np.float32)
+    for n in range(3):
+        result[..., n] = ndimage.affine_transform(
+            field[..., n], scale, offset, target.shape, order=1, mode="nearest"
         )
-        for n in range(3)
-    ]  # fmt: skip
-    return np.stack(parts, axis=-1).astype(np.float32)
+    return result
 
 
 def _pull(volume: Volume, field_voxels: Volume) -> Volume:
