@@ -217,10 +217,11 @@ def jacobian_determinant(displacement_mm: Array, voxel_mm: float) -> Volume:
     ndarray
         float32 of shape (I, J, K); 1 is no change, 0 or less a fold.
     """
-    rows = [np.stack(np.gradient(displacement_mm[..., n], voxel_mm), axis=-1) for n in range(3)]
-    gradient = np.stack(rows, axis=-2).astype(np.float32)  # (I, J, K, 3, 3)
-    determinant: Volume = np.linalg.det(gradient + np.eye(3, dtype=np.float32))
-    return determinant.astype(np.float32)
+    matrix = np.empty((*displacement_mm.shape, 3), np.float32)  # (I, J, K, 3, 3)
+    for axis in range(3):
+        matrix[..., axis] = np.gradient(displacement_mm, voxel_mm, axis=axis)
+    determinant: Volume = np.linalg.det(matrix + np.eye(3, dtype=np.float32))
+    return determinant
 
 
 def sample(volume: Array, voxels: Array) -> Volume:
