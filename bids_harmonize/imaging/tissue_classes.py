@@ -12,6 +12,7 @@ PAIRS: Final = ((0, 1), (1, 2), (0, 2))  # fluid-grey, grey-white, fluid-white
 N_CLASSES: Final = 7  # three pure ones, three mixtures, bright outliers
 OUTLIER_SHARE: Final = 0.02  # of fluid's prior: vessels and dura are bright
 OUTLIER_SDS: Final = 3.0  # above white matter's mean
+FLUID_SDS: Final = 1.1  # of the narrower of the others: what is wider is mixed
 MIN_SD_SHARE: Final = 0.015  # of white matter's mean
 N_BINS: Final = 4096
 
@@ -80,6 +81,7 @@ class TissueClasses:
             float(posterior[n] @ (values - np.float32(means[n])) ** 2) / mass[n] for n in range(3)
         ]
         sds = np.maximum(np.sqrt(spread), MIN_SD_SHARE * means[2])
+        sds[0] = min(sds[0], FLUID_SDS * sds[1:].min())
         total = np.maximum(prior.sum(axis=0), 1e-12)
         expected = (prior[:6] / total).sum(axis=1, dtype=np.float64)
         found = posterior[:6].sum(axis=1, dtype=np.float64)
