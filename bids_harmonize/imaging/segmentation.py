@@ -20,6 +20,11 @@ from bids_harmonize.imaging.tissue_classes import PAIRS, TissueClasses
 from bids_harmonize.imaging.types import Array, Mask, Volume
 
 PRIOR_FLOOR: Final = 0.03
+RIM_PRIOR: Final = 0.5
+RIM_MM: Final = 2.0
+DEEP_MM: Final = 15.0
+VENTRICLE_MM3: Final = 2000.0
+MIN_VENTRICLE_VOXELS: Final = 20
 BIAS_MM: Final = 35.0  # sd of the bias field's window
 BIAS_CELL_MM: Final = 6.0
 BETA: Final = 0.25  # of the Markov field, each of six neighbours at 1 mm
@@ -89,13 +94,22 @@ def segment(volume: Volume, mask: Mask, priors: Volume, voxel_mm: Array) -> Segm
     values = np.maximum(volume[mask], 0).astype(np.float32)
     floored = priors + np.float32(PRIOR_FLOOR)
     floored /= floored.sum(axis=0)
+    depth = _depth_mm(mask, voxel_mm)
+    rim = (RIM_PRIOR * np.exp(-0.5 * (depth / RIM_MM) ** 2)).astype(np.float32)
     chosen = _steering(voxels, voxel_mm)
+    ventricles = _ventricles(priors[0], depth, float(np.prod(voxel_mm)))
     cells = _Cells(voxels, voxel_mm)
-    classes, log_bias = _fit(values[chosen], floored[:, chosen], cells, cells.places[:, chosen])
+    classes, log_bias = _fit(
+        _Voxels(values[chosen], cells.places[:, chosen]),
+        _Voxels(values[ventricles], cells.places[:, ventricles]),
+        floored[:, chosen],
+        rim[chosen],
+        cells,
+    )
     bias = cells.at(log_bias, cells.places)
     even = values * np.exp(-bias)
     beta = BETA / max(1.0, float(np.mean(voxel_mm)))
-    shares = _with_neighbours(even, floored, classes, mask, beta=beta)
+    shares = _with_neighbours(even, floored, rim, classes, mask, beta=beta)
     centre = float(bias.mean())
     scale = float(np.exp(centre))
     classes = TissueClasses(classes.means * scale, classes.sds * scale, classes.weights)
@@ -136,6 +150,20 @@ class _Cells:
         return values.astype(np.float32)
 
 
+def _depth_mm(mask: Mask, voxel_mm: Array) -> Array:
+    """Distance (n,) of the mask's voxels from what lies outside it."""
+    padded = np.pad(mask, 1)
+    depth: Array = ndimage.distance_transform_edt(padded, sampling=voxel_mm)
+    return depth[padded]
+
+
+def _ventricles(fluid: Volume, depth_mm: Array, voxel_mm3: float) -> Array:
+    """Which voxels (n,) are the surest of fluid, deep in the brain."""
+    deep = np.where(depth_mm > DEEP_MM, fluid, 0)
+    wanted = min(max(MIN_VENTRICLE_VOXELS, round(VENTRICLE_MM3 / voxel_mm3)), fluid.size)
+    return deep >= np.partition(deep, -wanted)[-wanted]
+
+
 def _steering(voxels: Array, voxel_mm: Array) -> Array:
     """Which voxels steer the parameters: a lattice that any flip of the volume leaves alone."""
     chosen = np.ones(voxels.shape[1], np.bool_)
@@ -147,35 +175,49 @@ def _steering(voxels: Array, voxel_mm: Array) -> Array:
     return chosen
 
 
+@dataclass(frozen=True, eq=False)
+class _Voxels:
+    """Intensities (n,) and places (3, n) among the cells."""
+
+    values: Volume
+    places: Array
+
+
 def _fit(
-    values: Volume, priors: Volume, cells: _Cells, places: Array
+    chosen: _Voxels, ventricles: _Voxels, priors: Volume, rim: Volume, cells: _Cells
 ) -> tuple[TissueClasses, Array]:
     """Classes and log bias (on the cells) by expectation maximisation."""
-    log_bias = np.log(np.maximum(cells.regress(places, values, np.ones_like(values)), 1e-12))
-    even = values * np.exp(-cells.at(log_bias, places))
+
+    def without_bias(voxels: _Voxels) -> Volume:
+        return voxels.values * np.exp(-cells.at(log_bias, voxels.places))
+
+    whole = cells.regress(chosen.places, chosen.values, np.ones_like(chosen.values))
+    log_bias = np.log(np.maximum(whole, 1e-12))
+    even = without_bias(chosen)
     start = fit_mixture(even)
     classes = TissueClasses(start.means, start.sds, np.ones(6))
     for _ in range(N_ITERATIONS):
-        prior = classes.prior(priors)
+        prior = classes.prior(priors, rim)
         tables = classes.tables()
         posterior = tables.posterior(tables.bins(even), prior)
         weight = posterior[:3] / (classes.sds[:, None] ** 2).astype(np.float32)
         model: Volume = classes.means.astype(np.float32)
         above = (model @ weight) * even
         below = (model * model) @ weight
-        log_bias = log_bias + np.log(cells.regress(places, above, below))
-        even = values * np.exp(-cells.at(log_bias, places))
-        classes = classes.updated(even, posterior, prior)
+        log_bias = log_bias + np.log(cells.regress(chosen.places, above, below))
+        even = without_bias(chosen)
+        fluid = float(np.median(without_bias(ventricles)))
+        classes = classes.updated(even, posterior, prior, fluid=fluid)
     return classes, log_bias
 
 
 def _with_neighbours(
-    even: Volume, priors: Volume, classes: TissueClasses, mask: Mask, *, beta: float
+    even: Volume, priors: Volume, rim: Volume, classes: TissueClasses, mask: Mask, *, beta: float
 ) -> Volume:
     """Tissue shares (3, n) under a Markov field, by mean-field iterations."""
     tables = classes.tables()
     bins = tables.bins(even)
-    prior = classes.prior(priors)
+    prior = classes.prior(priors, rim)
     posterior = tables.posterior(bins, prior)
     shares = tables.shares(bins, posterior)
     for _ in range(N_FIELD_ITERATIONS):
@@ -186,7 +228,7 @@ def _with_neighbours(
 
 
 def _encouraged(prior: Volume, around: Volume) -> Volume:
-    """Prior (7, n) times what the neighbours (3, n) make of it; mixtures get half of each."""
+    """Prior (8, n) times what the neighbours (3, n) make of it; mixtures get half of each."""
     result = prior.copy()
     result[:3] *= around
     for n, (low, high) in enumerate(PAIRS):

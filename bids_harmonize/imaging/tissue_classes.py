@@ -9,11 +9,13 @@ from scipy.special import ndtr
 from bids_harmonize.imaging.types import Array, Volume
 
 PAIRS: Final = ((0, 1), (1, 2), (0, 2))  # fluid-grey, grey-white, fluid-white
-N_CLASSES: Final = 7  # three pure ones, three mixtures, bright outliers
+N_CLASSES: Final = 8  # three pure ones, three mixtures, bright and dark outliers
 OUTLIER_SHARE: Final = 0.02  # of fluid's prior: vessels and dura are bright
 OUTLIER_SDS: Final = 3.0  # above white matter's mean
+MAX_FLUID_SHARE: Final = 0.75  # of grey matter's mean
 FLUID_SDS: Final = 1.1  # of the narrower of the others: what is wider is mixed
 MIN_SD_SHARE: Final = 0.015  # of white matter's mean
+DARK_SHARE: Final = 0.5  # of fluid's mean: what is darker, at the mask's edge, is no fluid
 N_BINS: Final = 4096
 
 
@@ -33,8 +35,10 @@ class TissueClasses:
     sds: Array
     weights: Array
 
-    def prior(self, shares: Volume) -> Volume:
-        """Prior of every class, float32 (7, n), from tissue priors (3, n) that sum to 1.
+    def prior(self, shares: Volume, rim: Volume) -> Volume:
+        """Prior of every class, float32 (8, n), from tissue priors (3, n) that sum to 1.
+
+        ``rim`` (n,) is the prior of dark voxels that are no brain: bone that the mask took in.
 
         A voxel is drawn like two halves: pure where both are of one tissue.
         """
@@ -45,6 +49,7 @@ class TissueClasses:
         for n, (low, high) in enumerate(PAIRS):
             prior[3 + n] = self.weights[3 + n] * 2 * shares[low] * shares[high]
         prior[6] = OUTLIER_SHARE * fluid
+        prior[7] = rim
         return prior
 
     def tables(self) -> "DensityTables":
@@ -64,26 +69,32 @@ class TissueClasses:
             )
         outlier = values > self.means[2] + OUTLIER_SDS * self.sds[2]
         density[6] = np.where(outlier, 1.0 / self.means[2], 0.0)
+        edge = DARK_SHARE * self.means[0]
+        density[7] = ndtr((edge - values) / self.sds[0]) / edge
         return DensityTables(
             density.astype(np.float32), high_share.astype(np.float32), (N_BINS - 1) / top
         )
 
-    def updated(self, values: Volume, posterior: Volume, prior: Volume) -> "TissueClasses":
-        """Classes fitted to values (n,) by their posterior (7, n), given the prior (7, n).
+    def updated(
+        self, values: Volume, posterior: Volume, prior: Volume, *, fluid: float
+    ) -> "TissueClasses":
+        """Classes fitted to values (n,) by their posterior (8, n), given the prior (8, n).
 
-        Classes that would change their order stay as they are.
+        ``fluid`` is the mean of fluid, known from the ventricles. Classes that would change their
+        order stay as they are.
         """
         mass = np.maximum(posterior[:3].sum(axis=1, dtype=np.float64), 1e-9)
         means = (posterior[:3] @ values) / mass
+        means[0] = min(fluid, MAX_FLUID_SHARE * means[1])
         if not (np.diff(means) > 0).all():
             return self
         spread = [
             float(posterior[n] @ (values - np.float32(means[n])) ** 2) / mass[n] for n in range(3)
         ]
         sds = np.maximum(np.sqrt(spread), MIN_SD_SHARE * means[2])
-        sds[0] = min(sds[0], FLUID_SDS * sds[1:].min())
-        total = np.maximum(prior.sum(axis=0), 1e-12)
-        expected = (prior[:6] / total).sum(axis=1, dtype=np.float64)
+        sds[0] = FLUID_SDS * sds[1:].min()
+        is_tissue = posterior[:6].sum(axis=0) / np.maximum(prior[:6].sum(axis=0), 1e-12)
+        expected = (prior[:6] @ is_tissue).astype(np.float64)
         found = posterior[:6].sum(axis=1, dtype=np.float64)
         weights = self.weights * np.maximum(found, 1.0) / np.maximum(expected, 1.0)
         return replace(self, means=means, sds=sds, weights=weights / weights.mean())
@@ -91,12 +102,12 @@ class TissueClasses:
 
 @dataclass(frozen=True, eq=False)
 class DensityTables:
-    """Densities of the seven classes, looked up by intensity.
+    """Densities of the eight classes, looked up by intensity.
 
     Parameters
     ----------
     density
-        float32 (7, bins).
+        float32 (8, bins).
     high_share
         float32 (3, bins): expected share of the brighter tissue in each mixture, 0 to 1.
     bins_per_unit
@@ -113,7 +124,7 @@ class DensityTables:
         return np.clip(values * self.bins_per_unit + 0.5, 0, last).astype(np.intp)
 
     def posterior(self, bins: Array, prior: Volume) -> Volume:
-        """Posterior of every class, float32 (7, n), from a prior (7, n)."""
+        """Posterior of every class, float32 (8, n), from a prior (8, n)."""
         likely = self.density[:, bins] * prior
         likely += np.float32(1e-20)
         likely /= likely.sum(axis=0)
