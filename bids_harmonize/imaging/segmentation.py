@@ -112,7 +112,7 @@ def segment(volume: Volume, mask: Mask, priors: Volume, voxel_mm: Array) -> Segm
     shares = _with_neighbours(even, floored, rim, classes, mask, beta=beta)
     centre = float(bias.mean())
     scale = float(np.exp(centre))
-    classes = TissueClasses(classes.means * scale, classes.sds * scale, classes.weights)
+    classes = TissueClasses(classes.means * scale, classes.sds * scale)
     return Segmentation(shares, classes, bias - np.float32(centre))
 
 
@@ -195,7 +195,7 @@ def _fit(
     log_bias = np.log(np.maximum(whole, 1e-12))
     even = without_bias(chosen)
     start = fit_mixture(even)
-    classes = TissueClasses(start.means, start.sds, np.ones(6))
+    classes = TissueClasses(start.means, start.sds)
     for _ in range(N_ITERATIONS):
         prior = classes.prior(priors, rim)
         tables = classes.tables()
@@ -207,7 +207,7 @@ def _fit(
         log_bias = log_bias + np.log(cells.regress(chosen.places, above, below))
         even = without_bias(chosen)
         fluid = float(np.median(without_bias(ventricles)))
-        classes = classes.updated(even, posterior, prior, fluid=fluid)
+        classes = classes.updated(even, posterior, fluid=fluid)
     return classes, log_bias
 
 

@@ -1,6 +1,6 @@
 """Densities of pure and mixed tissue classes, tabulated over intensity."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,10 +12,12 @@ PAIRS: Final = ((0, 1), (1, 2), (0, 2))  # fluid-grey, grey-white, fluid-white
 N_CLASSES: Final = 8  # three pure ones, three mixtures, bright and dark outliers
 OUTLIER_SHARE: Final = 0.02  # of fluid's prior: vessels and dura are bright
 OUTLIER_SDS: Final = 3.0  # above white matter's mean
+MIN_FLUID_SHARE: Final = 0.02
 MAX_FLUID_SHARE: Final = 0.75  # of grey matter's mean
 FLUID_SDS: Final = 1.1  # of the narrower of the others: what is wider is mixed
 MIN_SD_SHARE: Final = 0.015  # of white matter's mean
 DARK_SHARE: Final = 0.5  # of fluid's mean: what is darker, at the mask's edge, is no fluid
+GREY_SDS: Final = 2.0  # of white matter's: what is wider is mixed
 N_BINS: Final = 4096
 
 
@@ -27,27 +29,23 @@ class TissueClasses:
     ----------
     means, sds
         Arrays (3,) of the pure classes, darkest first, intensities free of bias.
-    weights
-        Array (6,): factors on the priors of the three pure classes and the three mixtures.
     """
 
     means: Array
     sds: Array
-    weights: Array
 
     def prior(self, shares: Volume, rim: Volume) -> Volume:
         """Prior of every class, float32 (8, n), from tissue priors (3, n) that sum to 1.
 
-        ``rim`` (n,) is the prior of dark voxels that are no brain: bone that the mask took in.
-
-        A voxel is drawn like two halves: pure where both are of one tissue.
+        A voxel is drawn like two halves: pure where both are of one tissue. ``rim`` (n,) is the
+        prior of dark voxels that are no brain: bone that the mask took in.
         """
         fluid, grey, white = shares
         prior = np.empty((N_CLASSES, shares.shape[1]), np.float32)
         for n, tissue in enumerate((fluid, grey, white)):
-            prior[n] = self.weights[n] * tissue * tissue
+            prior[n] = tissue * tissue
         for n, (low, high) in enumerate(PAIRS):
-            prior[3 + n] = self.weights[3 + n] * 2 * shares[low] * shares[high]
+            prior[3 + n] = 2 * shares[low] * shares[high]
         prior[6] = OUTLIER_SHARE * fluid
         prior[7] = rim
         return prior
@@ -69,35 +67,30 @@ class TissueClasses:
             )
         outlier = values > self.means[2] + OUTLIER_SDS * self.sds[2]
         density[6] = np.where(outlier, 1.0 / self.means[2], 0.0)
-        edge = DARK_SHARE * self.means[0]
+        edge = max(DARK_SHARE * float(self.means[0]), 1e-3 * top)
         density[7] = ndtr((edge - values) / self.sds[0]) / edge
         return DensityTables(
             density.astype(np.float32), high_share.astype(np.float32), (N_BINS - 1) / top
         )
 
-    def updated(
-        self, values: Volume, posterior: Volume, prior: Volume, *, fluid: float
-    ) -> "TissueClasses":
-        """Classes fitted to values (n,) by their posterior (8, n), given the prior (8, n).
+    def updated(self, values: Volume, posterior: Volume, *, fluid: float) -> "TissueClasses":
+        """Classes fitted to values (n,) by their posterior (8, n).
 
         ``fluid`` is the mean of fluid, known from the ventricles. Classes that would change their
         order stay as they are.
         """
         mass = np.maximum(posterior[:3].sum(axis=1, dtype=np.float64), 1e-9)
         means = (posterior[:3] @ values) / mass
-        means[0] = min(fluid, MAX_FLUID_SHARE * means[1])
+        means[0] = np.clip(fluid, MIN_FLUID_SHARE * means[1], MAX_FLUID_SHARE * means[1])
         if not (np.diff(means) > 0).all():
             return self
         spread = [
             float(posterior[n] @ (values - np.float32(means[n])) ** 2) / mass[n] for n in range(3)
         ]
         sds = np.maximum(np.sqrt(spread), MIN_SD_SHARE * means[2])
+        sds[1] = min(sds[1], GREY_SDS * sds[2])
         sds[0] = FLUID_SDS * sds[1:].min()
-        is_tissue = posterior[:6].sum(axis=0) / np.maximum(prior[:6].sum(axis=0), 1e-12)
-        expected = (prior[:6] @ is_tissue).astype(np.float64)
-        found = posterior[:6].sum(axis=1, dtype=np.float64)
-        weights = self.weights * np.maximum(found, 1.0) / np.maximum(expected, 1.0)
-        return replace(self, means=means, sds=sds, weights=weights / weights.mean())
+        return TissueClasses(means, sds)
 
 
 @dataclass(frozen=True, eq=False)
