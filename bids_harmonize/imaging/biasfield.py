@@ -86,6 +86,33 @@ def correct_bias(
     return (corrected * gain).astype(np.float32), (field / gain).astype(np.float32)
 
 
+def divide_by_field(volume: Volume, field: Volume, mask: Mask) -> tuple[Volume, Volume]:
+    """Volume without a known field, and that field, both exactly 0 outside a mask.
+
+    Parameters
+    ----------
+    volume
+        Array of shape (I, J, K).
+    field
+        Array of the same shape, positive in the mask, any scale.
+    mask
+        Boolean array of the same shape.
+
+    Returns
+    -------
+    corrected
+        float32; its mean over the mask's positive voxels is the input's.
+    field
+        float32, no unit, scaled so that ``volume = corrected * field`` in the mask.
+    """
+    safe = np.where(mask, field, np.float32(1))
+    corrected = np.where(mask, volume / safe, 0)
+    positive = mask & (volume > 0)
+    gain = np.float32(volume[positive].mean() / corrected[positive].mean())
+    own = np.where(mask, safe / gain, 0)
+    return (corrected * gain).astype(np.float32), own.astype(np.float32)
+
+
 def _shrink(
     volume: Volume, usable: Mask, affine: Affine, *, shrink_mm: float
 ) -> tuple[Volume, Mask, Grid]:

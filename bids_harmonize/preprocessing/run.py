@@ -177,12 +177,30 @@ def _plan(scan: Scan, output_dir: Path, folder: Path, settings: Settings, run_id
         settings=asdict(settings.preprocessing),
         settings_hash=_hash(settings),
         run_id=run_id,
+        given_mask=_given_mask(scan),
+        looked_in=sorted(settings.selection.derivatives),
     )
     return _Plan(scan, job, folder / "failures" / f"{scan.stem}.json")
 
 
+def _given_mask(scan: Scan) -> dict[str, Any] | None:
+    given = scan.given_mask
+    if given is None:
+        return None
+    return {
+        "path": str(given.path),
+        "name": given.name,
+        "root": str(given.root),
+        "lacks": [f"{key}-{scan.entities[key]}" for key in given.lacks],
+    }
+
+
 def _hash(settings: Settings) -> str:
-    return settings_hash(settings.preprocessing, __version__)
+    """Of what shapes the output: without any brain mask, tissue is no question."""
+    wanted = asdict(settings.preprocessing)
+    if wanted["brain_mask"] == "none" and not settings.selection.derivatives:
+        wanted["tissue"] = False
+    return settings_hash(wanted, __version__)
 
 
 def _is_done(plan: _Plan) -> bool:
@@ -236,7 +254,10 @@ def _outcome(
     failure = read_failure(plan.failure_file) if not reused else None
     if sidecar is not None and failure is None:
         status: Status = "reused" if reused else "done"
-        return ScanOutcome(plan.scan, status, None, tuple(sidecar["Flags"]), seconds)
+        doubtful = tuple(
+            name.lower() for name in ("Head", "Brain") if sidecar[f"{name}MaskDoubtful"]
+        )
+        return ScanOutcome(plan.scan, status, None, tuple(sidecar["Flags"]), seconds, doubtful)
     unheard = NOT_RUN if stopping else KILLED
     message = unheard if failure is None else failure.message
     return ScanOutcome(plan.scan, "failed", message, (), seconds)
