@@ -59,18 +59,17 @@ def mask_brain(
     volume, affine = read_image(source)
     scan = Conformed.load(conformed_file)
     head = scan.raw_head_mask
-    brain = find_brain(volume, affine, head, load_template(), skull_stripped=skull_stripped)
-    told = "template"
+    other: tuple[Mask, Affine] | None = None
+    told = "input" if skull_stripped else "template"
     if given is not None:
         told = f"derivative:{given['name']}"
-        brain = judge_given_brain(*read_mask(Path(given["path"])), brain, head, affine)
-    elif skull_stripped:
-        told = "input"
-    elif method != "template":
+        other = read_mask(Path(given["path"]))
+    elif method != "template" and not skull_stripped:
         told = method
-        brain = judge_given_brain(
-            *_by_program(method, volume, affine, out_file.parent), brain, head, affine
-        )
+        other = _by_program(method, volume, affine, out_file.parent)
+    brain = find_brain(volume, affine, head, load_template(), skull_stripped=skull_stripped)
+    if other is not None:
+        brain = judge_given_brain(*other, brain, head, affine)
     mask = resample_mask(brain.mask, affine, scan.grid) & scan.head_mask
     np.savez(out_file, mask=mask, world_to_template=brain.template_affine)
     return {**_notes(brain), "source": told}
