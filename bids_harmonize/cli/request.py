@@ -71,6 +71,7 @@ def make_request(words: argparse.Namespace) -> Request:
     faults += _faults_between(values)
     if "participant" in words.analysis_level:
         faults += missing_tools(_section(values, "preprocessing"))
+        faults += _derivative_faults(_section(values, "selection").get("derivatives"))
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
     except UsageError as error:
@@ -184,7 +185,7 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
         for option, path in files.items()
         if isinstance(path, str) and not Path(path).is_file()
     ]
-    return [*faults, *_derivative_faults(_section(values, "selection").get("derivatives"))]
+    return faults
 
 
 def _derivative_faults(derivatives: object) -> list[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-_HEAD = f"#!{sys.executable}\n" + '''
+_HEAD = (
+    f"#!{sys.executable}\n"
+    + '''
 import argparse, os, sys
 import nibabel as nb
 import numpy as np
@@ -27,9 +29,10 @@ def write_brain(image, name):
     data = np.asarray(truth.dataobj).astype(np.int16)
     nb.save(nb.Nifti1Image(data, image.affine), name)
 '''
+)
 
 PROGRAMS = {
-    "bet": '''
+    "bet": """
 parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("input")
 parser.add_argument("output")
@@ -40,15 +43,15 @@ assert os.environ["FSLOUTPUTTYPE"] == "NIFTI_GZ"
 assert words.m and words.R
 write_brain(read(words.input), words.output.replace(".nii.gz", "") + "_mask.nii.gz")
 sys.exit(1)  # its return code means nothing
-''',
-    "mri_synthstrip": '''
+""",
+    "mri_synthstrip": """
 parser = argparse.ArgumentParser(allow_abbrev=False)
 for flag in ("-i", "-o", "-m"):
     parser.add_argument(flag, required=True)
 words = parser.parse_args()
 write_brain(read(words.i), words.m)
-''',
-    "N4BiasFieldCorrection": '''
+""",
+    "N4BiasFieldCorrection": """
 words = " ".join(sys.argv[1:])
 parser = argparse.ArgumentParser(allow_abbrev=False)
 parser.add_argument("-d", required=True)
@@ -68,7 +71,7 @@ field = np.broadcast_to(ramp[None, :, None], image.shape)
 corrected, bias = words.output[1].rstrip(","), words.output[2]
 nb.save(nb.Nifti1Image(np.asarray(image.dataobj) / field, image.affine), corrected)
 nb.save(nb.Nifti1Image(np.ascontiguousarray(field), image.affine), bias)
-''',
+""",
 }
 
 

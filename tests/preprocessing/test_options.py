@@ -135,7 +135,9 @@ def test_without_tissue_the_transform_is_affine_and_the_rest_is_equal(
     assert sitk.CompositeTransform(transform).GetNumberOfTransforms() == 1
     assert "TissueSkipped" not in _sidecar(tmp_path / "out")
     for ending in ("desc-preproc_T1w.nii.gz", "desc-brain_mask.nii.gz"):
-        first, second = (folder / ANAT / f"sub-01_{ending}" for folder in (plain, tmp_path / "out"))
+        first, second = (
+            folder / ANAT / f"sub-01_{ending}" for folder in (plain, tmp_path / "out")
+        )
         assert first.read_bytes() == second.read_bytes()
 
 
@@ -276,9 +278,7 @@ def test_a_scan_without_a_given_mask_says_where_its_own_comes_from(
     scan: Scan, tmp_path: Path
 ) -> None:
     _run(scan, tmp_path / "out", {"smriprep": "/data/smriprep"}, brain_mask="none")
-    assert _sidecar(tmp_path / "out")["Flags"] == [
-        "no brain mask in smriprep; brain mask: none"
-    ]
+    assert _sidecar(tmp_path / "out")["Flags"] == ["no brain mask in smriprep; brain mask: none"]
 
 
 def test_of_a_skull_stripped_image_head_and_brain_are_one(

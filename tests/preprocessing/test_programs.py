@@ -1,4 +1,4 @@
-"""Programs of other packages: their command lines, their files, and what is said when they fail."""
+"""Programs of other packages: their command lines and files, and what is said when they fail."""
 
 from pathlib import Path
 
