@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bids_harmonize.bids.brain_masks import attach_brain_masks
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
@@ -13,6 +14,9 @@ from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from bids_harmonize.preprocessing.outcome import ScanOutcome
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,8 +44,7 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
     scans = resolve_sites(
         scans, request.bids_dir, settings=settings.site, site_map=request.site_map
     )
-    derivatives = {name: Path(path) for name, path in settings.selection.derivatives.items()}
-    scans = attach_brain_masks(scans, derivatives)
+    scans = attach_brain_masks(scans, _derivatives(request))
     found = {scan.participant_id for scan in scans}
     without = [name for name in settings.selection.participant_label if f"sub-{name}" not in found]
     if without:
@@ -94,10 +97,7 @@ def run_participant_level(
         output_dir,
         bids_dir,
         container=find_container(os.environ),
-        derivatives={
-            name: Path(path).resolve()
-            for name, path in request.settings.selection.derivatives.items()
-        },
+        derivatives=_derivatives(request),
     )
     outcomes = run_participants(
         scans,
@@ -114,13 +114,7 @@ def run_participant_level(
             tally.failures.append(f"{outcome.scan.stem} failed")
     n_by_status = Counter(outcome.status for outcome in outcomes)
     tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
-    doubtful = [
-        f"{outcome.scan.stem} ({', '.join(outcome.doubtful)})"
-        for outcome in outcomes
-        if outcome.doubtful
-    ]
-    if doubtful:
-        tally.done.append(f"{len(doubtful)} with doubtful masks: {_some(doubtful)}")
+    tally.done += _doubtful_words(outcomes)
     draw_raw_figures(scans, output_dir)
     _write_pages(output_dir, sorted({scan.participant_id for scan in scans}), tally)
 
@@ -153,6 +147,16 @@ def _write_pages(output_dir: Path, people: Sequence[str], tally: Tally) -> None:
     tally.done.append(f"{len(people)} participant pages written to {output_dir}")
 
 
+def _doubtful_words(outcomes: Sequence["ScanOutcome"]) -> list[str]:
+    """What the summary says of masks that should not be trusted."""
+    doubtful = [
+        f"{outcome.scan.stem} ({', '.join(outcome.doubtful)})"
+        for outcome in outcomes
+        if outcome.doubtful
+    ]
+    return [f"{len(doubtful)} with doubtful masks: {_some(doubtful)}"] if doubtful else []
+
+
 def _tell_of_masks(request: Request, scans: Sequence[Scan]) -> None:
     """Say which scans have no brain mask in ``--derivatives``, and that tissue needs one."""
     settings = request.settings.preprocessing
@@ -169,6 +173,11 @@ def _tell_of_masks(request: Request, scans: Sequence[Scan]) -> None:
         )
     if settings.tissue and settings.brain_mask == "none" and without:
         LOGGER.info("no brain mask, so no tissue maps (--brain-mask none)")
+
+
+def _derivatives(request: Request) -> dict[str, Path]:
+    named = request.settings.selection.derivatives
+    return {name: Path(path).absolute() for name, path in named.items()}
 
 
 def _some(names: Sequence[str], n_shown: int = 5) -> str:

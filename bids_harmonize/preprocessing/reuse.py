@@ -1,5 +1,6 @@
 """Whether an earlier run already did a scan, and the row that every finished scan has."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
         "settings_hash": sidecar["SettingsHash"],
         "input_sha256": sidecar["InputSha256"],
     }
+
+
+def doubtful_masks(sidecar: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which masks of a finished scan should not be trusted: ``head``, ``brain``."""
+    return tuple(name.lower() for name in ("Head", "Brain") if sidecar[f"{name}MaskDoubtful"])
 
 
 def measure_columns() -> dict[str, dict[str, str]]:

@@ -220,7 +220,7 @@ def test_a_dry_run_prints_scans_sites_and_outputs_and_writes_nothing(run, calls,
     assert not (tmp_path / "out").exists()
     assert calls.scans == []
     run("--dry-run", "--brain-mask", "none", "--participant-label", "a1")
-    assert "brain" not in run.printed
+    assert "desc-brain" not in run.printed
 
 
 def test_a_dry_run_of_the_group_prints_roles_and_tables(run, calls, out):
