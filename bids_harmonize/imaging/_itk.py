@@ -57,3 +57,20 @@ def from_itk_transform(transform: sitk.Transform) -> Affine:
     for axis in range(3):
         lps[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
     return _RAS_TO_LPS @ lps @ _RAS_TO_LPS
+
+
+def field_from_itk(image: sitk.Image) -> Array:
+    """Displacements (I, J, K, 3), mm, RAS+, of a SimpleITK displacement field (LPS)."""
+    lps = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0, 3)
+    return np.ascontiguousarray(lps * np.array([-1.0, -1.0, 1.0]))
+
+
+def field_to_itk(displacement_mm: Array, affine: Affine) -> sitk.Image:
+    """SimpleITK displacement field (LPS, 64 bits) of displacements (I, J, K, 3), mm, RAS+."""
+    lps = displacement_mm.astype(np.float64) * np.array([-1.0, -1.0, 1.0])
+    image = sitk.GetImageFromArray(np.ascontiguousarray(lps.transpose(2, 1, 0, 3)), isVector=True)
+    origin, spacing, direction = geometry(affine)
+    image.SetOrigin(origin)
+    image.SetSpacing(spacing)
+    image.SetDirection(direction)
+    return image
