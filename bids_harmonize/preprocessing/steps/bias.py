@@ -12,6 +12,10 @@ from bids_harmonize.imaging.biasfield import correct_bias, divide_by_field
 from bids_harmonize.imaging.types import Volume
 from bids_harmonize.preprocessing.steps.conform import Conformed
 
+COARSE_MM = 6.0
+"""Voxel size at which the field is estimated: at 8 mm the correlation with the true field is lower
+by up to .03 in the brain, at 4 mm the time is three times as long."""
+
 
 def correct_bias_field(
     conformed_file: Path, out_file: Path, field_file: Path, *, method: str
@@ -44,7 +48,7 @@ def correct_bias_field(
     if method == "ants":
         field = _ants_field(scan, out_file.parent)
     else:
-        _, field = correct_bias(scan.volume, scan.head_mask, scan.affine)
+        _, field = correct_bias(scan.volume, scan.head_mask, scan.affine, shrink_mm=COARSE_MM)
     corrected, field = divide_by_field(scan.volume, field, scan.head_mask)
     replace(scan, volume=corrected).save(out_file)
     np.savez(field_file, field=field)
