@@ -19,9 +19,6 @@ REFERENCES = (
 )
 
 
-_PROGRAMS = {"bet": "BET (FSL)", "synthstrip": "SynthStrip (FreeSurfer)"}
-
-
 def methods_paragraphs(settings: Mapping[str, Any]) -> list[str]:
     """What was done, in words that can be copied into a paper.
 
@@ -53,18 +50,6 @@ def methods_paragraphs(settings: Mapping[str, Any]) -> list[str]:
         " mm of the head, and its top lies 10 mm above the vertex. Voxels outside the head were"
         " set to 0; intensities kept their native units.",
     ]
-    if settings.get("bias_correction", "none") != "none":
-        program = "ANTs" if settings["bias_correction"] == "ants" else "SimpleITK"
-        paragraphs.append(
-            f"The field of intensity non-uniformity was estimated in the head mask by N4 ({program})"
-            " [5] after resampling, and the image was divided by it, keeping its mean."
-        )
-    if settings["brain_mask"] in _PROGRAMS:
-        paragraphs.append(
-            f"The brain was found by {_PROGRAMS[settings['brain_mask']]} on the raw image; its mask"
-            " was brought to the study grid and judged by its volume and by its overlap with the"
-            " head and with a mask found by registration of the ICBM152 2009a template [4]."
-        )
     if settings["brain_mask"] == "template":
         paragraphs.append(
             "The brain was found by affine registration of the symmetric ICBM152 2009a template"
