@@ -28,10 +28,7 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
         "Description": "Where the brain mask comes from: template, bet, synthstrip, input (the "
         "image is skull-stripped), or derivative:<name>; n/a where none was wanted."
     },
-    "brain_mask_confidence": {
-        "Description": "How far the brain mask can be trusted, 0 to 1; for a mask of another "
-        "program or dataset, its Dice overlap with the template's."
-    },
+    "brain_mask_confidence": {"Description": "How far the brain mask can be trusted, 0 to 1."},
     "brain_mask_doubtful": {
         "Description": f"Whether the brain mask looks wrong; {_UNUSED}",
         "Levels": _LOOKS,

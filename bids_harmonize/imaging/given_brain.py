@@ -10,13 +10,18 @@ from typing import Final
 
 import numpy as np
 
-from bids_harmonize.imaging.brainmask import LITRES, MIN_CORRELATION, BrainResult
+from bids_harmonize.imaging.brainmask import BrainResult
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.resampling import resample_mask
 from bids_harmonize.imaging.types import Affine, Mask
 
-MIN_IN_HEAD: Final = 0.98
-MIN_DICE: Final = 0.85  # two good masks of one brain agree in .93 to .98
+DOUBTFUL_UNDER: Final = 0.5
+# usual value and limit: a score is 1 up to the first, .5 at the second, 0 as far again beyond
+SMALL_LITRES: Final = (1.05, 0.9)
+LARGE_LITRES: Final = (1.8, 2.0)
+OUTSIDE: Final = (0.01, 0.03)
+CORRELATION: Final = (0.65, 0.55)
+DICE: Final = (0.92, 0.85)  # two good masks of one brain agree in .93 to .98
 UNUSABLE_DICE: Final = 0.3  # less is another place, not another opinion
 
 
@@ -45,43 +50,50 @@ def judge_given_brain(
     Returns
     -------
     BrainResult
-        With the template's place and correlation; ``confidence`` is the Dice overlap with the
-        template's own mask. Where the given mask lies elsewhere than the brain, the template's own
-        mask is returned, doubtful, with a flag that says so.
+        With the template's place and correlation; ``confidence`` is the least score of volume,
+        share outside the head, correlation, and Dice overlap with the template's own mask. Where
+        the given mask lies elsewhere than the brain, the template's own mask is returned,
+        doubtful, with a flag that says so.
     """
     i, j, k = head_mask.shape
     whole = resample_mask(mask, mask_affine, Grid(shape=(i, j, k), affine=affine))
     kept = whole & head_mask
     litres = _litres(mask, mask_affine)
-    in_head = _litres(kept, affine) / litres if litres > 0 else 0.0
+    outside = max(0.0, 1 - _litres(kept, affine) / litres) if litres > 0 else 1.0
     overlap = float((kept & own.mask).sum())
     dice = 2 * overlap / max(1.0, float(kept.sum()) + float(own.mask.sum()))
-    flags = []
-    if not LITRES[0] <= litres <= LITRES[1]:
-        flags.append(f"given brain mask {litres:.2f} L, outside {LITRES[0]}-{LITRES[1]} L")
-    if in_head < MIN_IN_HEAD:
-        flags.append(f"{100 * (1 - in_head):.0f} % of the given brain mask lies outside the head")
-    if own.correlation < MIN_CORRELATION:
-        flags.append(
-            f"correlation with the template {own.correlation:.2f}, under {MIN_CORRELATION}"
-        )
-    if dice < UNUSABLE_DICE:
-        flags.append(
+    away = dice < UNUSABLE_DICE
+    scores = {
+        f"given brain mask {litres:.2f} L, outside {SMALL_LITRES[1]}-{LARGE_LITRES[1]} L": min(
+            _score(litres, SMALL_LITRES), _score(litres, LARGE_LITRES)
+        ),
+        f"{outside:.0%} of the given brain mask lies outside the head": _score(outside, OUTSIDE),
+        f"correlation with the template {own.correlation:.2f}, under {CORRELATION[1]}": _score(
+            own.correlation, CORRELATION
+        ),
+        (
             f"the given brain mask lies elsewhere than the brain (Dice {dice:.2f} with the"
             " template's mask), so the template's mask was taken"
-        )
-    elif dice < MIN_DICE:
-        flags.append(f"the given brain mask differs from the template's, Dice {dice:.2f}")
-    used = own.mask if dice < UNUSABLE_DICE else kept
+            if away
+            else f"the given brain mask differs from the template's, Dice {dice:.2f}"
+        ): _score(dice, DICE),
+    }
+    flags = tuple(reason for reason, score in scores.items() if score < DOUBTFUL_UNDER)
+    used = own.mask if away else kept
     return BrainResult(
         mask=used,
         template_affine=own.template_affine,
         volume_litres=_litres(used, affine),
         correlation=own.correlation,
-        confidence=round(dice, 4),
+        confidence=round(min(scores.values()), 4),
         doubtful=bool(flags),
-        flags=tuple(flags),
+        flags=flags,
     )
+
+
+def _score(value: float, usual_and_limit: tuple[float, float]) -> float:
+    usual, limit = usual_and_limit
+    return float(np.clip(1 - 0.5 * (value - usual) / (limit - usual), 0, 1))
 
 
 def _litres(mask: Mask, affine: Affine) -> float:
