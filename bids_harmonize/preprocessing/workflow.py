@@ -26,8 +26,8 @@ NODE_MEMORY_GB = {
     "measure": 0.6,
     LAST_NODE: 0.6,
 }
-"""Peak of each node's process, GB, rounded up. Measured on a study grid of 1 mm with a raw image of
-1 mm / 0.7 mm: 0.40 / 1.05, 0.49 / 0.52, 0.46 / 1.13, 0.68 / 0.79, 0.44 / 0.48, 0.46 / 0.49."""
+"""Peak of each node's process, GB, rounded up. Measured on a study grid of 1 mm with a raw image
+of 1 mm / 0.7 mm: 0.40 / 1.05, 0.49 / 0.52, 0.46 / 1.13, 0.68 / 0.79, 0.44 / 0.48, 0.46 / 0.49."""
 
 PROGRAM_MEMORY_GB = {"bet": 1.0, "synthstrip": 8.0, "ants": 1.5}
 """What a program of another package is given on top, GB; generous, not measured."""
