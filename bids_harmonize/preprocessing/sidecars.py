@@ -76,7 +76,8 @@ def make_sidecars(
         sidecars["xfm_preproc_to_template"] = _transform(notes, made)
     if "tissue" in notes:
         sidecars |= _tissue_maps(job, notes["tissue"], made)
-    sidecars["preproc"] = _preproc(job, raw, measures=measures, notes=notes)
+    metadata = read_sidecar(Path(job.source), root=Path(job.dataset))
+    sidecars["preproc"] = {**metadata, **_preproc(job, raw, measures=measures, notes=notes)}
     return sidecars
 
 
@@ -146,8 +147,7 @@ def _preproc(
     description = "T1w image on the study grid by one interpolation, native units"
     if bias is not None:
         description += f", bias field taken out by {_BIAS_METHODS[bias['method']]}"
-    sidecar = {
-        **read_sidecar(Path(job.source), root=Path(job.dataset)),
+    own = {
         "Description": f"{description}, 0 outside the head.",
         "SkullStripped": bool(conform["skull_stripped"]),
         "Sources": [raw],
@@ -166,9 +166,9 @@ def _preproc(
         "TissueDoubtful": bool(tissue.get("doubtful", False)),
     }
     if job.settings["tissue"] and not tissue:
-        sidecar["TissueSkipped"] = "no brain mask (--brain-mask none)"
+        own["TissueSkipped"] = "no brain mask (--brain-mask none)"
     return {
-        **sidecar,
+        **own,
         "Settings": job.settings,
         "SettingsHash": job.settings_hash,
         "InputSha256": file_sha256(Path(job.source)),
