@@ -24,6 +24,8 @@ _STRICT = ConfigDict(extra="forbid")
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
 StageName = Literal["classify", "harmonize", "evaluate"]
 Effort = Literal["quick", "full"]
+BiasCorrection = Literal["none", "n4", "ants"]
+BrainMaskMethod = Literal["template", "none", "bet", "synthstrip"]
 
 _ONE_GRID: LiteralString = (
     "all sites must share one grid, or the voxel size alone would tell the site; give"
@@ -45,6 +47,7 @@ class SelectionSettings:
     participant_label: tuple[str, ...] = ()
     session_label: tuple[str, ...] = ()
     bids_filter: dict[str, Any] = field(default_factory=dict)
+    derivatives: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -62,13 +65,15 @@ class SiteSettings:
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class PreprocessingSettings:
-    """The study grid and the masks of the participant level."""
+    """The study grid, the masks and the tissue of the participant level."""
 
     resolution_mm: Annotated[float, BeforeValidator(_refuse_native)] = Field(
         default=1.0, ge=0.5, le=6.0
     )
     grid_shape: tuple[int, int, int] | None = None
-    brain_mask: Literal["template", "none"] = "template"
+    bias_correction: BiasCorrection = "none"
+    brain_mask: BrainMaskMethod = "template"
+    tissue: bool = True
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -78,7 +78,11 @@ def check_place(bids_dir: Path | None, output_dir: Path) -> None:
 
 
 def prepare_output(
-    output_dir: Path, bids_dir: Path, *, container: Mapping[str, str] | None = None
+    output_dir: Path,
+    bids_dir: Path,
+    *,
+    container: Mapping[str, str] | None = None,
+    derivatives: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the files around the images of a participant-level run.
 
@@ -90,6 +94,8 @@ def prepare_output(
         Root of the raw dataset.
     container
         What the software runs in, for ``GeneratedBy``.
+    derivatives
+        Name to root of the derivative datasets that were read; links of earlier runs stay.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def prepare_output(
         "DatasetType": "derivative",
         "GeneratedBy": generated_by(container),
         "SourceDatasets": [_source(raw, bids_dir)],
-        "DatasetLinks": {RAW: link_to(bids_dir, output_dir)},
+        "DatasetLinks": _links(output_dir, bids_dir, derivatives or {}),
     }
     if raw.get("License"):
         description["License"] = raw["License"]
@@ -198,6 +204,13 @@ def link_to(target: Path, start: Path) -> str:
         return target.as_uri()
     ups = len(start.relative_to(shared[0]).parts)
     return "/".join([".."] * ups + list(target.relative_to(shared[0]).parts)) or "."
+
+
+def _links(output_dir: Path, bids_dir: Path, derivatives: Mapping[str, Path]) -> dict[str, str]:
+    stood = _read_or_empty(output_dir / "dataset_description.json").get("DatasetLinks", {})
+    links = {RAW: link_to(bids_dir, output_dir)}
+    links |= {name: link_to(root.resolve(), output_dir) for name, root in derivatives.items()}
+    return {**(stood if isinstance(stood, dict) else {}), **links}
 
 
 def _source(raw: Mapping[str, Any], bids_dir: Path) -> dict[str, str]:

@@ -28,12 +28,26 @@ EXTENSIONS = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
+class GivenMask:
+    """A brain mask that a derivative dataset has for a scan.
+
+    ``name`` and ``root`` are the dataset's; ``lacks`` are the entities of the scan that the
+    mask's name lacks, as where a program averaged several runs.
+    """
+
+    path: Path
+    name: str
+    root: Path
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Scan:
     """One T1w file of the raw dataset.
 
     ``entities`` are everything but suffix and extension, in the order of the file name, without
     prefixes in the values: ``{"sub": "01", "ses": "A", "run": "1"}``. ``site_source`` says where
-    ``site`` was read.
+    ``site`` was read, ``given_mask`` is the brain mask of ``--derivatives``.
     """
 
     path: Path
@@ -42,6 +56,7 @@ class Scan:
     entities: Mapping[str, str]
     site: str | None = None
     site_source: str | None = None
+    given_mask: GivenMask | None = None
 
     @property
     def stem(self) -> str:

@@ -17,6 +17,7 @@ from bids_harmonize.bids.outputs import (
     TEMPLATE_SPACE,
     Level,
     OutputRow,
+    participant_keys,
 )
 from bids_harmonize.errors import SiteError
 
@@ -34,6 +35,7 @@ __all__ = [
     "group_output",
     "group_page",
     "harmonizer_folder",
+    "participant_keys",
     "participant_page",
     "scan_output",
     "scans_table",

@@ -53,6 +53,15 @@ OUTPUTS: dict[str, OutputRow] = dict(
             "Transform that resamples the preprocessed image onto the template (ITK, LPS, mm).",
         ),
         _row(
+            "bias_field",
+            "_desc-biasField_statmap.nii.gz",
+            "scan",
+            "Coil's smooth field that was taken out: preprocessed image x field = image before.",
+        ),
+        _row("gm", "_label-GM_probseg.nii.gz", "scan", "Probability of grey matter."),
+        _row("wm", "_label-WM_probseg.nii.gz", "scan", "Probability of white matter."),
+        _row("csf", "_label-CSF_probseg.nii.gz", "scan", "Probability of cerebrospinal fluid."),
+        _row(
             "harmonized",
             "_desc-harmonized{reference}_T1w.nii.gz",
             "scan",
@@ -94,10 +103,47 @@ OUTPUTS: dict[str, OutputRow] = dict(
 )
 """Key to row, for every file a scan, a site or the study can have."""
 
+BASE_KEYS = ("preproc", "head_mask", "xfm_orig_to_preproc")
+BRAIN_KEYS = ("brain_mask", "xfm_preproc_to_template")
+TISSUE_KEYS = ("gm", "wm", "csf")
+BIAS_KEYS = ("bias_field",)
+
+
+def participant_keys(*, bias: bool, brain: bool, tissue: bool) -> tuple[str, ...]:
+    """Keys of what the participant level writes for a scan.
+
+    Parameters
+    ----------
+    bias
+        The bias field is taken out.
+    brain
+        There is a brain mask.
+    tissue
+        Tissue maps are wanted; without a brain mask there are none.
+
+    Returns
+    -------
+    tuple of str
+        Keys of :data:`OUTPUTS`.
+
+    Examples
+    --------
+    >>> participant_keys(bias=False, brain=False, tissue=True)
+    ('preproc', 'head_mask', 'xfm_orig_to_preproc')
+    """
+    return (
+        *BASE_KEYS,
+        *(BIAS_KEYS if bias else ()),
+        *(BRAIN_KEYS if brain else ()),
+        *(TISSUE_KEYS if brain and tissue else ()),
+    )
+
+
 DESCRIPTIONS = {
     "preproc": OUTPUTS["preproc"].description,
     "head": OUTPUTS["head_mask"].description,
     "brain": OUTPUTS["brain_mask"].description,
+    "biasField": OUTPUTS["bias_field"].description,
     "siteSaliency": OUTPUTS["site_saliency"].description,
     "siteSaliencyHarmonized": OUTPUTS["site_saliency_harmonized"].description,
     "mean": OUTPUTS["site_mean"].description,

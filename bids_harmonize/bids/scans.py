@@ -12,15 +12,34 @@ from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
+_UNUSED = "such a scan is harmonized and flagged, but neither trained on nor scored."
+_LOOKS = {"true": "looks wrong", "false": "looks right"}
+
 FIXED_COLUMNS: dict[str, dict[str, Any]] = {
     "filename": {"Description": "Preprocessed T1w image, relative to this table."},
     "site": {"Description": "Site at which the scan was made; n/a if it is not known."},
     "site_source": {"Description": "Table, column or option in which the site was read."},
-    "brain_mask_doubtful": {
-        "Description": "Whether the brain mask looks wrong; such a scan is harmonized and "
-        "flagged, but neither trained on nor scored.",
-        "Levels": {"true": "looks wrong", "false": "looks right"},
+    "head_mask_confidence": {"Description": "How far the head mask can be trusted, 0 to 1."},
+    "head_mask_doubtful": {
+        "Description": f"Whether the head mask looks wrong; {_UNUSED}",
+        "Levels": _LOOKS,
     },
+    "brain_mask_source": {
+        "Description": "Where the brain mask comes from: template, bet, synthstrip, input (the "
+        "image is skull-stripped), or derivative:<name>; n/a where none was wanted."
+    },
+    "brain_mask_confidence": {"Description": "How far the brain mask can be trusted, 0 to 1."},
+    "brain_mask_doubtful": {
+        "Description": f"Whether the brain mask looks wrong; {_UNUSED}",
+        "Levels": _LOOKS,
+    },
+    "tissue_doubtful": {
+        "Description": "Whether the tissue maps look wrong; n/a where there are none.",
+        "Levels": _LOOKS,
+    },
+    "gm_volume_ml": {"Description": "Sum of the grey matter map.", "Units": "mL"},
+    "wm_volume_ml": {"Description": "Sum of the white matter map.", "Units": "mL"},
+    "csf_volume_ml": {"Description": "Sum of the fluid map.", "Units": "mL"},
     "flags": {"Description": "What was odd about the scan, separated by commas."},
     "settings_hash": {"Description": "Changes when a setting that shapes the output changes."},
     "input_sha256": {"Description": "SHA-256 of the raw image."},

@@ -26,8 +26,8 @@ VOXEL_SIZE_DECIMALS = 4
 class DerivedScan:
     """One preprocessed scan.
 
-    ``usable`` is false where the brain mask is doubtful: the scan is harmonized and flagged, but
-    neither trained on nor scored.
+    ``usable`` is false where the head or the brain mask is doubtful: the scan is harmonized and
+    flagged, but neither trained on nor scored.
     """
 
     stem: str
@@ -183,7 +183,10 @@ def _derived_scan(row: ScanRow, output_dir: Path, *, site: tuple[str, str]) -> D
         t1w=t1w,
         head_mask=head_mask,
         brain_mask=brain_mask if brain_mask.is_file() else None,
-        usable=(row.cells.get("brain_mask_doubtful") or "false").lower() != "true",
+        usable=not any(
+            (row.cells.get(f"{mask}_mask_doubtful") or "false").lower() == "true"
+            for mask in ("head", "brain")
+        ),
         quality=row.quality(),
     )
 

@@ -4,22 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import group_output, scan_output
+from bids_harmonize.bids.names import group_output, participant_keys, scan_output
 from bids_harmonize.bids.study import DerivedScan, Study, load_study
 from bids_harmonize.cli.group import plan_stages
 from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
-
-PARTICIPANT_OUTPUTS = (
-    "preproc",
-    "head_mask",
-    "brain_mask",
-    "xfm_orig_to_preproc",
-    "xfm_preproc_to_template",
-)
-
-NEEDS_BRAIN = ("brain_mask", "xfm_preproc_to_template")
 
 
 def describe_run(request: Request) -> str:
@@ -55,20 +45,26 @@ def describe_run(request: Request) -> str:
 
 
 def _participant_lines(scans: Iterable[Scan], request: Request) -> list[str]:
-    lines = ["scan\tsite\tread in"]
+    lines = ["scan\tsite\tread in\tbrain mask"]
     outputs = []
     for scan in scans:
-        lines.append(f"{scan.path}\t{scan.site or 'n/a'}\t{scan.site_source or 'n/a'}")
+        brain = scan.given_mask.path if scan.given_mask else None
+        told = brain or request.settings.preprocessing.brain_mask
+        lines.append(f"{scan.path}\t{scan.site or 'n/a'}\t{scan.site_source or 'n/a'}\t{told}")
         outputs += [
             str(scan_output(request.output_dir, scan, key))
-            for key in _wanted_outputs(request.settings)
+            for key in _wanted_outputs(scan, request.settings)
         ]
     return [*lines, "", "outputs to come", *outputs, ""]
 
 
-def _wanted_outputs(settings: Settings) -> list[str]:
-    without_brain = settings.preprocessing.brain_mask == "none"
-    return [key for key in PARTICIPANT_OUTPUTS if not (without_brain and key in NEEDS_BRAIN)]
+def _wanted_outputs(scan: Scan, settings: Settings) -> tuple[str, ...]:
+    wanted = settings.preprocessing
+    return participant_keys(
+        bias=wanted.bias_correction != "none",
+        brain=scan.given_mask is not None or wanted.brain_mask != "none",
+        tissue=wanted.tissue,
+    )
 
 
 def _group_lines(study: Study, request: Request) -> list[str]:

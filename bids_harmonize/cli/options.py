@@ -7,7 +7,7 @@ in one message.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["one", "many", "three", "labels", "flag", "switch", "count"]
+Kind = Literal["one", "many", "pairs", "three", "labels", "flag", "off", "switch", "count"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Option:
     """One option.
 
     ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
-    is how many words follow: one; many (split at commas); three; labels (many, without ``sub-``
-    and ``ses-``); flag (none); switch (none, with a ``--no-`` form); count (none, repeatable).
+    is how many words follow: one; many (split at commas); pairs (many, each NAME=PATH); three;
+    labels (many, without ``sub-`` and ``ses-``); flag (none); off (none, sets the setting to
+    false); switch (none, with a ``--no-`` form); count (none, repeatable).
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "bids_filter_file",
             "JSON",
             'pybids filters, for instance {"t1w": {"acquisition": "mprage"}}; only t1w is read',
+        ),
+        Option(
+            ("-d", "--derivatives"),
+            "selection.derivatives",
+            "NAME=PATH",
+            "derivative datasets (sMRIPrep, fMRIPrep) whose desc-brain_mask is taken; the first "
+            "that has one wins, and a scan without one falls back to --brain-mask",
+            "pairs",
         ),
         Option(
             ("--skip-bids-validation",),
@@ -125,17 +134,25 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "three",
         ),
         Option(
+            ("--bias-correction",),
+            "preprocessing.bias_correction",
+            "{none,n4,ants}",
+            "take the coil's smooth field out of the preprocessed image: n4 by SimpleITK, ants by "
+            "the program N4BiasFieldCorrection (default: none)",
+        ),
+        Option(
             ("--brain-mask",),
             "preprocessing.brain_mask",
-            "{template,none}",
-            "how the brain is found (default: template)",
+            "{template,none,bet,synthstrip}",
+            "how the brain is found; bet and synthstrip are programs of FSL and FreeSurfer that "
+            "must be installed (default: template)",
         ),
         Option(
             ("--no-tissue",),
-            "no_tissue",
+            "preprocessing.tissue",
             "",
-            "write no tissue maps; accepted, this version never writes any",
-            "flag",
+            "write no tissue maps and no deformation to the template",
+            "off",
         ),
     ),
     "group level": (
@@ -259,7 +276,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
 """Heading of the help text to its options."""
 
 SETTING_OPTIONS = {
-    option.key: option.names[-1] if option.names[0] == "-w" else option.names[0]
+    option.key: next(name for name in option.names if name.startswith("--"))
     for options in GROUPS.values()
     for option in options
     if "." in option.key

@@ -5,13 +5,18 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bids_harmonize.bids.brain_masks import attach_brain_masks
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
 from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from bids_harmonize.preprocessing.outcome import ScanOutcome
 
 LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
     scans = resolve_sites(
         scans, request.bids_dir, settings=settings.site, site_map=request.site_map
     )
+    scans = attach_brain_masks(scans, _derivatives(request))
     found = {scan.participant_id for scan in scans}
     without = [name for name in settings.selection.participant_label if f"sub-{name}" not in found]
     if without:
@@ -52,8 +58,9 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
             "the site of %d scans is unknown (%s); the group level will want it: --site-map or "
             "another --site-* option",
             len(unknown),
-            ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else ""),
+            _some(unknown),
         )
+    _tell_of_masks(request, scans)
     _warn_of_unused(request, scans)
     return scans
 
@@ -86,7 +93,12 @@ def run_participant_level(
     from bids_harmonize.report.participant import draw_raw_figures
 
     output_dir, bids_dir = request.output_dir, request.bids_dir
-    prepare_output(output_dir, bids_dir, container=find_container(os.environ))
+    prepare_output(
+        output_dir,
+        bids_dir,
+        container=find_container(os.environ),
+        derivatives=_derivatives(request),
+    )
     outcomes = run_participants(
         scans,
         output_dir=output_dir,
@@ -102,6 +114,7 @@ def run_participant_level(
             tally.failures.append(f"{outcome.scan.stem} failed")
     n_by_status = Counter(outcome.status for outcome in outcomes)
     tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
+    tally.done += _doubtful_words(outcomes)
     draw_raw_figures(scans, output_dir)
     _write_pages(output_dir, sorted({scan.participant_id for scan in scans}), tally)
 
@@ -132,6 +145,43 @@ def _write_pages(output_dir: Path, people: Sequence[str], tally: Tally) -> None:
     for person in people:
         write_participant_page(output_dir, person)
     tally.done.append(f"{len(people)} participant pages written to {output_dir}")
+
+
+def _doubtful_words(outcomes: Sequence["ScanOutcome"]) -> list[str]:
+    """What the summary says of masks that should not be trusted."""
+    doubtful = [
+        f"{outcome.scan.stem} ({', '.join(outcome.doubtful)})"
+        for outcome in outcomes
+        if outcome.doubtful
+    ]
+    return [f"{len(doubtful)} with doubtful masks: {_some(doubtful)}"] if doubtful else []
+
+
+def _tell_of_masks(request: Request, scans: Sequence[Scan]) -> None:
+    """Say which scans have no brain mask in ``--derivatives``, and that tissue needs one."""
+    settings = request.settings.preprocessing
+    names = request.settings.selection.derivatives
+    without = [scan.stem for scan in scans if scan.given_mask is None]
+    if names and without:
+        LOGGER.warning(
+            "%d of %d scans have no desc-brain_mask in %s, so --brain-mask %s holds for them: %s",
+            len(without),
+            len(scans),
+            " or ".join(names),
+            settings.brain_mask,
+            _some(without),
+        )
+    if settings.tissue and settings.brain_mask == "none" and without:
+        LOGGER.info("no brain mask, so no tissue maps (--brain-mask none)")
+
+
+def _derivatives(request: Request) -> dict[str, Path]:
+    named = request.settings.selection.derivatives
+    return {name: Path(path).absolute() for name, path in named.items()}
+
+
+def _some(names: Sequence[str], n_shown: int = 5) -> str:
+    return ", ".join(names[:n_shown]) + (", ..." if len(names) > n_shown else "")
 
 
 def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:

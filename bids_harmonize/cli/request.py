@@ -10,6 +10,7 @@ from typing import Any
 
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
 from bids_harmonize.cli.parser import LEVELS
+from bids_harmonize.cli.tools import missing_tools
 from bids_harmonize.config import Settings, make_settings, parse_toml
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings
@@ -68,6 +69,9 @@ def make_request(words: argparse.Namespace) -> Request:
         below = values.get(section)
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
     faults += _faults_between(values)
+    if "participant" in words.analysis_level:
+        faults += missing_tools(_section(values, "preprocessing"))
+        faults += _derivative_faults(_section(values, "selection").get("derivatives"))
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
     except UsageError as error:
@@ -108,6 +112,8 @@ def _given_values(words: argparse.Namespace, faults: list[str]) -> dict[str, dic
             continue
         section, name = option.key.split(".")
         value = getattr(words, option.destination)
+        if option.kind == "pairs":
+            value = _pairs(value, option.names[0], faults)
         if option.kind in ("many", "labels"):
             value = [part for word in value for part in word.split(",") if part]
         if option.kind == "labels":
@@ -119,6 +125,17 @@ def _given_values(words: argparse.Namespace, faults: list[str]) -> dict[str, dic
         content = _read_filter(Path(words.bids_filter_file), faults)
         given.setdefault("selection", {})["bids_filter"] = content
     return given
+
+
+def _pairs(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            faults.append(f"{option} {word}: expected NAME=PATH, such as smriprep=/data/smriprep")
+        elif pairs.setdefault(name, path) != path:
+            faults.append(f"{option}: {name!r} names both {pairs[name]} and {path}")
+    return pairs
 
 
 def _gigabytes(text: str, faults: list[str]) -> float | None:
@@ -169,6 +186,21 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
         if isinstance(path, str) and not Path(path).is_file()
     ]
     return faults
+
+
+def _derivative_faults(derivatives: object) -> list[str]:
+    if not isinstance(derivatives, Mapping):
+        return []
+    faults = [
+        f"-d {name}={path}: {name!r} cannot name a dataset; use letters, digits, - and _, not raw"
+        for name, path in derivatives.items()
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) or name == "raw"
+    ]
+    return faults + [
+        f"-d {name}={path}: no such folder"
+        for name, path in derivatives.items()
+        if isinstance(path, str) and not Path(path).is_dir()
+    ]
 
 
 def _pattern_faults(pattern: object, source: object) -> list[str]:

@@ -59,6 +59,8 @@ class BrainResult:
         Volume of the mask.
     correlation
         Of scan and template inside the template's brain, at 4 mm, -1 to 1.
+    confidence
+        How far the mask can be trusted, 0 to 1.
     doubtful
         The mask should not be trusted; ``flags`` say why.
     flags
@@ -69,6 +71,7 @@ class BrainResult:
     template_affine: Affine
     volume_litres: float
     correlation: float
+    confidence: float
     doubtful: bool
     flags: tuple[str, ...]
 
@@ -182,6 +185,7 @@ def _judge(mask: Mask, grid: Grid, fit: TemplateFit) -> BrainResult:
         template_affine=fit.to_template,
         volume_litres=litres,
         correlation=fit.correlation,
+        confidence=0.0 if flags else 1.0,
         doubtful=bool(flags),
         flags=tuple(flags),
     )

@@ -41,6 +41,10 @@ class HeadResult:
         World z of the vertex, mm.
     skull_stripped
         The image shows a brain without skull and scalp; head and brain mask are then the same.
+    confidence
+        How far the mask can be trusted, 0 to 1.
+    doubtful
+        The mask should not be trusted; ``flags`` say why.
     flags
         What looks odd, in words; empty where all is well.
     """
@@ -48,6 +52,8 @@ class HeadResult:
     mask: Mask
     vertex_mm: float
     skull_stripped: bool
+    confidence: float
+    doubtful: bool
     flags: tuple[str, ...]
 
 
@@ -80,8 +86,14 @@ def find_head(volume: Volume, affine: Affine) -> HeadResult:
         flags.append("skull-stripped input")
     elif not HEAD_LITRES[0] <= litres <= HEAD_LITRES[1]:
         flags.append(f"head volume {litres:.1f} L outside {HEAD_LITRES[0]}-{HEAD_LITRES[1]} L")
+    doubtful = stripped is None and bool(flags)
     return HeadResult(
-        mask=mask, vertex_mm=vertex, skull_stripped=stripped is not None, flags=tuple(flags)
+        mask=mask,
+        vertex_mm=vertex,
+        skull_stripped=stripped is not None,
+        confidence=0.0 if doubtful else 1.0,
+        doubtful=doubtful,
+        flags=tuple(flags),
     )
 
 

@@ -14,6 +14,7 @@ os.environ.setdefault("NIPYPE_NO_ET", "1")
 os.environ.setdefault("NIPYPE_CONFIG_DIR", tempfile.gettempdir())
 os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
 os.environ.setdefault("LOGNAME", "user")
+os.environ.setdefault("FSLOUTPUTTYPE", "NIFTI_GZ")
 
 import nipype
 

@@ -5,25 +5,22 @@ holds the scan's row of ``scans.tsv``, so that a run that was killed before it w
 loses nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bids_harmonize._version import __version__
-from bids_harmonize.bids.dataset import RAW
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import write_image
-from bids_harmonize.bids.names import TEMPLATE_SPACE, scan_output
-from bids_harmonize.bids.provenance import bids_uri, file_sha256
-from bids_harmonize.bids.sidecars import read_sidecar
-from bids_harmonize.preprocessing.steps import Conformed, load_brain
+from bids_harmonize.bids.names import participant_keys, scan_output
+from bids_harmonize.imaging.geometry import invert
+from bids_harmonize.preprocessing.sidecars import make_sidecars
+from bids_harmonize.preprocessing.steps import Conformed, Tissue, load_brain, load_field
 from bids_harmonize.preprocessing.transforms import write_identity, write_to_template
 
-OUTPUT_KEYS = ("preproc", "head_mask", "xfm_orig_to_preproc")
-BRAIN_KEYS = ("brain_mask", "xfm_preproc_to_template")
+ALL_KEYS = participant_keys(bias=True, brain=True, tissue=True)
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,11 @@ class ScanJob:
         Their hash.
     run_id
         Of this run.
+    given_mask
+        Brain mask of a derivative dataset: ``path``, ``name`` and ``root`` of the dataset, and
+        ``lacks``, the scan's entities that its name lacks; None where there is none.
+    looked_in
+        Names of the derivative datasets in which a mask was looked for.
     """
 
     stem: str
@@ -55,14 +57,62 @@ class ScanJob:
     settings: dict[str, Any]
     settings_hash: str
     run_id: str
+    given_mask: dict[str, Any] | None = None
+    looked_in: list[str] = field(default_factory=list)
+
+    @property
+    def masks_brain(self) -> bool:
+        """Whether the scan gets a brain mask."""
+        return self.given_mask is not None or self.settings["brain_mask"] != "none"
+
+    @property
+    def corrects_bias(self) -> bool:
+        """Whether the bias field is taken out."""
+        return bool(self.settings["bias_correction"] != "none")
+
+    @property
+    def finds_tissue(self) -> bool:
+        """Whether the scan gets tissue maps; without a brain mask there are none."""
+        return self.masks_brain and bool(self.settings["tissue"])
 
     def output(self, key: str) -> Path:
         """Path of one of the scan's outputs."""
         return scan_output(Path(self.output_dir), self.stem, key)
 
+    def output_keys(self) -> tuple[str, ...]:
+        """Keys of the outputs that a finished scan has."""
+        return participant_keys(
+            bias=self.corrects_bias, brain=self.masks_brain, tissue=self.finds_tissue
+        )
+
     def plain(self) -> dict[str, Any]:
         """The fields as a dictionary that :class:`ScanJob` takes back."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the steps left for a scan: a file each, and what they had to say.
+
+    Parameters
+    ----------
+    conformed
+        What ``conform``, or after it ``correct_bias_field``, wrote.
+    brain, bias_field, tissue
+        What ``mask_brain``, ``correct_bias_field`` and ``find_tissue_maps`` wrote; None where the
+        step was not run.
+    measures
+        Quality measures.
+    notes
+        Step (``conform``, ``brain``, ``bias``, ``tissue``) to what it said.
+    """
+
+    conformed: Path
+    brain: Path | None = None
+    bias_field: Path | None = None
+    tissue: Path | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def sidecar_path(image: Path) -> Path:
@@ -76,28 +126,15 @@ def sidecar_path(image: Path) -> Path:
     return image.with_name(f"{image.name.removesuffix('.gz').rpartition('.')[0]}.json")
 
 
-def save_scan(
-    job: ScanJob,
-    *,
-    conformed_file: Path,
-    brain_file: Path | None,
-    measures: Mapping[str, float],
-    conform_notes: Mapping[str, Any],
-    brain_notes: Mapping[str, Any],
-) -> Path:
+def save_scan(job: ScanJob, made: Made) -> Path:
     """Write all outputs of a scan; if one cannot be written, none stays.
 
     Parameters
     ----------
     job
         Names and places.
-    conformed_file, brain_file
-        What the steps ``conform`` and ``mask_brain`` wrote; no brain file means that no brain
-        mask is wanted.
-    measures
-        Quality measures.
-    conform_notes, brain_notes
-        What the steps had to say; empty where the step was not run.
+    made
+        What the steps left.
 
     Returns
     -------
@@ -109,19 +146,10 @@ def save_scan(
     OutputError, StorageError
         If a file cannot be written.
     """
-    scan = Conformed.load(conformed_file)
-    sidecars = make_sidecars(
-        job, measures=measures, conform_notes=conform_notes, brain_notes=brain_notes
-    )
+    sidecars = make_sidecars(job, measures=made.measures, notes=made.notes)
     remove_outputs(job)
     try:
-        write_image(job.output("preproc"), scan.volume, scan.affine)
-        write_image(job.output("head_mask"), scan.head_mask, scan.affine, dtype=np.uint8)
-        write_identity(job.output("xfm_orig_to_preproc"))
-        if brain_file is not None:
-            brain_mask, world_to_template = load_brain(brain_file)
-            write_image(job.output("brain_mask"), brain_mask, scan.affine, dtype=np.uint8)
-            write_to_template(job.output("xfm_preproc_to_template"), world_to_template)
+        _write_images(job, made)
         for key, content in sidecars.items():
             write_json(sidecar_path(job.output(key)), content)
     except Exception:
@@ -130,86 +158,34 @@ def save_scan(
     return job.output("preproc")
 
 
-def remove_outputs(job: ScanJob) -> None:
+def remove_outputs(job: ScanJob, *, keys: Iterable[str] = ALL_KEYS) -> None:
     """Take away what an earlier run left of the scan, its mark of completeness first."""
-    for key in (*OUTPUT_KEYS, *BRAIN_KEYS):
+    for key in keys:
         path = job.output(key)
         sidecar_path(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
-def make_sidecars(
-    job: ScanJob,
-    *,
-    measures: Mapping[str, float],
-    conform_notes: Mapping[str, Any],
-    brain_notes: Mapping[str, Any],
-) -> dict[str, dict[str, Any]]:
-    """Sidecars of all outputs, the preprocessed image's last.
-
-    Parameters
-    ----------
-    job, measures, conform_notes, brain_notes
-        As in :func:`save_scan`.
-
-    Returns
-    -------
-    dict
-        Output key to the content of its JSON file.
-    """
-    raw = bids_uri(Path(job.source), Path(job.dataset), name=RAW)
-    made = bids_uri(job.output("preproc"), Path(job.output_dir))
-    flags = [*conform_notes["flags"], *brain_notes.get("flags", [])]
-    if measures.get("brain_cropped") == 1:
-        flags.append("brain reaches the edge of the study grid, so some of it may be lost")
-    sidecars: dict[str, dict[str, Any]] = {
-        "head_mask": {
-            "Type": "ROI",
-            "Description": "Head with scalp and skull.",
-            "Sources": [raw],
-        },
-        "xfm_orig_to_preproc": {
-            "Description": (
-                "Identity: the preprocessed image lies in the scanner's own world, only its grid"
-                " is another. Resample it with this transform onto the raw image's grid to take"
-                " results back."
-            ),
-            "Sources": [raw, made],
-        },
-    }
-    if brain_notes:
-        sidecars["brain_mask"] = {
-            "Type": "Brain",
-            "Description": "Brain without skull, found with the template.",
-            "Sources": [made],
-            "TemplateCorrelation": brain_notes["correlation"],
-        }
-        sidecars["xfm_preproc_to_template"] = {
-            "Description": (
-                "Affine as an ITK composite (LPS, mm): give it to an ITK tool to resample the"
-                f" preprocessed image onto {TEMPLATE_SPACE}."
-            ),
-            "Sources": [made],
-        }
-    sidecars["preproc"] = {
-        **read_sidecar(Path(job.source), root=Path(job.dataset)),
-        "Description": (
-            "T1w image on the study grid by one interpolation, native units, 0 outside the head."
-        ),
-        "SkullStripped": bool(conform_notes["skull_stripped"]),
-        "Sources": [raw],
-        "NativeGrid": dict(conform_notes["native"]),
-        "QualityMeasures": {name: _finite(value) for name, value in measures.items()},
-        "Flags": flags,
-        "BrainMaskDoubtful": bool(brain_notes.get("doubtful", False)),
-        "Settings": job.settings,
-        "SettingsHash": job.settings_hash,
-        "InputSha256": file_sha256(Path(job.source)),
-        "SoftwareVersion": __version__,
-        "RunId": job.run_id,
-    }
-    return sidecars
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _write_images(job: ScanJob, made: Made) -> None:
+    scan = Conformed.load(made.conformed)
+    write_image(job.output("preproc"), scan.volume, scan.affine)
+    write_image(job.output("head_mask"), scan.head_mask, scan.affine, dtype=np.uint8)
+    write_identity(job.output("xfm_orig_to_preproc"))
+    if made.bias_field is not None:
+        write_image(job.output("bias_field"), load_field(made.bias_field), scan.affine)
+    if made.brain is None:
+        return
+    brain_mask, world_to_template = load_brain(made.brain)
+    write_image(job.output("brain_mask"), brain_mask, scan.affine, dtype=np.uint8)
+    if made.tissue is None:
+        write_to_template(job.output("xfm_preproc_to_template"), invert(world_to_template))
+        return
+    tissue = Tissue.load(made.tissue)
+    for key in ("gm", "wm", "csf"):
+        write_image(job.output(key), getattr(tissue, key), scan.affine)
+    write_to_template(
+        job.output("xfm_preproc_to_template"),
+        tissue.template_to_scan,
+        displacement_mm=tissue.displacement_mm,
+        grid=tissue.displacement_grid,
+    )

@@ -43,6 +43,8 @@ class ScanOutcome:
         What looks odd about the scan, in words; empty where all is well.
     seconds
         Wall-clock time, s; 0 for reused scans.
+    doubtful
+        Masks that should not be trusted: ``head``, ``brain``.
     """
 
     scan: Scan
@@ -50,6 +52,7 @@ class ScanOutcome:
     message: str | None
     flags: tuple[str, ...]
     seconds: float
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Whether an earlier run already did a scan, and the row that every finished scan has."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,7 @@ from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
-from bids_harmonize.preprocessing.derivatives import (
-    BRAIN_KEYS,
-    OUTPUT_KEYS,
-    ScanJob,
-    sidecar_path,
-)
+from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
 
 
 def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
@@ -27,13 +23,16 @@ def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``None`` unless all outputs stand, made with the same settings from the same input.
+        ``None`` unless all outputs stand, made with the same settings from the same image and
+        the same given brain mask.
     """
     sidecar = complete_sidecar(job)
     if sidecar is None:
         return None
     try:
+        given = None if job.given_mask is None else file_sha256(Path(job.given_mask["path"]))
         unchanged = sidecar.get("InputSha256") == file_sha256(Path(job.source))
+        unchanged = unchanged and sidecar.get("BrainMaskSha256") == given
     except ScanError:
         return None
     return sidecar if unchanged else None
@@ -41,8 +40,8 @@ def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
 
 def complete_sidecar(job: ScanJob) -> dict[str, Any] | None:
     """The sidecar of a scan all of whose outputs stand, made with the same settings."""
-    keys = OUTPUT_KEYS if job.settings["brain_mask"] == "none" else (*OUTPUT_KEYS, *BRAIN_KEYS)
-    paths = [path for key in keys for path in (job.output(key), sidecar_path(job.output(key)))]
+    paths = [job.output(key) for key in job.output_keys()]
+    paths += [sidecar_path(path) for path in paths]
     if not all(path.is_file() for path in paths):
         return None
     try:
@@ -67,15 +66,27 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
     dict
         Column to value.
     """
+    volumes = sidecar["TissueVolumesMl"] or {}
     return {
         "site": scan.site,
         "site_source": scan.site_source,
+        "head_mask_confidence": sidecar["HeadMaskConfidence"],
+        "head_mask_doubtful": sidecar["HeadMaskDoubtful"],
+        "brain_mask_source": sidecar["BrainMaskSource"],
+        "brain_mask_confidence": sidecar["BrainMaskConfidence"],
         "brain_mask_doubtful": sidecar["BrainMaskDoubtful"],
+        "tissue_doubtful": sidecar["TissueDoubtful"] if volumes else None,
+        **{f"{name}_volume_ml": volumes.get(name) for name in ("gm", "wm", "csf")},
         "flags": ", ".join(sidecar["Flags"]) or None,
         **sidecar["QualityMeasures"],
         "settings_hash": sidecar["SettingsHash"],
         "input_sha256": sidecar["InputSha256"],
     }
+
+
+def doubtful_masks(sidecar: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which masks of a finished scan should not be trusted: ``head``, ``brain``."""
+    return tuple(name.lower() for name in ("Head", "Brain") if sidecar[f"{name}MaskDoubtful"])
 
 
 def measure_columns() -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ Tables are written here, in the main process, once: workers never share a file.
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file
 from bids_harmonize.bids.scans import write_scan_rows
-from bids_harmonize.config import Settings, dump_toml, settings_hash
+from bids_harmonize.config import Settings, dump_toml
 from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
+from bids_harmonize.preprocessing.jobs import make_job, output_hash
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
     Failure,
@@ -35,6 +36,7 @@ from bids_harmonize.preprocessing.plugin import SurvivingMultiProcPlugin, choose
 from bids_harmonize.preprocessing.progress import Progress
 from bids_harmonize.preprocessing.reuse import (
     complete_sidecar,
+    doubtful_masks,
     finished_sidecar,
     measure_columns,
     table_row,
@@ -85,7 +87,7 @@ def run_participants(
     UsageError
         If the file of ``--use-plugin`` cannot be used.
     """
-    folder = work_dir.resolve() / "participant" / _hash(settings)
+    folder = work_dir.resolve() / "participant" / output_hash(settings)
     plans = [_plan(scan, output_dir.resolve(), folder, settings, run_id) for scan in scans]
     if not settings.run.resume:
         _forget([plan.job for plan in plans], folder)
@@ -168,21 +170,8 @@ def _execute(plans: Sequence[_Plan], plugin: Any, *, folder: Path, settings: Set
 
 
 def _plan(scan: Scan, output_dir: Path, folder: Path, settings: Settings, run_id: str) -> _Plan:
-    source = scan.path.absolute()
-    job = ScanJob(
-        stem=scan.stem,
-        source=str(source),
-        dataset=str(source.parents[2 if scan.session_id is None else 3]),
-        output_dir=str(output_dir),
-        settings=asdict(settings.preprocessing),
-        settings_hash=_hash(settings),
-        run_id=run_id,
-    )
+    job = make_job(scan, output_dir, settings, run_id=run_id)
     return _Plan(scan, job, folder / "failures" / f"{scan.stem}.json")
-
-
-def _hash(settings: Settings) -> str:
-    return settings_hash(settings.preprocessing, __version__)
 
 
 def _is_done(plan: _Plan) -> bool:
@@ -236,7 +225,8 @@ def _outcome(
     failure = read_failure(plan.failure_file) if not reused else None
     if sidecar is not None and failure is None:
         status: Status = "reused" if reused else "done"
-        return ScanOutcome(plan.scan, status, None, tuple(sidecar["Flags"]), seconds)
+        doubtful = doubtful_masks(sidecar)
+        return ScanOutcome(plan.scan, status, None, tuple(sidecar["Flags"]), seconds, doubtful)
     unheard = NOT_RUN if stopping else KILLED
     message = unheard if failure is None else failure.message
     return ScanOutcome(plan.scan, "failed", message, (), seconds)

@@ -1,6 +1,7 @@
 import pytest
 
 from bids_harmonize.bids.names import scan_output
+from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.bids.study import load_study
 from bids_harmonize.config import make_settings
 from bids_harmonize.errors import MissingInputError, SiteError, UnusableDataError
@@ -54,6 +55,14 @@ def test_a_visit_to_a_left_out_site_makes_nobody_travelling(tmp_path):
     assert [scan.stem for scan in study.training_scans if scan.participant_id == "sub-x"] == [
         "sub-x_ses-1"
     ]
+
+
+def test_a_doubtful_head_mask_counts_like_a_doubtful_brain_mask(tmp_path):
+    sites = two_sites(7)
+    write_derivative(tmp_path, sites)
+    rows = {"sub-a1": {"site": "A", "site_source": "x", "head_mask_doubtful": True}}
+    write_scan_rows(tmp_path, rows, measures={})
+    assert {scan.stem for scan in load(tmp_path).scans if not scan.usable} == {"sub-a1"}
 
 
 def test_doubtful_scans_do_not_train_and_do_not_count(tmp_path):

@@ -18,6 +18,7 @@ class Calls:
     stages: list[str] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
     failing: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
     stage_failures: tuple[str, ...] = ()
     stage_error: BaseException | None = None
     scan_error: BaseException | None = None
@@ -38,6 +39,7 @@ class Calls:
                 message="truncated" if scan.stem in self.failing else None,
                 flags=("neck cropped",),
                 seconds=1.0,
+                doubtful=("brain",) if scan.stem in self.doubtful else (),
             )
             for scan in scans
         )

@@ -1,4 +1,5 @@
 import errno
+import json
 import logging
 
 import pytest
@@ -214,12 +215,12 @@ def test_a_locked_output_gives_75(run, calls, out):
 def test_a_dry_run_prints_scans_sites_and_outputs_and_writes_nothing(run, calls, tmp_path):
     assert run("--dry-run", "--participant-label", "a1") == 0
     lines = run.printed.splitlines()
-    assert lines[1].endswith("sub-a1_T1w.nii.gz\tA\tparticipants.tsv:site")
+    assert lines[1].endswith("sub-a1_T1w.nii.gz\tA\tparticipants.tsv:site\ttemplate")
     assert str(tmp_path / "out/sub-a1/anat/sub-a1_desc-preproc_T1w.nii.gz") in lines
     assert not (tmp_path / "out").exists()
     assert calls.scans == []
     run("--dry-run", "--brain-mask", "none", "--participant-label", "a1")
-    assert "brain" not in run.printed
+    assert "desc-brain" not in run.printed
 
 
 def test_a_dry_run_of_the_group_prints_roles_and_tables(run, calls, out):
@@ -238,6 +239,40 @@ def test_pages_alone_are_written_without_raw_data(run, calls, out):
     assert calls.pages == [*sorted(two_sites()), "group"]
     assert (calls.scans, calls.stages) == ([], [])
     assert run("--reports-only", "--participant-label", "zz") == 18
+
+
+def test_doubtful_masks_stand_in_the_summary_and_are_no_failure(run, calls):
+    calls.doubtful = frozenset({"sub-a1", "sub-b2"})
+    assert run() == 0
+    assert "2 with doubtful masks: sub-a1 (brain), sub-b2 (brain)" in run.last
+
+
+def test_given_brain_masks_are_listed_linked_and_missed(run, calls, tmp_path):
+    prep = tmp_path / "prep"
+    mask = prep / "sub-a1/anat/sub-a1_desc-brain_mask.nii.gz"
+    mask.parent.mkdir(parents=True)
+    mask.touch()
+    words = ("-d", f"prep={prep}")
+    assert run(*words) == 16
+    assert "no dataset_description.json" in run.text
+    description = {"Name": "prep", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
+    (prep / "dataset_description.json").write_text(json.dumps(description))
+    assert run(*words, "--dry-run", "--brain-mask", "none") == 0
+    assert f"\t{mask}\n" in run.printed
+    assert "sub-a1_label-GM_probseg.nii.gz" in run.printed
+    assert "sub-a2_label-GM_probseg.nii.gz" not in run.printed
+    assert run(*words) == 0
+    assert "9 of 10 scans have no desc-brain_mask in prep, so --brain-mask template" in run.text
+    links = json.loads((tmp_path / "out/dataset_description.json").read_text())["DatasetLinks"]
+    assert links == {"raw": "../raw", "prep": "../prep"}
+    assert run() == 0  # what an earlier run read stays linked
+    links = json.loads((tmp_path / "out/dataset_description.json").read_text())["DatasetLinks"]
+    assert links == {"raw": "../raw", "prep": "../prep"}
+
+
+def test_no_brain_mask_means_no_tissue_and_the_log_says_so(run, calls):
+    assert run("--brain-mask", "none") == 0
+    assert "no brain mask, so no tissue maps" in run.text
 
 
 def test_only_an_own_work_directory_is_emptied(run, calls, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_defaults_are_those_of_the_settings():
 def test_every_value_reaches_its_setting():
     settings = request(
         *("--resolution", "3", "--grid-shape", "64", "80", "64", "--brain-mask", "none"),
+        *("--bias-correction", "n4", "--no-tissue"),
         *("--site-source", "metadata", "--site-key", "A,B", "--reference-site", "Site B"),
         *("--min-per-site", "3", "--hold-out-travelling", "2"),
         *("--stages", "classify", "evaluate", "--harmonizer", "nyul", "--folds", "3"),
@@ -35,6 +37,7 @@ def test_every_value_reaches_its_setting():
     ).settings
     assert settings.preprocessing.grid_shape == (64, 80, 64)
     assert settings.preprocessing.brain_mask == "none"
+    assert (settings.preprocessing.bias_correction, settings.preprocessing.tissue) == ("n4", False)
     assert settings.site.site_key == ("A", "B")
     assert settings.site.reference_site == "Site B"
     assert (settings.site.min_per_site, settings.site.hold_out_travelling) == (3, 2)
@@ -64,6 +67,63 @@ def test_written_settings_are_a_file_for_the_next_run(tmp_path):
     assert request("--config-file", str(path)).settings == first
 
 
+def test_derivatives_are_named_folders(tmp_path):
+    prep, other = tmp_path / "smriprep", tmp_path / "a=b"
+    prep.mkdir()
+    other.mkdir()
+    settings = request("-d", f"prep={prep}", f"other={other}").settings
+    assert settings.selection.derivatives == {"prep": str(prep), "other": str(other)}
+    path = tmp_path / "run.toml"
+    path.write_text(dump_toml(settings))
+    assert request("--config-file", str(path)).settings == settings
+    assert request("--derivatives", f"prep={prep}", "-d", f"other={other}").settings == settings
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("smriprep",), "-d smriprep: expected NAME=PATH"),
+        (("smriprep=nowhere",), "-d smriprep=nowhere: no such folder"),
+        (("raw=.",), "'raw' cannot name a dataset"),
+        (("a b=.",), "'a b' cannot name a dataset"),
+        (("a=.", "a=.."), "'a' names both . and .."),
+    ],
+)
+def test_derivatives_that_cannot_be_are_told(words, told):
+    with pytest.raises(UsageError, match=re.escape(told)):
+        request("-d", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "program", "where"),
+    [
+        (("--brain-mask", "bet"), "bet", "FSL"),
+        (("--brain-mask", "synthstrip"), "mri_synthstrip", "FreeSurfer 7.3"),
+        (("--bias-correction", "ants"), "N4BiasFieldCorrection", "ANTs"),
+    ],
+)
+def test_a_missing_program_is_found_before_any_work(words, program, where, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError) as raised:
+        request(*words, "--folds", "one")
+    option = " ".join(words)
+    assert f"{option}: no program {program} on PATH; it comes with {where}" in str(raised.value)
+    assert "--folds" in str(raised.value)  # all faults at once
+    (tmp_path / program).touch(mode=0o755)
+    assert request(*words).settings.preprocessing != request().settings.preprocessing
+
+
+def test_the_group_level_needs_no_program_and_no_derivative(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ("--brain-mask", "bet", "-d", "prep=nowhere")
+    make_request(parse(["-", "out", "group", *words]))
+
+
+def test_a_mask_that_needs_files_we_do_not_ship_is_no_choice():
+    with pytest.raises(UsageError, match="'template', 'none', 'bet' or 'synthstrip'"):
+        request("--brain-mask", "ants")
+
+
 @pytest.mark.parametrize(
     ("text", "gigabytes"), [("16GB", 16), ("16g", 16), ("16000", 16), ("1500MB", 1.5)]
 )
@@ -76,7 +136,7 @@ def test_memory_in_gb_has_its_own_word():
 
 
 def test_words_without_effect_change_no_setting():
-    words = ("--notrack", "--no-tissue", "--skip-bids-validation")
+    words = ("--notrack", "--skip-bids-validation")
     assert request(*words).settings == request().settings
 
 

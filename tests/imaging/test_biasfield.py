@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bids_harmonize.errors import ScanError
-from bids_harmonize.imaging.biasfield import correct_bias
+from bids_harmonize.imaging.biasfield import correct_bias, divide_by_field
 from tests.imaging.heads import make_scan, world_points
 
 
@@ -25,6 +25,16 @@ def test_the_planted_field_is_found(biased):
     assert ratio.std() / ratio.mean() < 0.03
     assert corrected[mask].mean() == pytest.approx((clean * truth)[mask].mean(), rel=1e-4)
     np.testing.assert_allclose(corrected * field, clean * truth, rtol=1e-5, atol=1e-4)
+
+
+def test_a_field_is_divided_out_inside_the_mask_alone():
+    volume = np.array([[[0.0, 2.0, 4.0, 9.0]]], np.float32)
+    field = np.array([[[5.0, 1.0, 4.0, 0.0]]], np.float32)
+    mask = np.array([[[True, True, True, False]]])
+    corrected, own = divide_by_field(volume, field, mask)
+    assert corrected.ravel().tolist() == [0.0, 4.0, 2.0, 0.0]  # their mean is still 3
+    assert own.ravel().tolist() == [2.5, 0.5, 2.0, 0.0]
+    assert (corrected * own)[mask].tolist() == [0.0, 2.0, 4.0]
 
 
 def test_equal_input_gives_equal_bits(biased):
