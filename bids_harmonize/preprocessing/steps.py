@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_harmonize.atlases import load_template
-from bids_harmonize.bids.images import read_image
+from bids_harmonize.bids.images import read_image, stored_type
+from bids_harmonize.imaging.air_quality import measure_raw
 from bids_harmonize.imaging.brainmask import find_brain
+from bids_harmonize.imaging.field_of_view import share_outside
 from bids_harmonize.imaging.geometry import world_coordinate
 from bids_harmonize.imaging.grid import Grid, place_grid, resample, resample_mask
 from bids_harmonize.imaging.headmask import find_head
 from bids_harmonize.imaging.orientation import axis_codes
-from bids_harmonize.imaging.quality import energy_ratio, measure_quality
+from bids_harmonize.imaging.quality import measure_quality
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 
@@ -110,12 +112,14 @@ def conform(
         "skull_stripped": head.skull_stripped,
         "measures": {
             "neck_cropped_mm": _cropped_below_mm(head.mask, affine, grid),
-            "fber": energy_ratio(volume[head.mask], volume[~head.mask]),
+            "head_outside_grid": share_outside(head.mask, affine, grid),
+            **measure_raw(volume, affine, head.mask),
         },
         "native": {
             "shape": [int(length) for length in volume.shape],
             "voxel_size_mm": [round(float(size), 4) for size in _voxel_sizes(affine)],
             "orientation": axis_codes(affine),
+            "datatype": stored_type(source),
         },
     }
 
@@ -168,7 +172,7 @@ def measure(
     brain_file
         What :func:`mask_brain` wrote; ``None`` where no brain mask is wanted.
     raw_measures
-        Measures of the raw image, from :func:`conform`; they win.
+        Measures of the raw image, from :func:`conform`.
 
     Returns
     -------
@@ -177,8 +181,9 @@ def measure(
     """
     scan = Conformed.load(conformed_file)
     brain_mask = None if brain_file is None else load_brain(brain_file)[0]
-    measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid)
-    return {name: float(value) for name, value in {**measures, **raw_measures}.items()}
+    air_sd = raw_measures.get("air_sd", float("nan"))
+    measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid, air_sd=air_sd)
+    return {name: float(value) for name, value in {**raw_measures, **measures}.items()}
 
 
 def load_brain(path: Path) -> tuple[Mask, Affine]:
