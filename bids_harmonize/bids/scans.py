@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import OUTPUTS, group_output, scan_output, scans_table
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.names import OUTPUTS, scans_table
 from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
@@ -22,12 +21,16 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
         "Levels": {"true": "looks wrong", "false": "looks right"},
     },
     "flags": {"Description": "What was odd about the scan, separated by commas."},
+    "native_shape": {"Description": "Voxels of the raw image along its own axes."},
+    "native_orientation": {"Description": "Where the axes of the raw image point to."},
+    "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
     "settings_hash": {"Description": "Changes when a setting that shapes the output changes."},
     "input_sha256": {"Description": "SHA-256 of the raw image."},
 }
-"""Columns that every table has; quality measures stand after ``flags``."""
+"""Columns that every table has; quality measures stand before the last two."""
 
-_LAST = ("settings_hash", "input_sha256")
+PROVENANCE_COLUMNS = ("settings_hash", "input_sha256")
+"""The last columns."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ def write_scan_rows(
     ValueError
         If a row has a cell that is neither fixed nor a measure.
     """
-    head = [name for name in FIXED_COLUMNS if name not in _LAST]
+    head = [name for name in FIXED_COLUMNS if name not in PROVENANCE_COLUMNS]
     columns = {name: FIXED_COLUMNS[name] for name in head}
     columns |= {name: dict(row) for name, row in measures.items()}
-    columns |= {name: FIXED_COLUMNS[name] for name in _LAST}
+    columns |= {name: FIXED_COLUMNS[name] for name in PROVENANCE_COLUMNS}
     by_table: dict[Path, dict[str, Mapping[str, Any]]] = {}
     for stem, cells in rows.items():
         odd = sorted(set(cells) - set(columns))
@@ -142,47 +145,6 @@ def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
         message = f"{output_dir}: no participant-level output; run the participant level first"
         raise MissingInputError(message)
     return rows
-
-
-def write_group_quality(output_dir: Path) -> Path:
-    """Gather the quality measures of all scans in ``group_quality.tsv``.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-
-    Returns
-    -------
-    Path
-        The table; its ``filename`` is relative to ``output_dir``.
-    """
-    rows = require_scan_rows(output_dir)
-    described: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        sidecar = scans_table(output_dir, row.stem).with_suffix(".json")
-        if set(row.cells) - set(described) and sidecar.exists():
-            described |= read_json(sidecar)
-    hidden = (*_LAST, "filename")
-    names = {name: None for row in rows for name in row.cells if name not in hidden}
-    columns = {
-        "filename": {"Description": "Preprocessed T1w image, relative to the dataset."},
-        "participant_id": {"Description": "Label of the participant."},
-        "session_id": {"Description": "Label of the session; n/a without sessions."},
-        **{name: described.get(name, {"Description": "Quality measure."}) for name in names},
-    }
-    records = [
-        {
-            "filename": scan_output(Path(), row.stem, "preproc").as_posix(),
-            "participant_id": row.participant_id,
-            "session_id": row.session_id,
-            **{name: row.cells.get(name) for name in names},
-        }
-        for row in rows
-    ]
-    path = group_output(output_dir, "group_quality")
-    write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
-    return path
 
 
 def _filename(stem: str) -> str:

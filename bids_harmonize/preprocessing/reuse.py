@@ -67,11 +67,15 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
     dict
         Column to value.
     """
+    native = sidecar["NativeGrid"]
     return {
         "site": scan.site,
         "site_source": scan.site_source,
         "brain_mask_doubtful": sidecar["BrainMaskDoubtful"],
         "flags": ", ".join(sidecar["Flags"]) or None,
+        "native_shape": "x".join(str(length) for length in native["shape"]),
+        "native_orientation": native["orientation"],
+        "native_datatype": native.get("datatype"),
         **sidecar["QualityMeasures"],
         "settings_hash": sidecar["SettingsHash"],
         "input_sha256": sidecar["InputSha256"],
