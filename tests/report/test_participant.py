@@ -134,7 +134,7 @@ def test_the_raw_picture_is_drawn_once_and_reused(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == made
     _write_scan(tmp_path / "out", "sub-01")
     html = write_participant_page(tmp_path / "out", "sub-01").read_text()
-    assert "Raw image as the scanner gave it" in html
+    assert "Before: as the scanner gave it" in html
 
 
 def test_the_same_files_give_the_same_page(tmp_path: Path) -> None:
