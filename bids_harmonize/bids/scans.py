@@ -1,5 +1,6 @@
 """The ``scans.tsv`` of the derivative: one row a scan, written by participant, read by group."""
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bids_harmonize.bids.names import OUTPUTS, scans_table
-from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.bids.tables import MISSING, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
 FIXED_COLUMNS: dict[str, dict[str, Any]] = {
@@ -95,7 +96,7 @@ def write_scan_rows(
             raise ValueError(message)
         by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
     for path, new in by_table.items():
-        stood = {row.stem: row.cells for row in _read_rows(path)} if path.exists() else {}
+        stood = {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
         merged = {**stood, **new}
         records = [
             {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
@@ -117,11 +118,8 @@ def read_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
     tuple of ScanRow
         Empty if the participant level never wrote there.
     """
-    tables = [
-        *output_dir.glob("sub-*/sub-*_scans.tsv"),
-        *output_dir.glob("sub-*/ses-*/*_scans.tsv"),
-    ]
-    return tuple(sorted((row for path in tables for row in _read_rows(path)), key=_stem))
+    rows = (row for path in scan_tables(output_dir) for row in read_scan_table(path))
+    return tuple(sorted(rows, key=_stem))
 
 
 def scan_row(output_dir: Path, stem: str) -> ScanRow | None:
@@ -129,7 +127,7 @@ def scan_row(output_dir: Path, stem: str) -> ScanRow | None:
     path = scans_table(output_dir, stem)
     if not path.exists():
         return None
-    return next((row for row in _read_rows(path) if row.stem == stem), None)
+    return next((row for row in read_scan_table(path) if row.stem == stem), None)
 
 
 def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
@@ -151,18 +149,53 @@ def _filename(stem: str) -> str:
     return f"anat/{stem}{OUTPUTS['preproc'].pattern}"
 
 
-def _read_rows(path: Path) -> Iterator[ScanRow]:
-    frame = read_tsv(path)
-    missing = [name for name in ("filename", "site") if name not in frame.columns]
+def read_scan_table(path: Path) -> Iterator[ScanRow]:
+    """Rows of one ``scans.tsv``, without pandas: a study has a thousand of these tables.
+
+    Parameters
+    ----------
+    path
+        The table.
+
+    Yields
+    ------
+    ScanRow
+        One a preprocessed image; other rows are passed over.
+
+    Raises
+    ------
+    UnusableDataError
+        If the file is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            header, *rows = [row for row in csv.reader(lines, delimiter="\t") if row]
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        message = f"{path}: no table with tab-separated columns: {error}"
+        raise UnusableDataError(message) from None
+    header = [name.strip() for name in header]
+    missing = [name for name in ("filename", "site") if name not in header]
     if missing:
         message = f"{path}: column {' and '.join(missing)} missing; run participant again"
         raise UnusableDataError(message)
+    if len(set(header)) < len(header) or any(len(row) > len(header) for row in rows):
+        message = f"{path}: columns that stand there twice, or rows longer than the header"
+        raise UnusableDataError(message)
     ending = OUTPUTS["preproc"].pattern
-    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
-        name = str(record["filename"])
-        if name.endswith(ending):
-            cells = {str(column): cell for column, cell in record.items()}
-            yield ScanRow(Path(name).name.removesuffix(ending), cells)
+    for row in rows:
+        texts = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
+        cells = {
+            name: None if cell in ("", MISSING) else cell
+            for name, cell in zip(header, texts, strict=True)
+        }
+        if (cells["filename"] or "").endswith(ending):
+            yield ScanRow(Path(str(cells["filename"])).name.removesuffix(ending), cells)
+
+
+def scan_tables(output_dir: Path) -> list[Path]:
+    """Every ``scans.tsv`` of the derivative, in no order."""
+    patterns = ("sub-*/sub-*_scans.tsv", "sub-*/ses-*/*_scans.tsv")
+    return [path for pattern in patterns for path in output_dir.glob(pattern)]
 
 
 def _stem(row: ScanRow) -> str:

@@ -1,21 +1,20 @@
-"""The quality measures of all scans that are there so far, read fast: every page asks for them.
+"""The quality measures of all scans that are there so far: every page asks for them.
 
-Choice: a reader of its own, without pandas. Reason: a study has a thousand small tables, and
-pandas takes milliseconds for each. A table that cannot be read is left out, since a page must not
-fail for another participant's table. Rejected: ``group_quality.tsv`` (many jobs would write it).
-Revisit when one table holds the whole study.
+Choice: the scans tables as they stand, and a table that cannot be read is left out. Reason: a page
+is written while other jobs work, and must not fail for another participant's table. Rejected:
+``group_quality.tsv`` (many jobs would write it). Revisit when one table holds the whole study.
 """
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_harmonize.bids.names import OUTPUTS
-from bids_harmonize.bids.tables import MISSING
+from bids_harmonize.bids.scans import ScanRow, read_scan_table, scan_tables
+from bids_harmonize.errors import UnusableDataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,39 +51,23 @@ def read_study_measures(output_dir: Path, names: Sequence[str]) -> StudyMeasures
     StudyMeasures
         Without scans where there are no tables.
     """
-    rows: dict[str, dict[str, str]] = {}
-    for pattern in ("sub-*/sub-*_scans.tsv", "sub-*/ses-*/*_scans.tsv"):
-        for path in output_dir.glob(pattern):
-            rows |= dict(_read_table(path))
+    rows: dict[str, ScanRow] = {}
+    for path in scan_tables(output_dir):
+        with suppress(UnusableDataError):
+            rows |= {row.stem: row for row in read_scan_table(path)}
     stems = tuple(sorted(rows))
     return StudyMeasures(
         stems=stems,
-        sites=tuple(_text(rows[stem].get("site")) for stem in stems),
+        sites=tuple(rows[stem].cells.get("site") for stem in stems),
         values={
-            name: np.array([_number(rows[stem].get(name)) for stem in stems]) for name in names
+            name: np.array([_number(rows[stem].cells.get(name)) for stem in stems])
+            for name in names
         },
     )
 
 
-def _read_table(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    ending = OUTPUTS["preproc"].pattern
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.DictReader(lines, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return
-    for row in rows:
-        name = str(row.get("filename") or "")
-        if name.endswith(ending):
-            yield Path(name).name.removesuffix(ending), row
-
-
-def _text(cell: str | None) -> str | None:
-    return None if cell in (None, "", MISSING) else str(cell).strip()
-
-
 def _number(cell: str | None) -> float:
     try:
-        return float(cell) if cell else float("nan")
+        return float(cell or "nan")
     except ValueError:
         return float("nan")

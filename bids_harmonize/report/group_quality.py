@@ -109,7 +109,7 @@ def _flagged_table(frame: pd.DataFrame, compared: Mapping[str, Comparison]) -> B
             "scan": False,
             "site": False,
             "measures": True,
-            "which: value (usual), spreads away": False,
+            "value (usual), spreads away": False,
         },
         rows,
         reading=f"A value here lies {how} Look at the person's page before leaving anybody out.",

@@ -13,9 +13,10 @@ from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.orientation import to_ras
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.page import render_page, write_page
-from bids_harmonize.report.participant_figures import ScanImages, draw_raw, raw_figure
+from bids_harmonize.report.participant_figures import draw_raw, raw_figure
 from bids_harmonize.report.participant_methods import write_methods
 from bids_harmonize.report.participant_scan import describe_scan
+from bids_harmonize.report.scan_images import ScanImages
 
 
 def write_participant_page(

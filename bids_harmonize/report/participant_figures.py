@@ -7,15 +7,14 @@ pictures out of the old page. Revisit if the pictures come to depend on the stud
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bids_harmonize.bids.files import replacing
-from bids_harmonize.bids.images import read_image, read_mask
-from bids_harmonize.bids.names import OUTPUTS, figures_folder, scan_output
+from bids_harmonize.bids.images import read_image
+from bids_harmonize.bids.names import figures_folder, scan_output
 from bids_harmonize.config import settings_hash
 from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.report.figures import (
@@ -29,9 +28,9 @@ from bids_harmonize.report.mosaic import (
     PLANES,
     Outline,
     choose_slices,
-    display_window,
     draw_mosaic,
 )
+from bids_harmonize.report.scan_images import ScanImages
 
 DRAWING_VERSION = 1
 """Goes up when a picture's look changes, so that old ones are drawn again."""
@@ -44,60 +43,6 @@ N_SLICES_TISSUE = 5
 TISSUE_KEYS = ("gm", "wm", "csf")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
-
-
-class ScanImages:
-    """The images of one scan, each read when it is first asked for.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-    stem
-        Name of the scan.
-    """
-
-    def __init__(self, output_dir: Path, stem: str) -> None:
-        self.output_dir, self.stem = output_dir, stem
-
-    def file(self, key: str) -> Path | None:
-        """Where an output of the scan lies, None where there is none."""
-        if key not in OUTPUTS:
-            return None
-        path = scan_output(self.output_dir, self.stem, key)
-        return path if path.is_file() else None
-
-    @cached_property
-    def preproc(self) -> tuple[np.ndarray, np.ndarray]:
-        """Volume and affine on the study grid."""
-        return read_image(scan_output(self.output_dir, self.stem, "preproc"))
-
-    @property
-    def sizes_mm(self) -> tuple[float, float, float]:
-        """Voxel sizes of the study grid, mm."""
-        return voxel_size_mm(self.preproc[1])
-
-    @cached_property
-    def head(self) -> np.ndarray:
-        """Head mask."""
-        return read_mask(scan_output(self.output_dir, self.stem, "head_mask"))[0]
-
-    @cached_property
-    def brain(self) -> np.ndarray | None:
-        """Brain mask; None where there is none, or where it is empty."""
-        path = self.file("brain_mask")
-        mask = None if path is None else read_mask(path)[0]
-        return mask if mask is not None and mask.any() else None
-
-    @property
-    def focus(self) -> np.ndarray:
-        """What slices are chosen by: the brain, or else the head."""
-        return self.head if self.brain is None else self.brain
-
-    @property
-    def window(self) -> tuple[float, float]:
-        """Intensities to show as black and white."""
-        return display_window(self.preproc[0])
 
 
 def raw_figure(output_dir: Path, stem: str) -> Path:
@@ -122,7 +67,7 @@ def draw_raw(images: ScanImages, volume: np.ndarray, affine: np.ndarray) -> byte
     """
     cuts, window = None, None
     if images.file("preproc") is not None:
-        cuts, window = _matched_cuts(images, volume.shape, affine), images.window
+        cuts, window = matched_cuts(images, volume.shape, affine), images.window
     return draw_mosaic(
         volume,
         voxel_sizes_mm=voxel_size_mm(affine),
@@ -130,6 +75,35 @@ def draw_raw(images: ScanImages, volume: np.ndarray, affine: np.ndarray) -> byte
         cuts=cuts,
         window=window,
     )
+
+
+def matched_cuts(images: ScanImages, shape: Sequence[int], affine: np.ndarray) -> list[np.ndarray]:
+    """Slices of the raw image that lie where the conformed image is cut.
+
+    Parameters
+    ----------
+    images
+        Of the conformed scan.
+    shape, affine
+        Of the raw image, its axes in the order of RAS+; an oblique one is cut along its own axes.
+
+    Returns
+    -------
+    list of np.ndarray
+        Indices of each plane of ``PLANES``.
+    """
+    volume, study = images.preproc
+    middle = np.argwhere(images.focus).mean(axis=0)
+    cuts = []
+    for plane in PLANES:
+        axis = _AXES[plane]
+        indices = choose_slices(images.focus, volume.shape, plane, N_SLICES_PAIR)
+        points = np.repeat(middle[:, None], len(indices), axis=1)
+        points[axis] = indices
+        world = study[:3, :3] @ points + study[:3, 3:]
+        native = np.linalg.solve(affine[:3, :3], world - affine[:3, 3:])[axis]
+        cuts.append(np.clip(np.rint(native), 0, shape[axis] - 1).astype(int))
+    return cuts
 
 
 def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> dict[str, bytes]:
@@ -173,6 +147,27 @@ def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> di
     if raw.is_file():
         pictures["raw"] = raw.read_bytes()
     return pictures
+
+
+def relative_widths(pictures: Mapping[str, bytes], names: Sequence[str]) -> dict[str, int]:
+    """Width of each picture in per cent of the widest: equal millimetres look equally long.
+
+    Parameters
+    ----------
+    pictures
+        Name to PNG.
+    names
+        Those that stand side by side; what is not there is left out.
+
+    Returns
+    -------
+    dict
+        Name to per cent, 1 to 100.
+    """
+    pixels = {
+        name: int.from_bytes(pictures[name][16:20], "big") for name in names if name in pictures
+    }
+    return {name: round(100 * width / max(pixels.values())) for name, width in pixels.items()}
 
 
 def _figure(output_dir: Path, stem: str, name: str) -> Path:
@@ -263,21 +258,3 @@ def _bias(images: ScanImages) -> bytes:
 
 def _read(images: ScanImages, key: str) -> np.ndarray:
     return read_image(scan_output(images.output_dir, images.stem, key))[0]
-
-
-def _matched_cuts(
-    images: ScanImages, shape: Sequence[int], affine: np.ndarray
-) -> list[np.ndarray]:
-    """Slices of the raw image that lie where the conformed image is cut."""
-    volume, study = images.preproc
-    middle = np.argwhere(images.focus).mean(axis=0)
-    cuts = []
-    for plane in PLANES:
-        axis = _AXES[plane]
-        indices = choose_slices(images.focus, volume.shape, plane, N_SLICES_PAIR)
-        points = np.repeat(middle[:, None], len(indices), axis=1)
-        points[axis] = indices
-        world = study[:3, :3] @ points + study[:3, 3:]
-        native = np.linalg.solve(affine[:3, :3], world - affine[:3, 3:])[axis]
-        cuts.append(np.clip(np.rint(native), 0, shape[axis] - 1).astype(int))
-    return cuts

@@ -126,7 +126,5 @@ def _place(value: float, group: NDArray[np.float64], site: str | None) -> str:
     below, equal = int((group < value).sum()), int((group == value).sum())
     percentile = round(100 * (below + equal / 2) / group.size)
     where = f"scans of {site}" if site is not None else "scans of all sites"
-    return (
-        f"percentile {percentile} of {group.size} {where}; their median"
-        f" {format_number(float(np.median(group)))}"
-    )
+    median = format_number(float(np.median(group)))
+    return f"percentile {percentile} among {group.size} {where}, median {median}"

@@ -11,7 +11,7 @@ from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study_measures import StudyMeasures
 from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.report.figures import data_uri
-from bids_harmonize.report.participant_figures import PICTURES, scan_pictures
+from bids_harmonize.report.participant_figures import PICTURES, relative_widths, scan_pictures
 from bids_harmonize.report.participant_quality import apart_words, measure_rows
 
 DOUBTFUL = {
@@ -66,6 +66,7 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
         "pictures": {
             name: data_uri(pictures[name]) if name in pictures else None for name in PICTURES
         },
+        "widths": relative_widths(pictures, ("raw", "conformed")),
         "bias_range": sidecar.get("BiasFieldRange"),
         "provenance": [
             *provenance_rows(output_dir, stem, sidecar),
