@@ -53,6 +53,19 @@ def test_the_share_outside_a_grid_is_that_of_the_spherical_cap():
     assert share_outside(np.zeros_like(mask), affine, whole) == 0.0
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_grid_that_ends_in_the_middle_leaves_half_outside(axis, side):
+    mask, affine = _scan(oblique(20.0))
+    corner = np.full(3, -100.0)
+    shape = [100, 100, 100]
+    shape[axis] = 50
+    corner[axis] = 0.0 if side == 1 else -100.0
+    i, j, k = shape
+    grid = straight_grid(corner, resolution_mm=2.0, shape=(i, j, k))
+    assert share_outside(mask, affine, grid) == pytest.approx(0.5, abs=0.005)
+
+
 @pytest.mark.parametrize("name", list(ORIENTATIONS))
 def test_obliqueness_and_anisotropy_do_not_depend_on_the_orientation(name):
     tilt = np.deg2rad(12.0)
