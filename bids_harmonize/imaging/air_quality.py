@@ -29,6 +29,7 @@ ARTEFACT_SDS: Final = 4.0
 MAX_NOISE_VALUES: Final = 400_000
 MAX_LEVELS: Final = 256
 N_BINS: Final = 64
+HIGHEST_PERCENT: Final = 99.5
 FINE_STEPS: Final = 20_001
 
 
@@ -128,7 +129,7 @@ def find_artefacts(volume: Volume, air: Mask) -> Mask:
     Mortamet et al. 2009, doi:10.1002/mrm.21992 (threshold ours, the original's is the mode).
     """
     values = volume[air]
-    bright = air & (volume > np.median(values) + ARTEFACT_SDS * noise_sd(values))
+    bright = air & (volume > _brightest_noise(values))
     solid = ndimage.binary_opening(bright)
     artefacts: Mask = ndimage.binary_dilation(solid, iterations=2) & bright
     return artefacts
@@ -148,7 +149,7 @@ def noise_sd(values: Array) -> float:
         low, high = np.percentile(values, (25, 75))
     else:
         counts = np.histogram(values, edges)[0]
-        heights = np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
+        heights = np.concatenate([[0.0], np.cumsum(counts) / values.size])
         fine = np.linspace(edges[0], edges[-1], FINE_STEPS)
         low, high = np.interp((0.25, 0.75), PchipInterpolator(edges, heights)(fine), fine)
     return float(high - low) / IQR_OF_NORMAL
@@ -159,8 +160,10 @@ def noise_misfit(values: Array) -> float:
 
     A chi distribution (magnitude noise of any number of coils) is fitted by moments, with
     ``k = 2 m2^2 / (m4 - m2^2)`` degrees of freedom and scale ``s^2 = m2 / k``, where ``m2`` and
-    ``m4`` are means of ``x^2`` and ``x^4``. The result is ``sum |observed - fitted|`` over the
-    shares of voxels from the mode upwards.
+    ``m4`` are means of ``x^2`` and ``x^4``; stray voxels, above the median + 4 robust standard
+    deviations, are not fitted, but count as misfit. The result is ``sum |observed - fitted|``
+    over the shares of voxels from the mode upwards: in bins of one level of a coarsely stored
+    image, else in 64 bins up to the 99.5th percentile, and one for all above.
 
     Parameters
     ----------
@@ -177,16 +180,19 @@ def noise_misfit(values: Array) -> float:
     Mortamet et al. 2009, doi:10.1002/mrm.21992.
     """
     some = np.maximum(values[:: _step(values)].astype(np.float64), 0)
-    square = some**2
-    if some.size < MIN_AIR_VOXELS or float(square.var()) == 0.0:
+    if some.size < MIN_AIR_VOXELS:
+        return NOT_KNOWN
+    square = some[some <= _brightest_noise(some)] ** 2
+    if square.size == 0 or float(square.var()) == 0.0:
         return NOT_KNOWN
     freedom = 2 * float(square.mean()) ** 2 / float(square.var())
     scale = float(square.mean()) / freedom
     edges = _level_edges(some)
     if edges is None:
-        edges = np.linspace(0, float(some.max()), N_BINS + 1)
+        edges = np.linspace(0, float(np.percentile(some, HIGHEST_PERCENT)), N_BINS + 1)
+    edges = np.append(edges, np.inf)
     observed = np.histogram(some, edges)[0] / some.size
-    fitted = np.diff(gammainc(freedom / 2, np.maximum(edges, 0) ** 2 / (2 * scale)))
+    fitted = np.diff(gammainc(freedom / 2, edges**2 / (2 * scale)))
     tail = slice(int(observed.argmax()), None)
     return float(np.abs(observed[tail] - fitted[tail]).sum())
 
@@ -221,9 +227,17 @@ def energy_ratio(head: Array, air: Array) -> float:
     return float(np.median(head.astype(np.float64) ** 2)) / noise if noise > 0 else NOT_KNOWN
 
 
+def _brightest_noise(values: Array) -> float:
+    """What noise hardly exceeds: median + 4 robust standard deviations, NaN without spread."""
+    return float(np.median(values)) + ARTEFACT_SDS * noise_sd(values)
+
+
 def _level_edges(values: Array) -> Array | None:
-    """Edges halfway between the levels of a coarsely stored image, else None."""
-    levels = np.unique(values)
+    """Edges halfway between the levels of coarsely stored noise, else None.
+
+    They end above the 99.5th percentile: what lies beyond would only be stray artefacts.
+    """
+    levels = np.unique(values[values <= np.percentile(values, HIGHEST_PERCENT)])
     if not 1 < levels.size <= MAX_LEVELS:
         return None
     halfway = (levels[1:] + levels[:-1]) / 2
