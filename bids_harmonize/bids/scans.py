@@ -1,5 +1,6 @@
 """The ``scans.tsv`` of the derivative: one row a scan, written by participant, read by group."""
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import OUTPUTS, group_output, scan_output, scans_table
-from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.bids.names import OUTPUTS, scans_table
+from bids_harmonize.bids.tables import MISSING, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
 _UNUSED = "such a scan is harmonized and flagged, but neither trained on nor scored."
@@ -41,12 +41,16 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
     "wm_volume_ml": {"Description": "Sum of the white matter map.", "Units": "mL"},
     "csf_volume_ml": {"Description": "Sum of the fluid map.", "Units": "mL"},
     "flags": {"Description": "What was odd about the scan, separated by commas."},
+    "native_shape": {"Description": "Voxels of the raw image along its own axes."},
+    "native_orientation": {"Description": "Where the axes of the raw image point to."},
+    "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
     "settings_hash": {"Description": "Changes when a setting that shapes the output changes."},
     "input_sha256": {"Description": "SHA-256 of the raw image."},
 }
-"""Columns that every table has; quality measures stand after ``flags``."""
+"""Columns that every table has; quality measures stand before the last two."""
 
-_LAST = ("settings_hash", "input_sha256")
+PROVENANCE_COLUMNS = ("settings_hash", "input_sha256")
+"""The last columns."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,10 @@ def write_scan_rows(
     ValueError
         If a row has a cell that is neither fixed nor a measure.
     """
-    head = [name for name in FIXED_COLUMNS if name not in _LAST]
+    head = [name for name in FIXED_COLUMNS if name not in PROVENANCE_COLUMNS]
     columns = {name: FIXED_COLUMNS[name] for name in head}
     columns |= {name: dict(row) for name, row in measures.items()}
-    columns |= {name: FIXED_COLUMNS[name] for name in _LAST}
+    columns |= {name: FIXED_COLUMNS[name] for name in PROVENANCE_COLUMNS}
     by_table: dict[Path, dict[str, Mapping[str, Any]]] = {}
     for stem, cells in rows.items():
         odd = sorted(set(cells) - set(columns))
@@ -111,7 +115,7 @@ def write_scan_rows(
             raise ValueError(message)
         by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
     for path, new in by_table.items():
-        stood = {row.stem: row.cells for row in _read_rows(path)} if path.exists() else {}
+        stood = {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
         merged = {**stood, **new}
         records = [
             {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
@@ -133,11 +137,8 @@ def read_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
     tuple of ScanRow
         Empty if the participant level never wrote there.
     """
-    tables = [
-        *output_dir.glob("sub-*/sub-*_scans.tsv"),
-        *output_dir.glob("sub-*/ses-*/*_scans.tsv"),
-    ]
-    return tuple(sorted((row for path in tables for row in _read_rows(path)), key=_stem))
+    rows = (row for path in scan_tables(output_dir) for row in read_scan_table(path))
+    return tuple(sorted(rows, key=_stem))
 
 
 def scan_row(output_dir: Path, stem: str) -> ScanRow | None:
@@ -145,7 +146,7 @@ def scan_row(output_dir: Path, stem: str) -> ScanRow | None:
     path = scans_table(output_dir, stem)
     if not path.exists():
         return None
-    return next((row for row in _read_rows(path) if row.stem == stem), None)
+    return next((row for row in read_scan_table(path) if row.stem == stem), None)
 
 
 def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
@@ -163,63 +164,57 @@ def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
     return rows
 
 
-def write_group_quality(output_dir: Path) -> Path:
-    """Gather the quality measures of all scans in ``group_quality.tsv``.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-
-    Returns
-    -------
-    Path
-        The table; its ``filename`` is relative to ``output_dir``.
-    """
-    rows = require_scan_rows(output_dir)
-    described: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        sidecar = scans_table(output_dir, row.stem).with_suffix(".json")
-        if set(row.cells) - set(described) and sidecar.exists():
-            described |= read_json(sidecar)
-    hidden = (*_LAST, "filename")
-    names = {name: None for row in rows for name in row.cells if name not in hidden}
-    columns = {
-        "filename": {"Description": "Preprocessed T1w image, relative to the dataset."},
-        "participant_id": {"Description": "Label of the participant."},
-        "session_id": {"Description": "Label of the session; n/a without sessions."},
-        **{name: described.get(name, {"Description": "Quality measure."}) for name in names},
-    }
-    records = [
-        {
-            "filename": scan_output(Path(), row.stem, "preproc").as_posix(),
-            "participant_id": row.participant_id,
-            "session_id": row.session_id,
-            **{name: row.cells.get(name) for name in names},
-        }
-        for row in rows
-    ]
-    path = group_output(output_dir, "group_quality")
-    write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
-    return path
-
-
 def _filename(stem: str) -> str:
     return f"anat/{stem}{OUTPUTS['preproc'].pattern}"
 
 
-def _read_rows(path: Path) -> Iterator[ScanRow]:
-    frame = read_tsv(path)
-    missing = [name for name in ("filename", "site") if name not in frame.columns]
+def read_scan_table(path: Path) -> Iterator[ScanRow]:
+    """Rows of one ``scans.tsv``, without pandas: a study has a thousand of these tables.
+
+    Parameters
+    ----------
+    path
+        The table.
+
+    Yields
+    ------
+    ScanRow
+        One a preprocessed image; other rows are passed over.
+
+    Raises
+    ------
+    UnusableDataError
+        If the file is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            header, *rows = [row for row in csv.reader(lines, delimiter="\t") if row]
+    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        message = f"{path}: no table with tab-separated columns: {error}"
+        raise UnusableDataError(message) from None
+    header = [name.strip() for name in header]
+    missing = [name for name in ("filename", "site") if name not in header]
     if missing:
         message = f"{path}: column {' and '.join(missing)} missing; run participant again"
         raise UnusableDataError(message)
+    if len(set(header)) < len(header) or any(len(row) > len(header) for row in rows):
+        message = f"{path}: columns that stand there twice, or rows longer than the header"
+        raise UnusableDataError(message)
     ending = OUTPUTS["preproc"].pattern
-    for record in frame.astype(object).where(frame.notna(), None).to_dict("records"):
-        name = str(record["filename"])
-        if name.endswith(ending):
-            cells = {str(column): cell for column, cell in record.items()}
-            yield ScanRow(Path(name).name.removesuffix(ending), cells)
+    for row in rows:
+        texts = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
+        cells = {
+            name: None if cell in ("", MISSING) else cell
+            for name, cell in zip(header, texts, strict=True)
+        }
+        if (cells["filename"] or "").endswith(ending):
+            yield ScanRow(Path(str(cells["filename"])).name.removesuffix(ending), cells)
+
+
+def scan_tables(output_dir: Path) -> list[Path]:
+    """Every ``scans.tsv`` of the derivative, in no order."""
+    patterns = ("sub-*/sub-*_scans.tsv", "sub-*/ses-*/*_scans.tsv")
+    return [path for pattern in patterns for path in output_dir.glob(pattern)]
 
 
 def _stem(row: ScanRow) -> str:

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from bids_harmonize.bids.dataset import write_descriptions
+from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.lock import group_lock
-from bids_harmonize.bids.scans import write_group_quality
 from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request

@@ -1,24 +1,34 @@
-"""Quality measures of one conformed scan; each is a plain function with its formula.
+"""The quality measures of one scan: what each is, and all of those of a conformed image.
 
 A value that cannot be told (no brain mask, air set to 0) is NaN, never a number that looks good.
+The measures themselves are plain functions with their formula, in
+:mod:`bids_harmonize.imaging.brain_quality` (the conformed image),
+:mod:`bids_harmonize.imaging.air_quality` (the raw image's air) and
+:mod:`bids_harmonize.imaging.field_of_view` (how the raw image lies, and what was cut).
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from scipy import ndimage
 
-from bids_harmonize.errors import ScanError
-from bids_harmonize.imaging.biasfield import correct_bias
+from bids_harmonize.imaging.air_quality import NOT_KNOWN
+from bids_harmonize.imaging.brain_quality import (
+    WHITE,
+    classes_by_intensity,
+    even_out,
+    gradient_entropy,
+    smoothness_mm,
+    tissue_measures,
+    touches_edge,
+    white_to_maximum,
+)
+from bids_harmonize.imaging.field_of_view import part_of_grid
 from bids_harmonize.imaging.geometry import Grid
-from bids_harmonize.imaging.mixture import fit_mixture
+from bids_harmonize.imaging.morphology import box_around
 from bids_harmonize.imaging.types import Array, Mask, Volume
 
-NOT_KNOWN: Final = float("nan")
-INU_ITERATIONS: Final = (20, 20)
-MIN_SHARE_OF_CLASS: Final = 0.01
-MAD_TO_SD: Final = 1.4826
+Direction = Literal["higher", "lower", "neutral"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class QualityMeasure:
     """
 
     unit: str
-    direction: Literal["higher", "lower", "neutral"]
+    direction: Direction
     citation: str
     description: str
 
@@ -50,39 +60,100 @@ QUALITY_MEASURES: Final[dict[str, QualityMeasure]] = {
         "doi:10.1371/journal.pone.0184661",
         "Mean over spread of white matter intensities.",
     ),
-    "cnr": QualityMeasure(
+    "snr_gm": QualityMeasure(
         "",
         "higher",
         "doi:10.1371/journal.pone.0184661",
-        "Difference of white and grey matter over their common spread; the air's noise is left"
-        " out, for it is 0 in conformed images.",
+        "Mean over spread of grey matter intensities.",
+    ),
+    "snr_csf": QualityMeasure(
+        "",
+        "higher",
+        "doi:10.1371/journal.pone.0184661",
+        "Mean over spread of the intensities of the fluid in and around the brain.",
+    ),
+    "snr_dietrich": QualityMeasure(
+        "",
+        "higher",
+        "doi:10.1002/jmri.20969",
+        "Mean of white matter over the noise in the raw image's air, corrected for magnitude "
+        "noise; n/a where the air was set to a constant.",
+    ),
+    "cnr": QualityMeasure(
+        "",
+        "higher",
+        "doi:10.1007/s10278-006-0264-x",
+        "Difference of white and grey matter over their common spread and the air's noise, where "
+        "there is air.",
     ),
     "cjv": QualityMeasure(
         "",
         "lower",
         "doi:10.3389/fninf.2016.00010",
-        "Coefficient of joint variation: summed spreads of white and grey matter over the"
-        " difference of their means.",
+        "Coefficient of joint variation: summed spreads of white and grey matter over the "
+        "difference of their means.",
+    ),
+    "wm2max": QualityMeasure(
+        "",
+        "higher",
+        "doi:10.1371/journal.pone.0184661",
+        "Median of white matter over the 99.95th percentile in the head; hot spots (vessels, fat,"
+        " a near coil) lower it.",
     ),
     "efc": QualityMeasure(
         "",
         "lower",
         "doi:10.1109/42.650886",
-        "Entropy focus criterion inside the head: 0 for all energy in one voxel, 1 for a uniform"
+        "Entropy focus criterion of the raw image: 0 for all energy in one voxel, 1 for a uniform"
         " image; ghosting and motion blur raise it.",
+    ),
+    "gradient_entropy": QualityMeasure(
+        "",
+        "lower",
+        "doi:10.1002/(SICI)1522-2586(200002)11:2<174::AID-JMRI15>3.0.CO;2-3",
+        "Entropy of the steepness inside the head, 0 to 1: few sharp edges give a low value, "
+        "motion and noise spread it.",
     ),
     "fber": QualityMeasure(
         "",
         "higher",
-        "doi:10.1371/journal.pone.0184661",
-        "Median energy inside the head over that of the air; n/a where the air was set to 0.",
+        "doi:10.3389/conf.fnins.2015.91.00047",
+        "Median energy inside the head over that of the raw image's air; n/a where the air was "
+        "set to a constant.",
+    ),
+    "qi1": QualityMeasure(
+        "",
+        "lower",
+        "doi:10.1002/mrm.21992",
+        "Share of the raw image's air that holds artefacts (ghosts, wrap-around, spikes); n/a "
+        "where the air was set to a constant.",
+    ),
+    "qi2": QualityMeasure(
+        "",
+        "lower",
+        "doi:10.1002/mrm.21992",
+        "How far the air's intensities are from magnitude noise, artefacts left out: 0 for a "
+        "perfect fit; n/a where the air was set to a constant.",
+    ),
+    "air_sd": QualityMeasure(
+        "native units",
+        "lower",
+        "",
+        "Robust standard deviation of the raw image's air; n/a where it was set to a constant.",
+    ),
+    "air_filled": QualityMeasure(
+        "",
+        "neutral",
+        "",
+        "Share of the raw image's air that holds one and the same value: set by the scanner, by "
+        "unwarping or by defacing.",
     ),
     "fwhm_mm": QualityMeasure(
         "mm",
         "lower",
         "doi:10.1002/mrm.1910330508",
-        "Smoothness: full width at half maximum of the image's own grain in the brain, mean of"
-        " the three axes.",
+        "Smoothness: full width at half maximum of the image's own grain in the brain, mean of "
+        "the three axes.",
     ),
     "inu_range": QualityMeasure(
         "",
@@ -93,16 +164,79 @@ QUALITY_MEASURES: Final[dict[str, QualityMeasure]] = {
     "head_volume_l": QualityMeasure("L", "neutral", "", "Volume of the head mask on the grid."),
     "brain_volume_l": QualityMeasure("L", "neutral", "", "Volume of the brain mask on the grid."),
     "neck_cropped_mm": QualityMeasure(
-        "mm", "neutral", "", "Height of the head's lower end that fell off the grid."
+        "mm",
+        "neutral",
+        "",
+        "Height of the head's lower end that fell off the grid.",
+    ),
+    "head_outside_grid": QualityMeasure(
+        "",
+        "neutral",
+        "",
+        "Share of the head mask's volume that lies outside the study grid.",
+    ),
+    "fov_cut_cm2": QualityMeasure(
+        "cm2",
+        "neutral",
+        "",
+        "Area at which the acquired field of view cuts the head, its lowest face left out; 0 for "
+        "a whole head.",
     ),
     "brain_cropped": QualityMeasure(
-        "", "lower", "", "1 where the brain mask touches the edge of the grid, else 0."
+        "",
+        "lower",
+        "",
+        "1 where the brain mask touches the edge of the grid, else 0.",
+    ),
+    "native_i_mm": QualityMeasure(
+        "mm",
+        "neutral",
+        "",
+        "Voxel size of the raw image along its first axis.",
+    ),
+    "native_j_mm": QualityMeasure(
+        "mm",
+        "neutral",
+        "",
+        "Voxel size of the raw image along its second axis.",
+    ),
+    "native_k_mm": QualityMeasure(
+        "mm",
+        "neutral",
+        "",
+        "Voxel size of the raw image along its third axis.",
+    ),
+    "anisotropy": QualityMeasure(
+        "",
+        "neutral",
+        "",
+        "Longest over shortest edge of the raw image's voxels.",
+    ),
+    "obliqueness_deg": QualityMeasure(
+        "deg",
+        "neutral",
+        "",
+        "Greatest angle between an axis of the raw image and the nearest anatomical axis.",
     ),
 }
+"""Name to row, in the order of the tables' columns."""
+
+RAW_MEASURES: Final = (
+    *("snr_dietrich", "efc", "fber", "qi1", "qi2", "air_sd", "air_filled", "fov_cut_cm2"),
+    *("native_i_mm", "native_j_mm", "native_k_mm", "anisotropy", "obliqueness_deg"),
+    *("neck_cropped_mm", "head_outside_grid"),
+)
+"""Measures that need the raw image; :func:`measure_quality` leaves them out."""
 
 
 def measure_quality(
-    volume: Volume, head_mask: Mask, brain_mask: Mask | None, grid: Grid
+    volume: Volume,
+    head_mask: Mask,
+    brain_mask: Mask | None,
+    grid: Grid,
+    *,
+    air_sd: float = NOT_KNOWN,
+    classes: Array | None = None,
 ) -> dict[str, float]:
     """Quality measures of a scan on its grid.
 
@@ -114,132 +248,34 @@ def measure_quality(
         Boolean arrays of the same shape; None where no brain mask was made.
     grid
         Where the volume lies.
+    air_sd
+        Noise in the raw image's air, native units; NaN where it is not known.
+    classes
+        Integer array of the same shape: 1 fluid, 2 grey matter, 3 white matter, else 0. By
+        default the brain's classes are told apart by their intensities.
 
     Returns
     -------
     dict
         Name to value, NaN where it cannot be told; the names are those of ``QUALITY_MEASURES``
-        but ``neck_cropped_mm``, which needs the raw image.
+        but ``RAW_MEASURES``, save ``snr_dietrich``, which needs both images.
     """
     voxel_l = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1e6
-    measures = {name: NOT_KNOWN for name in QUALITY_MEASURES if name != "neck_cropped_mm"}
+    names = [name for name in QUALITY_MEASURES if name not in RAW_MEASURES]
+    measures = dict.fromkeys((*names, "snr_dietrich"), NOT_KNOWN)
     measures["head_volume_l"] = float(head_mask.sum()) * voxel_l
-    measures["efc"] = entropy_focus(volume[head_mask])
-    measures["fber"] = energy_ratio(volume[head_mask], volume[~head_mask])
+    measures["gradient_entropy"] = gradient_entropy(volume, head_mask)
     if brain_mask is None:
         return measures
     measures["brain_volume_l"] = float(brain_mask.sum()) * voxel_l
     measures["brain_cropped"] = float(touches_edge(brain_mask))
-    measures["fwhm_mm"] = smoothness_mm(volume, brain_mask, grid)
-    measures["inu_range"], even = _bias_range(volume, brain_mask, grid)
-    measures.update(_tissue_measures(even, brain_mask))
+    if not brain_mask.any():
+        return measures
+    box = box_around(brain_mask, margin_voxels=1)
+    inside, brain, own = volume[box], brain_mask[box], part_of_grid(grid, box)
+    measures["fwhm_mm"] = smoothness_mm(inside, brain, own)
+    even, measures["inu_range"] = even_out(inside, brain, own)
+    found = classes_by_intensity(even, brain) if classes is None else classes[box]
+    measures.update(tissue_measures(even, found, air_sd=air_sd))
+    measures["wm2max"] = white_to_maximum(inside[found == WHITE], volume[head_mask])
     return measures
-
-
-def signal_to_noise(white: Array) -> float:
-    """``mean / (sd * sqrt(n / (n - 1)))`` of intensities; higher is better, no unit."""
-    if white.size < 2 or float(white.std()) == 0.0:
-        return NOT_KNOWN
-    return float(white.mean() / (white.std() * np.sqrt(white.size / (white.size - 1))))
-
-
-def contrast_to_noise(grey: Array, white: Array) -> float:
-    """``(mean_white - mean_grey) / sqrt(var_white + var_grey)``; higher is better, no unit."""
-    noise = float(np.sqrt(white.var() + grey.var())) if min(white.size, grey.size) else 0.0
-    return float((white.mean() - grey.mean()) / noise) if noise > 0 else NOT_KNOWN
-
-
-def joint_variation(grey: Array, white: Array) -> float:
-    """``(sd_white + sd_grey) / |mean_white - mean_grey|``, robust; lower is better, no unit.
-
-    Medians stand for means and scaled median absolute deviations for spreads.
-    """
-    if not min(white.size, grey.size):
-        return NOT_KNOWN
-    distance = abs(float(np.median(white) - np.median(grey)))
-    return float((_robust_sd(white) + _robust_sd(grey)) / distance) if distance else NOT_KNOWN
-
-
-def entropy_focus(values: Array) -> float:
-    """Shannon entropy of the voxels' share of energy over its maximum; lower is better, 0 to 1.
-
-    ``-sum(x / b * ln(x / b)) / (sqrt(n) * ln(sqrt(n)))`` with ``b = sqrt(sum(x^2))``.
-    """
-    values = np.maximum(values.astype(np.float64), 0)
-    energy = float(np.sqrt((values**2).sum()))
-    if values.size < 2 or energy == 0.0:
-        return NOT_KNOWN
-    share = values[values > 0] / energy
-    return float(-(share * np.log(share)).sum() / (np.sqrt(values.size) * np.log(values.size) / 2))
-
-
-def energy_ratio(head: Array, air: Array) -> float:
-    """``median(head^2) / median(air^2)``; higher is better, no unit, NaN for air set to 0."""
-    if not (head.size and air.size):
-        return NOT_KNOWN
-    noise = float(np.median(air.astype(np.float64) ** 2))
-    return float(np.median(head.astype(np.float64) ** 2)) / noise if noise > 0 else NOT_KNOWN
-
-
-def smoothness_mm(volume: Volume, mask: Mask, grid: Grid) -> float:
-    """Full width at half maximum of the grain, mm; lower is sharper.
-
-    An axis gives ``size * sqrt(-2 ln 2 / ln(1 - var(difference) / (2 var)))``, with the
-    difference of neighbours along it; the result is the mean of the axes.
-    """
-    spread = float(volume[mask].var()) if mask.any() else 0.0
-    if spread == 0.0:
-        return NOT_KNOWN
-    widths = []
-    for axis, size in enumerate(grid.voxel_size_mm):
-        both = np.logical_and(
-            np.take(mask, range(1, mask.shape[axis]), axis),
-            np.take(mask, range(mask.shape[axis] - 1), axis),
-        )
-        rough = float(np.diff(volume, axis=axis)[both].var()) / (2 * spread) if both.any() else 1.0
-        if not 0.0 < rough < 1.0:
-            return NOT_KNOWN
-        widths.append(size * float(np.sqrt(-2 * np.log(2) / np.log(1 - rough))))
-    return float(np.mean(widths))
-
-
-def touches_edge(mask: Mask) -> bool:
-    """Whether a mask reaches the outermost layer of its array."""
-    return any(bool(np.take(mask, (0, -1), axis).any()) for axis in range(mask.ndim))
-
-
-def _bias_range(volume: Volume, mask: Mask, grid: Grid) -> tuple[float, Volume]:
-    """95th minus 5th percentile of the field, and the volume without it."""
-    try:
-        even, field = correct_bias(volume, mask, grid.affine, n_iterations=INU_ITERATIONS)
-    except ScanError:  # the brain mask is (nearly) empty: the measure is not known
-        return NOT_KNOWN, volume
-    low, high = np.percentile(field[mask], (5, 95))
-    return float(high - low), even
-
-
-def _tissue_measures(volume: Volume, mask: Mask) -> dict[str, float]:
-    """SNR, CNR and CJV of classes told apart by intensity; outer voxels of a class left out."""
-    try:
-        labels = fit_mixture(volume[mask]).labels(volume[mask])
-    except ScanError:  # a constant or empty brain has no classes
-        return {}
-    tissue = np.full(mask.shape, -1)
-    tissue[mask] = labels
-    grey, white = volume[tissue == 1], volume[_core(tissue == 2)]
-    if min(grey.size, white.size) < MIN_SHARE_OF_CLASS * labels.size:
-        white = volume[tissue == 2]
-    return {
-        "snr": signal_to_noise(white),
-        "cnr": contrast_to_noise(grey, white),
-        "cjv": joint_variation(grey, white),
-    }
-
-
-def _core(mask: Mask) -> Mask:
-    core: Mask = ndimage.binary_erosion(mask)
-    return core
-
-
-def _robust_sd(values: Array) -> float:
-    return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))

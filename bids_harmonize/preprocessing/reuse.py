@@ -67,6 +67,7 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
         Column to value.
     """
     volumes = sidecar["TissueVolumesMl"] or {}
+    native = sidecar["NativeGrid"]
     return {
         "site": scan.site,
         "site_source": scan.site_source,
@@ -78,6 +79,9 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
         "tissue_doubtful": sidecar["TissueDoubtful"] if volumes else None,
         **{f"{name}_volume_ml": volumes.get(name) for name in ("gm", "wm", "csf")},
         "flags": ", ".join(sidecar["Flags"]) or None,
+        "native_shape": "x".join(str(length) for length in native["shape"]),
+        "native_orientation": native["orientation"],
+        "native_datatype": native.get("datatype"),
         **sidecar["QualityMeasures"],
         "settings_hash": sidecar["SettingsHash"],
         "input_sha256": sidecar["InputSha256"],

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 HEAD_COLOUR = "#ffb000"
 BRAIN_COLOUR = "#2fd0e0"
+GREY_COLOUR = "#ffe14d"
+WHITE_COLOUR = "#ff4d6d"
 
 
 def draw_histogram(

@@ -10,7 +10,8 @@ from bids_harmonize.report.group_harmonization import harmonization_section
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import GroupInputs, read_group_inputs
 from bids_harmonize.report.group_proof import probe_section, verdict_section
-from bids_harmonize.report.group_study import quality_section, study_section
+from bids_harmonize.report.group_quality import quality_section
+from bids_harmonize.report.group_study import study_section
 from bids_harmonize.report.page import render_page, write_page
 
 

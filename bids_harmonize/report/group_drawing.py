@@ -25,6 +25,7 @@ GREEN = "#009e73"
 SKY = "#56b4e9"
 PURPLE = "#cc79a7"
 YELLOW = "#e69f00"
+RED = "#9c1c1c"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, INK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 

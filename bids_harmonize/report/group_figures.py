@@ -1,7 +1,7 @@
 """Charts of the group page, from tables: each function returns one data URI."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from bids_harmonize.report.group_drawing import (
     INK,
     MARKERS,
     ORANGE,
+    RED,
     only_vertical_grid,
     page_style,
     svg_uri,
@@ -190,39 +191,36 @@ def draw_training_curves(curves: pd.DataFrame) -> str:
         return svg_uri(figure)
 
 
-def draw_strips(frame: pd.DataFrame, measures: Sequence[tuple[str, str]]) -> str:
+def draw_strips(
+    frame: pd.DataFrame,
+    measures: Sequence[tuple[str, str]],
+    *,
+    apart: Mapping[str, Mapping[str, float]],
+) -> str:
     """One small panel a quality measure: every scan a dot, sites side by side, bar = median.
 
     Parameters
     ----------
     frame
-        One row a scan with column ``site`` and the measures.
+        One row a scan with columns ``stem`` and ``site`` and the measures.
     measures
         Column name and panel title.
+    apart
+        Measure to stems and values of the scans that are drawn in red and named.
 
     Returns
     -------
     str
         Data URI of the drawing.
     """
-    sites = sorted(frame["site"].dropna().astype(str).unique())
     columns = 4
     rows = -(-len(measures) // columns)
     with page_style():
         figure = Figure(figsize=(11.4, 2.5 * rows))
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, (name, title) in zip(grid.flat, measures, strict=False):
-            for place, site in enumerate(sites):
-                own = frame.loc[frame["site"].astype(str) == site, name].dropna().to_numpy(float)
-                spread = np.linspace(-0.22, 0.22, len(own)) if len(own) > 1 else np.zeros(len(own))
-                colour = CYCLE[place % len(CYCLE)]
-                axes.scatter(place + spread, own, s=11, color=colour, alpha=0.75, linewidth=0)
-                if len(own):
-                    axes.hlines(np.median(own), place - 0.33, place + 0.33, color=INK, linewidth=2)
+            _draw_strip(axes, frame, name, apart.get(name, {}))
             axes.set_title(title, fontsize=9.5)
-            axes.set_xticks(range(len(sites)), sites, rotation=30, ha="right", fontsize=8)
-            axes.set_xlim(-0.6, len(sites) - 0.4)
-            axes.grid(False, axis="x")
         for axes in grid.flat[len(measures) :]:
             axes.set_visible(False)
         figure.tight_layout()
@@ -236,6 +234,31 @@ def method_colour(method: str, *, chosen: str | None) -> str:
     if method == "ceiling":
         return GREEN
     return FAINT if method in NOT_HARMONIZERS else BLUE
+
+
+def _draw_strip(axes: Axes, frame: pd.DataFrame, name: str, apart: Mapping[str, float]) -> None:
+    """One panel of :func:`draw_strips`."""
+    sites = sorted(frame["site"].dropna().astype(str).unique())
+    for place, site in enumerate(sites):
+        own = frame.loc[frame["site"].astype(str) == site, ["stem", name]].dropna()
+        values = own[name].to_numpy(float)
+        across = place + (np.linspace(-0.22, 0.22, len(own)) if len(own) > 1 else np.zeros(1))
+        red = own["stem"].isin(list(apart)).to_numpy()
+        colour = CYCLE[place % len(CYCLE)]
+        axes.scatter(
+            across[: len(own)][~red], values[~red], s=11, color=colour, alpha=0.75, linewidth=0
+        )
+        axes.scatter(across[: len(own)][red], values[red], s=20, color=RED, marker="D")
+        if len(own):
+            axes.hlines(np.median(values), place - 0.33, place + 0.33, color=INK, linewidth=2)
+        for stem, x, y in zip(own["stem"][red], across[: len(own)][red], values[red], strict=True):
+            axes.annotate(
+                str(stem).removeprefix("sub-"), (x, y), xytext=(4, 3), fontsize=6.5,
+                textcoords="offset points", color=RED,
+            )  # fmt: skip
+    axes.set_xticks(range(len(sites)), sites, rotation=30, ha="right", fontsize=8)
+    axes.set_xlim(-0.6, len(sites) - 0.4)
+    axes.grid(False, axis="x")
 
 
 def _draw_curve(

@@ -27,12 +27,12 @@ _N_COLOURS = 128
 
 @dataclass(frozen=True)
 class Outline:
-    """A mask whose border is drawn on a mosaic.
+    """A mask or a map whose border, where it is a half, is drawn on a mosaic.
 
     Parameters
     ----------
     mask
-        Shape (I, J, K), bool, on the mosaic's volume.
+        Shape (I, J, K), bool or 0 to 1, on the mosaic's volume.
     colour
         Any colour matplotlib knows.
     """
@@ -49,6 +49,7 @@ def draw_mosaic(
     focus: np.ndarray | None = None,
     n_slices: int = 7,
     window: tuple[float, float] | None = None,
+    cuts: Sequence[np.ndarray] | None = None,
 ) -> bytes:
     """A PNG of axial, coronal and sagittal slices, one row a plane.
 
@@ -67,6 +68,8 @@ def draw_mosaic(
     window
         Intensities shown black and white; 0 and the 99.5th percentile of non-zero voxels
         otherwise.
+    cuts
+        Slice indices of each plane of :data:`PLANES`, equally many; chosen by the focus otherwise.
 
     Returns
     -------
@@ -78,17 +81,18 @@ def draw_mosaic(
     >>> draw_mosaic(np.ones((8, 8, 8)), voxel_sizes_mm=(4, 4, 4), n_slices=3)[1:4]
     b'PNG'
     """
-    cuts = [choose_slices(focus, volume.shape, plane, n_slices) for plane in PLANES]
+    if cuts is None:
+        cuts = [choose_slices(focus, volume.shape, plane, n_slices) for plane in PLANES]
     sizes = tuple(float(size) for size in voxel_sizes_mm)
     tiles = tile_slices(volume, cuts, sizes)
     low, high = window if window is not None else display_window(volume)
     figure, axes = _black_canvas(tiles.shape)
     axes.imshow(tiles, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
     for outline in outlines:
-        border = tile_slices(outline.mask.astype(np.float32), cuts, sizes)
+        border = tile_slices(outline.mask, cuts, sizes)
         if border.max() > 0.5:
             axes.contour(border, levels=[0.5], colors=[outline.colour], linewidths=0.9)
-    _label_rows(axes, volume.shape, sizes, n_slices)
+    _label_rows(axes, volume.shape, sizes, len(cuts[0]))
     return _palette_png(figure)
 
 

@@ -8,17 +8,20 @@ from bids_harmonize.bids.files import replacing
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import OUTPUTS, crash_file, participant_page
+from bids_harmonize.bids.study_measures import StudyMeasures, read_study_measures
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.orientation import to_ras
-from bids_harmonize.report.mosaic import draw_mosaic
+from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.page import render_page, write_page
-from bids_harmonize.report.participant_methods import REFERENCES, methods_paragraphs
-from bids_harmonize.report.participant_scan import describe_scan, raw_figure
+from bids_harmonize.report.participant_figures import draw_raw, raw_figure
+from bids_harmonize.report.participant_methods import write_methods
+from bids_harmonize.report.participant_scan import describe_scan
+from bids_harmonize.report.scan_images import ScanImages
 
-N_RAW_SLICES = 3
 
-
-def write_participant_page(output_dir: Path, participant_id: str) -> Path:
+def write_participant_page(
+    output_dir: Path, participant_id: str, *, study: StudyMeasures | None = None
+) -> Path:
     """The path of the participant's page, made from files of the derivative alone.
 
     Parameters
@@ -27,6 +30,9 @@ def write_participant_page(output_dir: Path, participant_id: str) -> Path:
         Root of the derivative.
     participant_id
         With ``sub-``.
+    study
+        Quality measures of all scans that are there so far; read from ``output_dir`` by default,
+        which who writes many pages does once.
 
     Returns
     -------
@@ -38,18 +44,24 @@ def write_participant_page(output_dir: Path, participant_id: str) -> Path:
     OutputError, StorageError
         If it cannot be written.
     """
-    scans = [describe_scan(output_dir, stem) for stem in find_stems(output_dir, participant_id)]
+    if study is None:
+        study = read_study_measures(output_dir, tuple(QUALITY_MEASURES))
+    stems = find_stems(output_dir, participant_id)
+    scans = [describe_scan(output_dir, stem, study) for stem in stems]
     runs = {scan["stem"]: scan["run_id"] for scan in scans}
     settings = scans[0]["settings"] if scans else {}
+    sources = [scan["mask_source"] for scan in scans if scan["mask_source"]]
+    methods, references = write_methods(settings, mask_sources=sources) if settings else ([], [])
     html = render_page(
         "participant.html.j2",
         {
             "participant_id": participant_id,
             "scans": scans,
             "failures": find_failures(output_dir, participant_id, done_in=runs),
-            "flagged": [scan for scan in scans if scan["flags"]],
-            "methods": methods_paragraphs(settings) if settings else [],
-            "references": REFERENCES,
+            "flagged": [scan for scan in scans if scan["flags"] or scan["apart"]],
+            "methods": methods,
+            "references": references,
+            "n_study_scans": len(study.stems),
             "settings": settings,
         },
     )
@@ -69,7 +81,8 @@ def draw_raw_figures(scans: Iterable[Scan], output_dir: Path) -> tuple[Path, ...
     Returns
     -------
     tuple of Path
-        One a scan that can be read; a picture that is newer than its image is left alone.
+        One a scan that can be read; a picture that is newer than its raw and its preprocessed
+        image is left alone.
 
     Raises
     ------
@@ -122,14 +135,14 @@ def find_failures(
 
 def _draw_raw_figure(scan: Scan, output_dir: Path) -> Path | None:
     path = raw_figure(output_dir, scan.stem)
+    images = ScanImages(output_dir, scan.stem)
     try:
-        if path.is_file() and path.stat().st_mtime >= scan.path.stat().st_mtime:
+        shown = [file for file in (scan.path, images.file("preproc")) if file is not None]
+        if path.is_file() and path.stat().st_mtime >= max(file.stat().st_mtime for file in shown):
             return path
-        volume, affine = to_ras(*read_image(scan.path))
+        picture = draw_raw(images, *to_ras(*read_image(scan.path)))
     except (ScanError, OSError):
         return None
-    sizes = (affine[:3, :3] ** 2).sum(axis=0) ** 0.5
-    picture = draw_mosaic(volume, voxel_sizes_mm=sizes.tolist(), n_slices=N_RAW_SLICES)
     with replacing(path) as temporary:
         temporary.write_bytes(picture)
     return path

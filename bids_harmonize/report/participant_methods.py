@@ -1,37 +1,79 @@
-"""The methods paragraph of the participant level, made from the settings that were used."""
+"""The methods paragraphs of the participant level, made from the settings that were used."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bids_harmonize._version import __version__
 
-REFERENCES = (
-    "Gorgolewski et al. 2011. Nipype: a flexible, lightweight and extensible neuroimaging data"
-    " processing framework in Python. doi:10.3389/fninf.2011.00013",
-    "Lowekamp et al. 2013. The design of SimpleITK. doi:10.3389/fninf.2013.00045",
-    "Otsu 1979. A threshold selection method from gray-level histograms."
+_REFERENCES: Mapping[str, str] = {
+    "nipype": "Gorgolewski et al. 2011. Nipype: a flexible, lightweight and extensible"
+    " neuroimaging data processing framework in Python. doi:10.3389/fninf.2011.00013",
+    "simpleitk": "Lowekamp et al. 2013. The design of SimpleITK. doi:10.3389/fninf.2013.00045",
+    "otsu": "Otsu 1979. A threshold selection method from gray-level histograms."
     " doi:10.1109/TSMC.1979.4310076",
-    "Fonov et al. 2011. Unbiased average age-appropriate atlases for pediatric studies."
+    "icbm": "Fonov et al. 2011. Unbiased average age-appropriate atlases for pediatric studies."
     " doi:10.1016/j.neuroimage.2010.07.033",
-    "Tustison et al. 2010. N4ITK: improved N3 bias correction. doi:10.1109/TMI.2010.2046908",
-    "Esteban et al. 2017. MRIQC: advancing the automatic prediction of image quality in MRI from"
-    " unseen sites. doi:10.1371/journal.pone.0184661",
-)
+    "n4": "Tustison et al. 2010. N4ITK: improved N3 bias correction. doi:10.1109/TMI.2010.2046908",
+    "bet": "Smith 2002. Fast robust automated brain extraction. doi:10.1002/hbm.10062",
+    "synthstrip": "Hoopes et al. 2022. SynthStrip: skull-stripping for any brain image."
+    " doi:10.1016/j.neuroimage.2022.119474",
+    "ants": "Avants et al. 2011. A reproducible evaluation of ANTs similarity metric performance"
+    " in brain image registration. doi:10.1016/j.neuroimage.2010.09.025",
+    "demons": "Vercauteren et al. 2009. Diffeomorphic demons: efficient non-parametric image"
+    " registration. doi:10.1016/j.neuroimage.2008.10.040",
+    "markov": "Zhang et al. 2001. Segmentation of brain MR images through a hidden Markov random"
+    " field model and the expectation-maximization algorithm. doi:10.1109/42.906424",
+    "mriqc": "Esteban et al. 2017. MRIQC: advancing the automatic prediction of image quality in"
+    " MRI from unseen sites. doi:10.1371/journal.pone.0184661",
+}
 
 
-def methods_paragraphs(settings: Mapping[str, Any]) -> list[str]:
+class _Citations:
+    """Numbers references in the order in which they are cited."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def __call__(self, key: str) -> str:
+        if key not in self.keys:
+            self.keys.append(key)
+        return f"[{self.keys.index(key) + 1}]"
+
+
+def write_methods(
+    settings: Mapping[str, Any], *, mask_sources: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """What was done, in words that can be copied into a paper.
 
     Parameters
     ----------
     settings
-        Settings of the preprocessing, as the sidecars hold them.
+        Settings of the preprocessing, as the sidecars hold them; those of earlier versions lack
+        ``bias_correction`` and ``tissue``.
+    mask_sources
+        ``BrainMaskSource`` of the sidecars; ``derivative:NAME`` for a mask of another dataset.
 
     Returns
     -------
-    list of str
-        Paragraphs; numbers in brackets refer to :data:`REFERENCES`.
+    paragraphs : list of str
+        Numbers in brackets refer to the references.
+    references : list of str
+        Those that are cited, in the order of the numbers.
     """
+    cite = _Citations()
+    brain = str(settings["brain_mask"])
+    parts = [
+        _grid_words(settings, cite),
+        _bias_words(str(settings.get("bias_correction", "none")), cite),
+        _brain_words(brain, cite),
+        _derivative_words(mask_sources),
+        _tissue_words(cite) if settings.get("tissue") and brain != "none" else "",
+        _quality_words(brain, cite),
+    ]
+    return [part for part in parts if part], [_REFERENCES[key] for key in cite.keys]
+
+
+def _grid_words(settings: Mapping[str, Any], cite: _Citations) -> str:
     size = float(settings["resolution_mm"])
     shape = settings["grid_shape"]
     extent = (
@@ -39,28 +81,81 @@ def methods_paragraphs(settings: Mapping[str, Any]) -> list[str]:
         if shape is None
         else f"{' x '.join(str(length) for length in shape)} voxels"
     )
-    paragraphs = [
+    return (
         f"T1-weighted images were preprocessed with bids-harmonize {__version__}, a workflow of"
-        " nipype [1] on top of SimpleITK [2]. The head was found on a 2 mm copy of each image by"
-        " thresholding (a quarter of Otsu's threshold [3], or the border's median plus five"
-        " median absolute deviations where that is higher), taking the largest component, closing"
-        f" and filling. The image was then resampled once onto a grid of {size:g} mm isotropic"
-        f" voxels ({extent}) by cubic B-splines, after smoothing to the target resolution where"
-        " that is coarser. The grid is parallel to the scanner's axes, centred on the upper 170"
-        " mm of the head, and its top lies 10 mm above the vertex. Voxels outside the head were"
-        " set to 0; intensities kept their native units.",
-    ]
-    if settings["brain_mask"] == "template":
-        paragraphs.append(
-            "The brain was found by affine registration of the symmetric ICBM152 2009a template"
-            " [4] from many starts, by the correlation of locally normalised intensities; near its"
-            " surface the template's brain mask was refined by the image's own intensities, on a"
-            " 2 mm copy of the raw image. Scans that fit the template at an implausible scale or"
-            " with a low correlation, or whose brain volume is implausible, are flagged. Tissue"
-            " measures were taken after correction of intensity non-uniformity with N4 [5]."
-        )
-    paragraphs.append(
-        "Quality measures are named after those of MRIQC [6]; where their definition differs, the"
-        " table of measures says so."
+        f" nipype {cite('nipype')} on top of SimpleITK {cite('simpleitk')}. The head was found on"
+        " a 2 mm copy of each image by thresholding (a quarter of Otsu's threshold"
+        f" {cite('otsu')}, or the border's median plus five median absolute deviations where that"
+        " is higher), taking the largest component, closing and filling. The image was then"
+        f" resampled once onto a grid of {size:g} mm isotropic voxels ({extent}) by cubic"
+        " B-splines, after smoothing to the target resolution where that is coarser. The grid is"
+        " parallel to the scanner's axes, centred on the upper 170 mm of the head, and its top"
+        " lies 10 mm above the vertex. Voxels outside the head were set to 0; intensities kept"
+        " their native units."
     )
-    return paragraphs
+
+
+def _bias_words(kind: str, cite: _Citations) -> str:
+    if kind == "none":
+        return ""
+    program = "SimpleITK's" if kind == "n4" else "ANTs'"
+    return (
+        "Intensity non-uniformity was estimated inside the head mask and taken out with"
+        f" {program} N4 {cite('n4')}."
+    )
+
+
+def _brain_words(kind: str, cite: _Citations) -> str:
+    if kind == "none":
+        return ""
+    if kind == "template":
+        return (
+            "The brain was found by affine registration of the symmetric ICBM152 2009a template"
+            f" {cite('icbm')} from many starts, by the correlation of locally normalised"
+            " intensities; near its surface the template's brain mask was refined by the image's"
+            " own intensities, on a 2 mm copy of the raw image. Scans that fit the template at an"
+            " implausible scale or with a low correlation, or whose brain volume is implausible,"
+            " are flagged."
+        )
+    programs = {
+        "bet": f"FSL BET {cite('bet')}" if kind == "bet" else "",
+        "synthstrip": f"FreeSurfer SynthStrip {cite('synthstrip')}"
+        if kind == "synthstrip"
+        else "",
+        "ants": f"ANTs' brain extraction {cite('ants')}" if kind == "ants" else "",
+    }
+    return (
+        f"The brain was found with {programs.get(kind) or kind}; the symmetric ICBM152 2009a"
+        f" template {cite('icbm')} was registered to it by an affine transform."
+    )
+
+
+def _derivative_words(mask_sources: Collection[str]) -> str:
+    names = sorted(
+        source.partition(":")[2] for source in mask_sources if source.startswith("derivative:")
+    )
+    if not names:
+        return ""
+    return f"Brain masks were taken from {' and '.join(names)} where that dataset had one."
+
+
+def _tissue_words(cite: _Citations) -> str:
+    return (
+        "Shares of grey matter, white matter and fluid were estimated in every voxel of the brain"
+        f" by a mixture of Gaussians with a Markov field {cite('markov')}, with the template's"
+        f" tissue priors {cite('icbm')} carried to the image by diffeomorphic demons"
+        f" {cite('demons')}."
+    )
+
+
+def _quality_words(brain: str, cite: _Citations) -> str:
+    words = (
+        f"Quality measures are named after those of MRIQC {cite('mriqc')}; where their definition"
+        " differs, the table of measures says so."
+    )
+    if brain != "none":
+        words += (
+            " Tissue measures were taken after correction of intensity non-uniformity with N4"
+            f" {cite('n4')}."
+        )
+    return words

@@ -1,36 +1,34 @@
 """What a participant's page says of one scan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bids_harmonize.bids.images import read_image, read_mask
-from bids_harmonize.bids.names import figures_folder, scan_output, scans_table
+from bids_harmonize.bids.images import read_grid
+from bids_harmonize.bids.names import scan_output, scans_table
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.imaging.quality import QUALITY_MEASURES
-from bids_harmonize.report.figures import (
-    BRAIN_COLOUR,
-    HEAD_COLOUR,
-    data_uri,
-    draw_histogram,
-)
-from bids_harmonize.report.mosaic import Outline, draw_mosaic
+from bids_harmonize.bids.study_measures import StudyMeasures
+from bids_harmonize.imaging.geometry import voxel_size_mm
+from bids_harmonize.report.figures import data_uri
+from bids_harmonize.report.participant_figures import PICTURES, relative_widths, scan_pictures
+from bids_harmonize.report.participant_quality import apart_words, measure_rows
 
-DOUBTFUL = (
-    "The brain mask looks wrong. The scan is harmonized, but neither trained on nor scored:"
-    " compare the cyan outline with the brain."
-)
+DOUBTFUL = {
+    "HeadMaskDoubtful": (
+        "The head mask looks wrong. The scan is harmonized, but neither trained on nor scored:"
+        " compare the orange outline with the skin."
+    ),
+    "BrainMaskDoubtful": (
+        "The brain mask looks wrong. The scan is harmonized, but neither trained on nor scored:"
+        " compare the cyan outline with the brain."
+    ),
+    "TissueDoubtful": "The tissue maps look wrong: compare their edges with the cortex.",
+}
+"""Key of the sidecar to the sentence that stands at the top where it is true."""
 
 
-def raw_figure(output_dir: Path, stem: str) -> Path:
-    """Where the picture of a raw image lies."""
-    return figures_folder(output_dir, stem) / f"{stem}_desc-raw_mosaic.png"
-
-
-def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
+def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str, Any]:
     """All that the template shows of a scan.
 
     Parameters
@@ -39,6 +37,8 @@ def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
         Root of the derivative.
     stem
         Name of the scan.
+    study
+        Quality measures of all scans that are there so far.
 
     Returns
     -------
@@ -49,25 +49,25 @@ def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
     sidecar = read_json(image.with_name(image.name.replace(".nii.gz", ".json")))
     row = scan_row(output_dir, stem)
     cells: Mapping[str, str | None] = row.cells if row else {}
-    measures = sidecar["QualityMeasures"]
-    volume, affine = read_image(image)
-    head_mask, _ = read_mask(scan_output(output_dir, stem, "head_mask"))
-    brain_file = scan_output(output_dir, stem, "brain_mask")
-    brain_mask = read_mask(brain_file)[0] if brain_file.is_file() else None
-    sizes = (affine[:3, :3] ** 2).sum(axis=0) ** 0.5
-    raw = raw_figure(output_dir, stem)
+    shape, affine = read_grid(image)
+    quality = measure_rows(sidecar["QualityMeasures"], stem, study)
+    pictures = scan_pictures(output_dir, stem, sidecar)
     return {
         "stem": stem,
         "run_id": sidecar["RunId"],
         "settings": sidecar["Settings"],
+        "mask_source": sidecar.get("BrainMaskSource"),
         "site": cells.get("site"),
         "flags": plain_flags(sidecar),
-        "facts": scan_facts(sidecar, cells, shape=volume.shape, sizes_mm=sizes),
-        "quality": quality_rows(measures),
-        "mosaic": data_uri(_mosaic(volume, head_mask, brain_mask, sizes)),
-        "has_brain": brain_mask is not None,
-        "raw": data_uri(raw.read_bytes()) if raw.is_file() else None,
-        "histogram": data_uri(_histogram(volume, head_mask, brain_mask)),
+        "apart": apart_words(quality),
+        "facts": scan_facts(sidecar, cells, shape=shape, sizes_mm=voxel_size_mm(affine)),
+        "quality": quality,
+        "has_brain": scan_output(output_dir, stem, "brain_mask").is_file(),
+        "pictures": {
+            name: data_uri(pictures[name]) if name in pictures else None for name in PICTURES
+        },
+        "widths": relative_widths(pictures, ("raw", "conformed")),
+        "bias_range": sidecar.get("BiasFieldRange"),
         "provenance": [
             *provenance_rows(output_dir, stem, sidecar),
             ("Site read from", cells.get("site_source") or "n/a"),
@@ -78,7 +78,8 @@ def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
 def plain_flags(sidecar: Mapping[str, Any]) -> list[str]:
     """What looks odd about a scan, as sentences, the gravest first."""
     flags = [f"{str(flag)[:1].upper()}{str(flag)[1:]}." for flag in sidecar["Flags"]]
-    return [DOUBTFUL, *flags] if sidecar["BrainMaskDoubtful"] else flags
+    grave = [words for key, words in DOUBTFUL.items() if sidecar.get(key)]
+    return [*grave, *flags]
 
 
 def scan_facts(
@@ -86,7 +87,7 @@ def scan_facts(
     cells: Mapping[str, str | None],
     *,
     shape: tuple[int, ...],
-    sizes_mm: np.ndarray,
+    sizes_mm: Sequence[float],
 ) -> list[tuple[str, str]]:
     """Name and value of what one wants to know first.
 
@@ -112,24 +113,11 @@ def scan_facts(
         ("Raw voxel size", f"{_by(native['voxel_size_mm'])} mm"),
         ("Study grid", f"{_by(shape)} voxels"),
         ("Study voxel size", f"{_by(sizes_mm)} mm"),
+        ("Head mask confidence", _confidence(sidecar, "HeadMask")),
+        ("Brain mask confidence", _confidence(sidecar, "BrainMask")),
+        ("Grey, white, fluid", _tissue_volumes(sidecar)),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def quality_rows(measures: Mapping[str, float | None]) -> list[dict[str, Any]]:
-    """Quality measures with what one needs to read them."""
-    return [
-        {
-            "name": name,
-            "value": measures[name],
-            "unit": row.unit,
-            "direction": row.direction,
-            "description": row.description,
-            "citation": row.citation,
-        }
-        for name, row in QUALITY_MEASURES.items()
-        if name in measures
-    ]
 
 
 def provenance_rows(
@@ -148,29 +136,26 @@ def provenance_rows(
     ]
 
 
-def _mosaic(
-    volume: np.ndarray, head: np.ndarray, brain: np.ndarray | None, sizes: np.ndarray
-) -> bytes:
-    outlines = [Outline(head, HEAD_COLOUR)]
-    if brain is not None:
-        outlines.append(Outline(brain, BRAIN_COLOUR))
-    focus = head if brain is None or not brain.any() else brain
-    return draw_mosaic(volume, voxel_sizes_mm=sizes.tolist(), outlines=outlines, focus=focus)
-
-
-def _histogram(volume: np.ndarray, head: np.ndarray, brain: np.ndarray | None) -> bytes:
-    values = {"head": volume[head]}
-    if brain is not None and brain.any():
-        values["brain"] = volume[brain]
-    return draw_histogram(values, label="intensity (native units)")
-
-
 def _scanner(sidecar: Mapping[str, Any]) -> str:
     keys = ("Manufacturer", "ManufacturersModelName", "MagneticFieldStrength")
     found = [str(sidecar[key]) for key in keys if sidecar.get(key)]
     if sidecar.get("MagneticFieldStrength"):
         found[-1] += " T"
     return " ".join(found)
+
+
+def _confidence(sidecar: Mapping[str, Any], mask: str) -> str:
+    value = sidecar.get(f"{mask}Confidence")
+    if value is None:
+        return ""
+    source = sidecar.get(f"{mask}Source")
+    return f"{float(value):.2f}" + (f" ({source})" if source else "")
+
+
+def _tissue_volumes(sidecar: Mapping[str, Any]) -> str:
+    volumes = sidecar.get("TissueVolumesMl") or {}
+    parts = [f"{float(volumes[key]):.0f}" for key in ("gm", "wm", "csf") if key in volumes]
+    return f"{', '.join(parts)} mL" if parts else ""
 
 
 def _by(numbers: Any) -> str:

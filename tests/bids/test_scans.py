@@ -2,14 +2,8 @@ import json
 
 import pytest
 
-from bids_harmonize.bids.scans import (
-    read_scan_rows,
-    scan_row,
-    write_group_quality,
-    write_scan_rows,
-)
-from bids_harmonize.errors import MissingInputError
-from tests.bids.trees import MEASURES, write_derivative
+from bids_harmonize.bids.scans import read_scan_rows, scan_row, write_scan_rows
+from tests.bids.trees import MEASURES
 
 
 def test_rows_of_other_scans_of_the_session_stay(tmp_path):
@@ -35,18 +29,3 @@ def test_every_column_is_described_and_names_an_image_beside_the_table(tmp_path)
 def test_a_cell_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="without a description: cnr"):
         write_scan_rows(tmp_path, {"sub-01": {"cnr": 1}}, measures=MEASURES)
-
-
-def test_quality_of_all_scans_is_gathered(tmp_path):
-    write_derivative(tmp_path, {"sub-01": "A", "sub-02_ses-1": None})
-    path = write_group_quality(tmp_path)
-    lines = [line.split("\t") for line in path.read_text().splitlines()]
-    assert lines[0][:5] == ["filename", "participant_id", "session_id", "site", "site_source"]
-    assert [line[3] for line in lines[1:]] == ["A", "n/a"]
-    assert lines[2][0] == "sub-02/ses-1/anat/sub-02_ses-1_desc-preproc_T1w.nii.gz"
-    assert json.loads(path.with_suffix(".json").read_text())["snr"] == MEASURES["snr"]
-
-
-def test_there_is_nothing_to_gather_in_an_empty_folder(tmp_path):
-    with pytest.raises(MissingInputError):
-        write_group_quality(tmp_path)

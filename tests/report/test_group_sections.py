@@ -19,7 +19,8 @@ from bids_harmonize.report.group_inputs import (
 from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
 from bids_harmonize.report.group_pictures import mask_centre
 from bids_harmonize.report.group_proof import probe_section, verdict_section
-from bids_harmonize.report.group_study import quality_section, study_section
+from bids_harmonize.report.group_quality import quality_section
+from bids_harmonize.report.group_study import study_section
 from bids_harmonize.report.group_travellers import picture_blocks
 from tests.report.group_fixture import write_group, write_participants, write_tsv
 
@@ -73,9 +74,23 @@ def test_site_table_counts_people_by_role(inputs: GroupInputs) -> None:
 
 def test_outlier_is_found_and_a_common_value_is_not(inputs: GroupInputs) -> None:
     table = only(quality_section(inputs), Table, "apart from their own site")
-    found = {(row[0], row[2]) for row in texts(table)}
-    assert ("sub-03", "CNR") in found
-    assert len(found) <= 4
+    assert [row[:3] for row in texts(table)] == [["sub-03", "Site A", "1"]]
+    value = inputs.scans.set_index("stem").at["sub-03", "cnr"]
+    assert texts(table)[0][3].startswith(f"CNR {value:.2f} (3.")
+    assert "1,000" in table.reading
+    figure = only(quality_section(inputs), Figure, "Chief quality measures")
+    assert figure.source.startswith("data:image/svg+xml")
+
+
+def test_a_study_without_outliers_says_so(inputs: GroupInputs) -> None:
+    usual = inputs.scans[inputs.scans["stem"] != "sub-03"]
+    section = quality_section(replace(inputs, scans=usual))
+    (text,) = [
+        block.text
+        for block in section.blocks
+        if isinstance(block, Paragraph) and block.text.startswith("No scan lies further")
+    ]
+    assert "fewer than 8 scans" in text
 
 
 def test_quality_medians_are_those_of_the_scans(inputs: GroupInputs) -> None:

@@ -16,6 +16,7 @@ from bids_harmonize.bids.names import crash_file, scan_output
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.participant import draw_raw_figures, write_participant_page
+from bids_harmonize.report.participant_methods import write_methods
 
 MEASURE = next(iter(QUALITY_MEASURES))
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -44,7 +45,7 @@ def _write_scan(output_dir: Path, stem: str, **changes: Any) -> None:
     }
     path = scan_output(output_dir, stem, "preproc")
     write_json(path.with_name(f"{stem}_desc-preproc_T1w.json"), sidecar)
-    row = {"site": "A & <b>", "site_source": "x", MEASURE: 12.34}
+    row = {"site": "A & <b>", "site_source": "x", **sidecar["QualityMeasures"]}
     columns = {name: {"Description": name} for name in QUALITY_MEASURES}
     write_scan_rows(output_dir, {stem: row}, measures=columns)
 
@@ -134,7 +135,7 @@ def test_the_raw_picture_is_drawn_once_and_reused(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == made
     _write_scan(tmp_path / "out", "sub-01")
     html = write_participant_page(tmp_path / "out", "sub-01").read_text()
-    assert "Raw image as the scanner gave it" in html
+    assert "Before: as the scanner gave it" in html
 
 
 def test_the_same_files_give_the_same_page(tmp_path: Path) -> None:
@@ -152,3 +153,68 @@ def test_the_methods_say_only_what_was_done(tmp_path: Path, kind: str) -> None:
         kind == "template"
     )
     assert "48 x 56 x 48 voxels" in html
+
+
+@pytest.mark.parametrize("brain", ["none", "template", "bet", "synthstrip", "ants"])
+@pytest.mark.parametrize("bias", [None, "none", "n4", "ants"])
+@pytest.mark.parametrize("tissue", [None, False, True])
+def test_methods_cite_every_reference_once_in_order(
+    brain: str, bias: str | None, tissue: bool | None
+) -> None:
+    settings = {"resolution_mm": 1.0, "grid_shape": None, "brain_mask": brain}
+    settings |= {} if bias is None else {"bias_correction": bias}
+    settings |= {} if tissue is None else {"tissue": tissue}
+    paragraphs, references = write_methods(settings)
+    cited = [int(number) for number in re.findall(r"\[(\d+)\]", " ".join(paragraphs))]
+    assert list(dict.fromkeys(cited)) == list(range(1, len(references) + 1))
+    text = " ".join(paragraphs)
+    assert ("taken out with" in text) == (bias in ("n4", "ants"))
+    assert ("diffeomorphic demons" in text) == (tissue is True and brain != "none")
+    for name, words in (("bet", "FSL BET"), ("synthstrip", "SynthStrip"), ("ants", "extraction")):
+        assert (words in text) == (brain == name)
+
+
+def test_methods_name_the_dataset_that_masks_came_from() -> None:
+    settings = {"resolution_mm": 1.0, "grid_shape": None, "brain_mask": "template"}
+    paragraphs, _ = write_methods(settings, mask_sources=("template", "derivative:fmriprep"))
+    assert "taken from fmriprep where" in " ".join(paragraphs)
+
+
+def test_measures_stand_beside_those_of_the_study(tmp_path: Path) -> None:
+    stems = [f"sub-{number:02d}" for number in range(1, 13)]
+    for number, stem in enumerate(stems):
+        value = 2.0 if stem == "sub-12" else 10.0 + 0.1 * number
+        _write_scan(tmp_path, stem, QualityMeasures={MEASURE: value})
+    html = write_participant_page(tmp_path, "sub-12").read_text()
+    assert "Beside 12 scans so far" in html
+    assert "percentile 4 among 12 scans of A &amp; &lt;b&gt;, median" in html
+    assert "Stands apart from the scans it is compared with: SNR 2." in html
+    assert html.count("data:image/svg+xml") == 1
+    assert "Nothing unusual" in write_participant_page(tmp_path, "sub-05").read_text()
+
+
+def test_the_page_grows_with_the_study_though_the_scan_is_the_same(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01")
+    first = write_participant_page(tmp_path, "sub-01").read_text()
+    _write_scan(tmp_path, "sub-02")
+    second = write_participant_page(tmp_path, "sub-01").read_text()
+    assert "Beside 1 scan so far" in first
+    assert "Beside 2 scans so far" in second
+    picture = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
+    assert picture.findall(first) == picture.findall(second)
+
+
+def test_confidences_and_doubts_of_the_sidecar_are_told(tmp_path: Path) -> None:
+    _write_scan(
+        tmp_path, "sub-01", HeadMaskConfidence=0.97, HeadMaskDoubtful=True,
+        BrainMaskConfidence=0.5, BrainMaskSource="synthstrip", TissueDoubtful=True,
+        TissueVolumesMl={"gm": 700.4, "wm": 500.0, "csf": 250.0},
+    )  # fmt: skip
+    html = write_participant_page(tmp_path, "sub-01").read_text()
+    top = html[: html.index("<section")]
+    assert "The head mask looks wrong" in top
+    assert "The tissue maps look wrong" in top
+    assert "The brain mask looks wrong" not in top
+    assert "<dd>0.97</dd>" in html
+    assert "<dd>0.50 (synthstrip)</dd>" in html
+    assert "<dd>700, 500, 250 mL</dd>" in html

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_harmonize.bids.rawimages import read_raw
+from bids_harmonize.imaging.air_quality import measure_raw
+from bids_harmonize.imaging.field_of_view import share_outside
 from bids_harmonize.imaging.geometry import world_coordinate
 from bids_harmonize.imaging.grid import Grid, place_grid, resample, resample_mask
 from bids_harmonize.imaging.headmask import find_head
 from bids_harmonize.imaging.orientation import axis_codes
-from bids_harmonize.imaging.quality import energy_ratio
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 
@@ -107,7 +108,8 @@ def conform(
         "doubtful": bool(head.doubtful),
         "measures": {
             "neck_cropped_mm": _cropped_below_mm(head.mask, affine, grid),
-            "fber": energy_ratio(volume[head.mask], volume[~head.mask]),
+            "head_outside_grid": share_outside(head.mask, affine, grid),
+            **measure_raw(volume, affine, head.mask),
         },
         "native": {
             "shape": [int(length) for length in volume.shape],

@@ -20,7 +20,7 @@ def measure(
     brain_file
         What :func:`mask_brain` wrote; ``None`` where no brain mask is wanted.
     raw_measures
-        Measures of the raw image, from :func:`conform`; they win.
+        Measures of the raw image, from :func:`conform`.
 
     Returns
     -------
@@ -29,5 +29,6 @@ def measure(
     """
     scan = Conformed.load(conformed_file)
     brain_mask = None if brain_file is None else load_brain(brain_file)[0]
-    measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid)
-    return {name: float(value) for name, value in {**measures, **raw_measures}.items()}
+    air_sd = raw_measures.get("air_sd", float("nan"))
+    measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid, air_sd=air_sd)
+    return {name: float(value) for name, value in {**raw_measures, **measures}.items()}
