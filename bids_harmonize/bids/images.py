@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from bids_harmonize.bids.files import replacing, write_json
 from bids_harmonize.errors import ScanError
 
-__all__ = ["read_grid", "read_image", "read_mask", "stored_type", "write_image", "write_json"]
+__all__ = ["read_grid", "read_image", "read_mask", "write_image", "write_json"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -86,11 +86,6 @@ def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     _check_shape(image.shape, path)
     shape = tuple(int(length) for length in image.shape[:3])
     return (shape[0], shape[1], shape[2]), _checked_affine(image, path)
-
-
-def stored_type(path: Path) -> str:
-    """Type of the voxels on disk, such as ``int16``; raises ScanError as :func:`read_image`."""
-    return str(_open(path).get_data_dtype())
 
 
 def write_image(

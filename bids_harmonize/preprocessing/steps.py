@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_harmonize.atlases import load_template
-from bids_harmonize.bids.images import read_image, stored_type
+from bids_harmonize.bids.images import read_image
 from bids_harmonize.imaging.air_quality import measure_raw
 from bids_harmonize.imaging.brainmask import find_brain
 from bids_harmonize.imaging.field_of_view import share_outside
@@ -119,7 +119,6 @@ def conform(
             "shape": [int(length) for length in volume.shape],
             "voxel_size_mm": [round(float(size), 4) for size in _voxel_sizes(affine)],
             "orientation": axis_codes(affine),
-            "datatype": stored_type(source),
         },
     }
 
