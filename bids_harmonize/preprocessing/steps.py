@@ -171,7 +171,7 @@ def measure(
     brain_file
         What :func:`mask_brain` wrote; ``None`` where no brain mask is wanted.
     raw_measures
-        Measures of the raw image, from :func:`conform`.
+        Measures of the raw image, from :func:`conform`; they win.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def measure(
     brain_mask = None if brain_file is None else load_brain(brain_file)[0]
     air_sd = raw_measures.get("air_sd", float("nan"))
     measures = measure_quality(scan.volume, scan.head_mask, brain_mask, scan.grid, air_sd=air_sd)
-    return {name: float(value) for name, value in {**raw_measures, **measures}.items()}
+    return {name: float(value) for name, value in {**measures, **raw_measures}.items()}
 
 
 def load_brain(path: Path) -> tuple[Mask, Affine]:
