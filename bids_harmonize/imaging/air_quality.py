@@ -56,7 +56,6 @@ def measure_raw(volume: Volume, affine: Affine, head_mask: Mask) -> dict[str, fl
     air &= ~constant
     sizes = voxel_size_mm(affine)
     measures = {
-        "snr_dietrich": NOT_KNOWN,
         "efc": entropy_focus(volume[~constant]),
         "fber": NOT_KNOWN,
         "qi1": NOT_KNOWN,

@@ -222,7 +222,7 @@ QUALITY_MEASURES: Final[dict[str, QualityMeasure]] = {
 """Name to row, in the order of the tables' columns."""
 
 RAW_MEASURES: Final = (
-    *("snr_dietrich", "efc", "fber", "qi1", "qi2", "air_sd", "air_filled", "fov_cut_cm2"),
+    *("efc", "fber", "qi1", "qi2", "air_sd", "air_filled", "fov_cut_cm2"),
     *("native_i_mm", "native_j_mm", "native_k_mm", "anisotropy", "obliqueness_deg"),
     *("neck_cropped_mm", "head_outside_grid"),
 )
@@ -258,11 +258,10 @@ def measure_quality(
     -------
     dict
         Name to value, NaN where it cannot be told; the names are those of ``QUALITY_MEASURES``
-        but ``RAW_MEASURES``, save ``snr_dietrich``, which needs both images.
+        but ``RAW_MEASURES``.
     """
     voxel_l = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1e6
-    names = [name for name in QUALITY_MEASURES if name not in RAW_MEASURES]
-    measures = dict.fromkeys((*names, "snr_dietrich"), NOT_KNOWN)
+    measures = {name: NOT_KNOWN for name in QUALITY_MEASURES if name not in RAW_MEASURES}
     measures["head_volume_l"] = float(head_mask.sum()) * voxel_l
     measures["gradient_entropy"] = gradient_entropy(volume, head_mask)
     if brain_mask is None:

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import StorageError
+from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.preprocessing.run import run_participants
 from tests.preprocessing.conftest import (
     CENTRE_MM,
@@ -231,6 +233,25 @@ def test_the_sidecar_says_where_the_image_comes_from(
     assert sidecar["NativeGrid"]["voxel_size_mm"] == [4.0, 4.0, 4.0]
     mask = json.loads(path.with_name("sub-02_desc-head_mask.json").read_text())
     assert mask["Type"] == "ROI"
+
+
+def test_every_measure_has_a_value_or_is_known_to_be_missing(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    """The made-up head lies in Rayleigh noise of 20; no brain mask is made here."""
+    scans, output_dir = finished
+    row = scan_row(output_dir, scans[0].stem)
+    assert row is not None
+    assert set(QUALITY_MEASURES) < set(row.cells)
+    quality = row.quality()
+    assert quality["air_sd"] == pytest.approx(20 * 0.6551, rel=0.04)
+    middle = 900 - 0.915 * 20  # the rim is darker: the 18th percentile of the inside
+    assert quality["fber"] == pytest.approx(middle**2 / (2 * np.log(2) * 20**2), rel=0.01)
+    assert quality["qi1"] == 0.0
+    assert quality["native_i_mm"] == 4.0
+    assert quality["obliqueness_deg"] == pytest.approx(0.0, abs=1e-3)
+    assert "snr" not in quality
+    assert (row.cells["native_shape"], row.cells["native_orientation"]) == ("44x54x52", "RAS")
 
 
 def test_an_output_that_cannot_be_written_stops_the_run_and_leaves_nothing(
