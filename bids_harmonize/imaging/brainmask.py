@@ -53,7 +53,7 @@ DARK_SHARE: Final = 0.4
 BRIGHT_SDS: Final = 4.0
 LITRES: Final = ((0.9, 1.05), (1.8, 2.0))
 CORRELATION: Final = (0.65, 0.55)  # usual, limit
-EDGE_SHARE: Final = (0.8, 0.6)
+EDGE_SHARE: Final = (0.4, 0.2)  # a thin skull under bright fat hides half of the outline
 EDGE_DROP: Final = 0.85
 OUTSIDE: Final = (0.01, 0.03)
 CUT: Final = (1.0, 2.0)  # times the area of a mere touch
@@ -107,7 +107,7 @@ def find_brain(
     * volume over the template's: usual .62 to .95, limits .5 and 1.05;
     * volume: usual 1.05 to 1.8 L, limits .9 and 2.0;
     * correlation with the template: usual .65, limit .55;
-    * share of the border at which the image falls to .85 outwards: usual .8, limit .6;
+    * share of the border at which the image falls to .85 outwards: usual .4, limit .2;
     * share of the template's brain outside the head: usual .01, limit .03;
     * .7 where a second, longer search was needed;
     * area at each end of the acquired field of view: usual what a mere touch may

@@ -87,16 +87,19 @@ def outline_head(volume: Volume, affine: Affine) -> Outline:
     seen = resample(np.ones(volume.shape, np.bool_), affine, work, interpolation="nearest")
     smooth = ndimage.gaussian_filter(small, 1.0, mode="nearest")
     bright = _bright(smooth, seen)
-    part = _without_neighbours(largest_component(bright))
+    part = largest_component(bright)
+    if _touches_a_side(part, seen):
+        part = _without_neighbours(part)
     closed = close_mm(part, WORK_MM, radius_mm=CLOSING_MM)
     rough = _without_thin_parts(ndimage.binary_fill_holes(closed))
-    air = _air_level(smooth, rough, seen)
+    away = ~dilate_mm(rough, WORK_MM, radius_mm=REGROWTH_MM)
+    air = float(np.median(smooth[seen & away])) if (seen & away).any() else 0.0
     level = _level(smooth, rough, seen, air=air)
     own = Grid(shape=(volume.shape[0], volume.shape[1], volume.shape[2]), affine=affine)
     return Outline(
         mask=resample(level, work.affine, own, interpolation="linear") > 0,
         work_mask=level > 0,
-        dropped=bright & ~dilate_mm(rough, WORK_MM, radius_mm=REGROWTH_MM),
+        dropped=bright & away,
         seen=seen,
         smooth=smooth,
         air=air,
@@ -157,6 +160,14 @@ def local_mean(volume: Volume, mask: Mask, sigma_voxels: float) -> Volume:
     return mean
 
 
+def _touches_a_side(part: Mask, seen: Mask) -> bool:
+    """Whether a mask reaches an end of the scan other than the lowest."""
+    border = part & ~ndimage.binary_erosion(seen, iterations=2)
+    lowest = np.flatnonzero(seen.any(axis=(0, 1)))[:2]
+    border[:, :, lowest] = False
+    return bool(border.any())
+
+
 def _without_neighbours(part: Mask) -> Mask:
     """Part without what only touches it: a nose wrapped round to the back of the head."""
     solid = ndimage.binary_fill_holes(close_mm(part, WORK_MM, radius_mm=SMOOTHING_MM))
@@ -168,12 +179,6 @@ def _without_thin_parts(mask: Mask) -> Mask:
     """Solid head without streaks of ghosting; nose and ears are grown back from what is left."""
     core = largest_component(open_mm(mask, WORK_MM, radius_mm=OPENING_MM))
     return dilate_mm(core, WORK_MM, radius_mm=REGROWTH_MM) & mask
-
-
-def _air_level(smooth: Volume, rough: Mask, seen: Mask) -> float:
-    """Median of the air, which noise lifts above 0."""
-    air = smooth[seen & ~dilate_mm(rough, WORK_MM, radius_mm=REGROWTH_MM)]
-    return float(np.median(air)) if air.size else 0.0
 
 
 def _brightness_weighted_mean(volume: Volume, mask: Mask, sigma_mm: float) -> Volume:

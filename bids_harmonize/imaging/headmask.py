@@ -31,7 +31,7 @@ MAX_CUT_SHARE: Final = 0.1  # of a stripped brain's surface at the volume's ends
 HEAD_LITRES: Final = ((1.5, 2.5), (6.5, 8.0))  # lower limit, usual values, upper limit
 BRAIN_LITRES: Final = ((0.85, 1.05), (1.85, 2.1))
 TOUCH: Final = (1.0, 2.0)  # times the area of a mere touch: usual, limit
-SIDE_CM2: Final = (25.0, 60.0)  # ears, nose and occiput are often cut
+SIDE_CM2: Final = (60.0, 150.0)  # ears, cheeks and nose are often cut; half a head shows 350
 EDGE_SHARE: Final = (0.8, 0.6)
 EDGE_DROP: Final = 0.5
 DROPPED_SHARE: Final = (0.08, 0.2)
@@ -74,7 +74,7 @@ def find_head(volume: Volume, affine: Affine) -> HeadResult:
 
     * volume: usual 2.5 to 6.5 L, limits 1.5 and 8; of a stripped brain 1.05 to 1.85, .85 and 2.1;
     * area at the top end of the acquired field of view: a mere touch, limit twice that;
-    * area at each other end but the bottom: usual 25 cm2, limit 60 cm2;
+    * area at each other end but the bottom: usual 60 cm2, limit 150 cm2;
     * share of the border at which the image falls to half outwards: usual .8, limit .6;
     * other parts as bright, left out, over the head: usual .08, limit .2.
 

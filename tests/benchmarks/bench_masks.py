@@ -11,6 +11,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,7 @@ def phantom_case(preset: str, seed: int, person_name: str, site: int, resolution
         return masks.head, masks.brain
 
     name = f"{preset}-{person_name}-{scanner.name}-{resolution:g}mm"
-    return measure_case(
-        name, scan.volume, scan.affine, resolution_mm=resolution, truth=truth
-    )[0]
+    return measure_case(name, scan.volume, scan.affine, resolution_mm=resolution, truth=truth)[0]
 
 
 def shell_case(path: Path, draw: int, resolution: float) -> Row:
@@ -66,9 +65,7 @@ def shell_case(path: Path, draw: int, resolution: float) -> Row:
         return None, resample_mask(inside, own.affine, grid)
 
     name = f"shell-{path.name.split('_')[0]}-{draw}"
-    return measure_case(
-        name, volume, own.affine, resolution_mm=resolution, truth=truth
-    )[0]
+    return measure_case(name, volume, own.affine, resolution_mm=resolution, truth=truth)[0]
 
 
 def real_case(
@@ -97,29 +94,25 @@ def real_case(
 
 def jobs_of(options: argparse.Namespace) -> Iterator[Job]:
     """What is to be done, in a fixed order."""
-    data = options.data
+    stripped = sorted((options.data / "real-skullstripped").rglob("*_T1w.nii.gz"))
     if options.suite == "phantom":
-        for preset in options.presets:
-            for n in range(options.people):
-                for site in range(options.sites):
-                    arguments = (preset, options.seed, f"bench{n:02d}", site, options.resolution)
-                    yield phantom_case, arguments
-        return
-    stripped = sorted((data / "real-skullstripped").rglob("*_T1w.nii.gz"))
-    if options.suite == "shell":
-        for path in stripped:
-            for draw in range(options.people):
-                yield shell_case, (path, draw, options.resolution)
+        yield from _phantom_jobs(options)
+    elif options.suite == "shell":
+        for path, draw in product(stripped, range(options.people)):
+            yield shell_case, (path, draw, options.resolution)
     elif options.suite == "stripped":
+        function = partial(real_case, ignore_stripped=options.ignore_stripped)
         for path in stripped:
-            yield partial(real_case, ignore_stripped=options.ignore_stripped), (
-                path, options.resolution,
-            )  # fmt: skip
+            yield function, (path, options.resolution)
     else:
-        paths = sorted(data.rglob("*_T1w.nii.gz"))
-        wanted = [p for p in paths if not options.names or any(n in p.name for n in options.names)]
-        for path in wanted:
-            yield partial(real_case, save=options.save), (path, options.resolution)
+        for path in sorted(options.data.rglob("*_T1w.nii.gz")):
+            if not options.names or any(name in path.name for name in options.names):
+                yield partial(real_case, save=options.save), (path, options.resolution)
+
+
+def _phantom_jobs(options: argparse.Namespace) -> Iterator[Job]:
+    for preset, n, site in product(options.presets, range(options.people), range(options.sites)):
+        yield phantom_case, (preset, options.seed, f"bench{n:02d}", site, options.resolution)
 
 
 def _run(job: Job) -> Row:
@@ -127,46 +120,53 @@ def _run(job: Job) -> Row:
     return function(*arguments)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def print_row(row: Row) -> None:
     """One line of the table."""
-    mark = "FLAG " + row.flags if row.brain_flagged or row.flags else ""
-    print(
+    mark = "FLAG " if row.brain_flagged else ""
+    edge = "EDGE" if row.at_edge else "    "
+    _say(
         f"{row.head:.4f} {row.head_missed:.3f}  | {row.brain:.4f} {row.brain_missed:.3f}  | "
-        f"{row.litres:.2f}  {'EDGE' if row.at_edge else '    '} | "
-        f"{row.head_confidence:.2f} {row.brain_confidence:.2f}  | "
-        f"{row.head_s:5.1f} + {row.brain_s:5.1f} | {row.case} {mark}",
-        flush=True,
+        f"{row.litres:.2f}   {edge} | {row.head_confidence:.2f}  {row.brain_confidence:.2f}  | "
+        f"{row.head_s:5.1f} + {row.brain_s:5.1f} | {row.case} {mark}{row.flags}"
     )
 
 
 def summarise(rows: list[Row], *, head_target: float, brain_target: float) -> int:
     """Print means, worst cases and what was missed; returns the number of unflagged misses."""
-    print(f"\n{len(rows)} scans")
-    n_missed = 0
-    for name, target in (("head", head_target), ("brain", brain_target)):
-        values = np.array([getattr(row, name) for row in rows])
-        known = np.isfinite(values)
-        if not known.any():
-            continue
-        low = [r for r in rows if getattr(r, name) < target]
-        silent = [r for r in low if not getattr(r, f"{name}_flagged")]
-        n_missed += len(silent)
-        print(
-            f"{name}: mean {np.nanmean(values):.4f}, least {np.nanmin(values):.4f}; "
-            f"{len(low)} under {target}, of these {len(silent)} not flagged"
-        )
-        for row in sorted((r for r in rows if np.isfinite(getattr(r, name))),
-                          key=lambda r: getattr(r, name))[:3]:  # fmt: skip
-            flagged = "flagged" if getattr(row, f"{name}_flagged") else "not flagged"
-            print(f"  {getattr(row, name):.4f} {row.case}: {flagged} {row.flags}")
+    _say(f"\n{len(rows)} scans")
+    n_missed = _summarise_dice(rows, "head", head_target)
+    n_missed += _summarise_dice(rows, "brain", brain_target)
     odd = [r for r in rows if r.at_edge or not LITRES[0] <= r.litres <= LITRES[1]]
     silent = [r for r in odd if not r.brain_flagged]
     n_flagged = sum(r.brain_flagged for r in rows)
-    print(f"edge or volume: {len(odd)} odd, {len(silent)} not flagged; flagged: {n_flagged} scans")
-    print(f"CPU s: head {max(r.head_s for r in rows):.1f}, brain {max(r.brain_s for r in rows):.1f}"
-          " at most; peak memory "
-          f"{max(_peak_gb(resource.RUSAGE_SELF), _peak_gb(resource.RUSAGE_CHILDREN)):.2f} GB")  # fmt: skip
+    _say(f"edge or volume: {len(odd)} odd, {len(silent)} not flagged; flagged: {n_flagged} scans")
+    head_s, brain_s = max(r.head_s for r in rows), max(r.brain_s for r in rows)
+    peak = max(_peak_gb(resource.RUSAGE_SELF), _peak_gb(resource.RUSAGE_CHILDREN))
+    _say(f"at most: head {head_s:.1f}, brain {brain_s:.1f} CPU s; peak memory {peak:.2f} GB")
     return n_missed + len(silent)
+
+
+def _summarise_dice(rows: list[Row], name: str, target: float) -> int:
+    known = [r for r in rows if np.isfinite(getattr(r, name))]
+    if not known:
+        return 0
+    ranked = sorted(known, key=lambda r: getattr(r, name))
+    low = [r for r in ranked if getattr(r, name) < target]
+    n_silent = sum(not getattr(r, f"{name}_flagged") for r in low)
+    mean = float(np.mean([getattr(r, name) for r in known]))
+    _say(
+        f"{name}: mean {mean:.4f}, least {getattr(ranked[0], name):.4f}; "
+        f"{len(low)} under {target}, of these {n_silent} not flagged"
+    )
+    for row in ranked[:3]:
+        flagged = "flagged" if getattr(row, f"{name}_flagged") else "not flagged"
+        _say(f"  {getattr(row, name):.4f} {row.case}: {flagged} {row.flags}")
+    return n_silent
 
 
 def _peak_gb(who: int) -> float:
@@ -175,7 +175,7 @@ def _peak_gb(who: int) -> float:
 
 def run(jobs: Iterable[Job], *, n_jobs: int = 1) -> list[Row]:
     """All rows, printed as they come."""
-    print(COLUMNS)
+    _say(COLUMNS)
     rows = []
     if n_jobs == 1:
         results: Iterable[Row] = map(_run, jobs)

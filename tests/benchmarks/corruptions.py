@@ -35,9 +35,7 @@ def wrap(volume: np.ndarray, affine: np.ndarray, *, cut_mm: float, world_axis: i
     result = line[: n - n_cut].astype(np.float32).copy()
     result[:n_cut] = np.hypot(result[:n_cut], line[n - n_cut :])
     result = np.moveaxis(np.concatenate([result, np.zeros_like(line[:n_cut])]), 0, axis)
-    result = np.delete(
-        np.moveaxis(result, axis, 0), np.arange(n - n_cut, n), axis=0
-    )
+    result = np.delete(np.moveaxis(result, axis, 0), np.arange(n - n_cut, n), axis=0)
     result = np.moveaxis(result, 0, axis)
     return np.ascontiguousarray(result if sign > 0 else np.flip(result, axis))
 
@@ -63,7 +61,12 @@ def ghost(volume: np.ndarray, affine: np.ndarray, *, share: float, world_axis: i
 
 
 def deface(
-    volume: np.ndarray, affine: np.ndarray, head: np.ndarray, brain: np.ndarray, *, fill: float = 0.0
+    volume: np.ndarray,
+    affine: np.ndarray,
+    head: np.ndarray,
+    brain: np.ndarray,
+    *,
+    fill: float = 0.0,
 ):
     """Face cut off along a slanted plane in front of and below the brain."""
     _, y, z = world_axes(volume.shape, affine)
@@ -109,7 +112,11 @@ def zero_air(volume: np.ndarray, affine: np.ndarray, *, below: float):
 
 
 def cut_field_of_view(
-    volume: np.ndarray, affine: np.ndarray, *, world_axis: int, below: float = -np.inf,
+    volume: np.ndarray,
+    affine: np.ndarray,
+    *,
+    world_axis: int,
+    below: float = -np.inf,
     above: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Volume and affine of the slices between two world coordinates (a straight grid)."""

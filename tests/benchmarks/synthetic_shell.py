@@ -170,8 +170,6 @@ def _coil(grid: Grid, strength: float, rng: np.random.Generator) -> np.ndarray:
     for axis, n in enumerate(grid.shape):
         t = np.linspace(-1, 1, n)
         line, curve = rng.standard_normal(2)
-        field = field + np.expand_dims(
-            line * t + curve * t**2, [b for b in range(3) if b != axis]
-        )
+        field = field + np.expand_dims(line * t + curve * t**2, [b for b in range(3) if b != axis])
     field -= (field.max() + field.min()) / 2
     return np.exp(strength * field / np.abs(field).max())
