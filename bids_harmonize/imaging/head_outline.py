@@ -185,8 +185,8 @@ def _brightness_weighted_mean(volume: Volume, mask: Mask, sigma_mm: float) -> Vo
     """Local mean in a mask, each voxel weighted by its own brightness: the dark hardly count."""
     squares = local_mean(volume**2, mask, sigma_mm / WORK_MM)
     means = local_mean(volume, mask, sigma_mm / WORK_MM)
-    mean: Volume = squares / np.maximum(means, 1e-6 * max(float(means.max()), 1e-30))
-    return mean
+    floor = max(1e-6 * float(means.max()), 1e-30)
+    return (squares / np.maximum(means, floor)).astype(np.float32)
 
 
 def _level(smooth: Volume, rough: Mask, seen: Mask, *, air: float) -> Volume:
