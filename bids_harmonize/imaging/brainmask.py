@@ -15,6 +15,16 @@ import numpy as np
 from scipy import ndimage
 
 from bids_harmonize.errors import ScanError
+from bids_harmonize.imaging.confidence import (
+    DOUBTFUL_UNDER,
+    Score,
+    acquired_box,
+    contact_cm2,
+    edge_share,
+    falling_score,
+    range_score,
+    summarise_scores,
+)
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import place_grid, vertex_height_mm
 from bids_harmonize.imaging.mixture import fit_mixture
@@ -33,7 +43,7 @@ from bids_harmonize.imaging.template_fit import TemplateFit, fit_template, local
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 WORK_MM: Final = 2.0
-DETERMINANT: Final = (0.5, 1.05)
+DETERMINANT: Final = ((0.5, 0.62), (0.95, 1.05))  # lower limit, usual values, upper limit
 REACH_MM: Final = 6.0  # beyond the prior nothing is brain
 SURE_MM: Final = 6.0  # deeper than this inside the prior everything is brain
 CORE_MM: Final = 4.0
@@ -41,8 +51,13 @@ CLOSING_MM: Final = 8.0
 FLUID_MM: Final = 2.0
 DARK_SHARE: Final = 0.4
 BRIGHT_SDS: Final = 4.0
-LITRES: Final = (1.0, 1.9)
-MIN_CORRELATION: Final = 0.55
+LITRES: Final = ((0.9, 1.05), (1.8, 2.0))
+CORRELATION: Final = (0.65, 0.55)  # usual, limit
+EDGE_SHARE: Final = (0.4, 0.2)  # a thin skull under bright fat hides half of the outline
+EDGE_DROP: Final = 0.85
+OUTSIDE: Final = (0.01, 0.03)
+CUT: Final = (1.0, 2.0)  # times the area of a mere touch
+SECOND_TRY: Final = 0.7  # score where the quick search found no good fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,21 +74,21 @@ class BrainResult:
         Volume of the mask.
     correlation
         Of scan and template inside the template's brain, at 4 mm, -1 to 1.
-    confidence
-        How far the mask can be trusted, 0 to 1.
     doubtful
         The mask should not be trusted; ``flags`` say why.
     flags
         What looks odd, in words; empty where all is well.
+    confidence
+        0 to 1, under .5 where doubtful; see :func:`find_brain`.
     """
 
     mask: Mask
     template_affine: Affine
     volume_litres: float
     correlation: float
-    confidence: float
     doubtful: bool
     flags: tuple[str, ...]
+    confidence: float
 
 
 def find_brain(
@@ -85,6 +100,18 @@ def find_brain(
     skull_stripped: bool = False,
 ) -> BrainResult:
     """Brain mask of a T1w volume, with its inner and outer fluid spaces.
+
+    The confidence is the least of these scores (1 at the usual value, .5 at the limit, 0 as far
+    again beyond):
+
+    * volume over the template's: usual .62 to .95, limits .5 and 1.05;
+    * volume: usual 1.05 to 1.8 L, limits .9 and 2.0;
+    * correlation with the template: usual .65, limit .55;
+    * share of the border at which the image falls to .85 outwards: usual .4, limit .2;
+    * share of the template's brain outside the head: usual .01, limit .03;
+    * .7 where a second, longer search was needed;
+    * area at each end of the acquired field of view: usual what a mere touch may
+      show, limit twice that.
 
     Parameters
     ----------
@@ -122,10 +149,21 @@ def find_brain(
         vertex_mm=vertex_height_mm(head_mask, affine),
         skull_stripped=skull_stripped,
     )
+    prior = _prior(template, fit.to_template, work)
+    outside = float((prior & ~_mask_of(scan)).sum()) / max(1.0, float(prior.sum()))
     if skull_stripped:
-        return _judge(head_mask.copy(), own, fit)
-    refined = _refine(scan, _prior(template, fit.to_template, work))
-    return _judge(resample_mask(refined, work.affine, own) & head_mask, own, fit)
+        mask, refined, outside = head_mask.copy(), _mask_of(scan), 0.0
+    else:
+        refined = _refine(scan, prior)
+        mask = resample_mask(refined, work.affine, own) & head_mask
+    return _judge(
+        _Found(
+            own=Sampled(volume, affine, mask),
+            work=Sampled(scan.volume, scan.affine, refined),
+            fit=fit,
+            outside_share=outside,
+        )
+    )
 
 
 def _prior(template: TemplateImages, to_template: Affine, grid: Grid) -> Mask:
@@ -166,26 +204,71 @@ def _refine_in_box(volume: Volume, head: Mask, prior: Mask) -> Mask:
     return dilate_mm(closed, WORK_MM, radius_mm=FLUID_MM) & region
 
 
-def _judge(mask: Mask, grid: Grid, fit: TemplateFit) -> BrainResult:
-    litres = float(mask.sum()) * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1e6
-    flags = []
-    if not DETERMINANT[0] <= fit.determinant <= DETERMINANT[1]:
-        flags.append(
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A mask and what its judgement needs; ``own`` is the raw scan's side, ``work`` the 2 mm."""
+
+    own: Sampled
+    work: Sampled
+    fit: TemplateFit
+    outside_share: float
+
+
+def _judge(found: _Found) -> BrainResult:
+    """Result with its confidence."""
+    mask, fit = _mask_of(found.own), found.fit
+    litres = float(mask.sum()) * abs(float(np.linalg.det(found.own.affine[:3, :3]))) / 1e6
+    share = edge_share(
+        found.work.volume, _mask_of(found.work), found.work.volume > 0,
+        drop=EDGE_DROP, voxel_mm=WORK_MM,
+    )  # fmt: skip
+    scores = [
+        Score(
+            range_score(fit.determinant, *DETERMINANT),
             f"brain fits the template at {fit.determinant:.2f} times its volume, outside"
-            f" {DETERMINANT[0]}-{DETERMINANT[1]}"
-        )
-    if not LITRES[0] <= litres <= LITRES[1]:
-        flags.append(f"brain volume {litres:.2f} L, outside {LITRES[0]}-{LITRES[1]} L")
-    if fit.correlation < MIN_CORRELATION:
-        flags.append(
-            f"correlation with the template {fit.correlation:.2f}, under {MIN_CORRELATION}"
-        )
+            f" {DETERMINANT[0][0]}-{DETERMINANT[1][1]}",
+        ),
+        Score(
+            range_score(litres, *LITRES),
+            f"brain volume {litres:.2f} L, outside {LITRES[0][0]}-{LITRES[1][1]} L",
+        ),
+        Score(
+            falling_score(fit.correlation, usual=CORRELATION[0], limit=CORRELATION[1]),
+            f"correlation with the template {fit.correlation:.2f}, under {CORRELATION[1]}",
+        ),
+        Score(
+            falling_score(share, usual=EDGE_SHARE[0], limit=EDGE_SHARE[1]),
+            f"only {share:.0%} of the brain's outline lies on an edge of the image",
+        ),
+        Score(
+            falling_score(found.outside_share, usual=OUTSIDE[0], limit=OUTSIDE[1]),
+            f"{found.outside_share:.0%} of the template's brain lies outside the head",
+        ),
+        Score(SECOND_TRY if fit.second_try else 1.0, ""),
+        _cut_score(found.own),
+    ]
+    confidence, flags = summarise_scores(scores)
     return BrainResult(
         mask=mask,
         template_affine=fit.to_template,
         volume_litres=litres,
         correlation=fit.correlation,
-        confidence=0.0 if flags else 1.0,
-        doubtful=bool(flags),
-        flags=tuple(flags),
+        doubtful=confidence < DOUBTFUL_UNDER,
+        flags=flags,
+        confidence=confidence,
     )
+
+
+def _cut_score(own: Sampled) -> Score:
+    """Whether the acquired field of view cuts the brain."""
+    contacts = contact_cm2(_mask_of(own), own.affine, acquired_box(own.volume))
+    side = max(contacts, key=lambda name: contacts[name][0] / contacts[name][1])
+    area, touch = contacts[side]
+    return Score(
+        falling_score(area, usual=CUT[0] * touch, limit=CUT[1] * touch),
+        f"the field of view cuts the brain at its {side} ({area:.0f} cm2)",
+    )
+
+
+def _mask_of(scan: Sampled) -> Mask:
+    return np.zeros(scan.volume.shape, np.bool_) if scan.mask is None else scan.mask

@@ -9,11 +9,11 @@ from tests.imaging.heads import ORIENTATIONS, make_scan, oblique
 @pytest.mark.parametrize("name", ["RAS", "PIR", "oblique"])
 def test_the_head_is_found_in_noise_whatever_the_orientation(name, rng):
     volume, affine = make_scan({**ORIENTATIONS, "oblique": oblique()}[name])
-    truth = volume > 10  # the outer end of the soft surface
+    truth = volume > 30  # about half of the brightness of the soft surface's outer 10 mm
     noisy = np.hypot(volume + rng.normal(0, 4, volume.shape), rng.normal(0, 4, volume.shape))
     head = find_head(noisy.astype(np.float32), affine)
     dice = 2 * (head.mask & truth).sum() / (head.mask.sum() + truth.sum())
-    assert dice > 0.95
+    assert dice > 0.97
     assert head.mask[volume > 50].mean() > 0.999
     assert head.vertex_mm == pytest.approx(109.0, abs=5.0)  # 105 and the soft surface
     assert not head.skull_stripped
