@@ -25,7 +25,10 @@ from bids_harmonize.imaging.template import TemplateImages
 from bids_harmonize.imaging.template_fit import local_normalised
 from bids_harmonize.imaging.types import Affine, Array, Mask, Volume
 
-LEVELS: Final = ((8.0, 30), (4.0, 30), (2.0, 15))  # voxel size, mm, and iterations
+COARSE_MM: Final = (8.0, 4.0)
+FINEST_MM: Final = 2.0
+N_COARSE: Final = 30
+N_FINE: Final = 15
 SMOOTHING_VOXELS: Final = 2.0  # sd of the Gaussian on the whole field, after every iteration
 MAX_STEP_VOXELS: Final = 2.0
 STORED_MM: Final = 3.0
@@ -65,7 +68,11 @@ class Deformation:
 
 
 def find_deformation(
-    scan: Sampled, template: TemplateImages, *, to_template: Affine
+    scan: Sampled,
+    template: TemplateImages,
+    *,
+    to_template: Affine,
+    finest_mm: float = FINEST_MM,
 ) -> Deformation:
     """Deformation of the template to a brain.
 
@@ -77,6 +84,8 @@ def find_deformation(
         What is deformed.
     to_template
         4x4 matrix, mm, RAS+, from the scan's world to the template's world.
+    finest_mm
+        Voxel size of the last level, 2 to 4 mm; 8 and 4 mm come before it.
 
     Returns
     -------
@@ -93,8 +102,7 @@ def find_deformation(
     Vercauteren et al. 2009, doi:10.1016/j.neuroimage.2008.10.040.
     """
     matrix = invert(to_template)
-    finest = LEVELS[-1][0]
-    work = cover_grid(template.t1.shape, template.affine, resolution_mm=finest)
+    work = cover_grid(template.t1.shape, template.affine, resolution_mm=finest_mm)
     brain = _share(template.brain_mask, template.affine, np.eye(4), work) >= np.float32(0.5)
     if scan.mask is None:
         message = "the deformation needs a brain mask; found none"
@@ -104,12 +112,13 @@ def find_deformation(
         message = "the template lies outside the brain mask: is the mask that of this image?"
         raise ScanError(message)
     moving = resample_through(scan.volume, scan.affine, matrix, work, interpolation="linear")
-    moving = local_normalised(moving, mask, finest)
+    moving = local_normalised(moving, mask, finest_mm)
     fixed = resample(template.t1, template.affine, work, interpolation="linear")
-    fixed = local_normalised(fixed, brain, finest)
+    fixed = local_normalised(fixed, brain, finest_mm)
     found = _demons(
         Sampled(even_intensities(moving, mask), work.affine),
         Sampled(even_intensities(fixed, brain), work.affine),
+        levels_mm=(*(level for level in COARSE_MM if level > finest_mm), finest_mm),
     )
     grid = _stored_grid(template)
     stored = _resample_field(found, work, grid)
@@ -117,7 +126,7 @@ def find_deformation(
     jacobian = jacobian_determinant(stored, STORED_MM)
     inner = resample(brain, work.affine, grid, interpolation="nearest")
     low, high = (float(value) for value in np.percentile(jacobian[inner], (1, 99)))
-    warped = _pull(moving, fine / np.float32(finest))
+    warped = _pull(moving, fine / np.float32(finest_mm))
     return Deformation(
         template_to_scan=matrix,
         displacement_mm=stored,
@@ -230,10 +239,10 @@ def sample(volume: Array, voxels: Array) -> Volume:
     return values
 
 
-def _demons(moving: Sampled, fixed: Sampled) -> Volume:
+def _demons(moving: Sampled, fixed: Sampled, *, levels_mm: tuple[float, ...]) -> Volume:
     """Displacement (I, J, K, 3), mm, RAS+, on the fixed grid, that brings moving onto fixed."""
     field = sitk.Image()
-    for level_mm, n_iterations in LEVELS:
+    for level_mm in levels_mm:
         grid = cover_grid(fixed.volume.shape, fixed.affine, resolution_mm=level_mm)
         images = [
             to_itk(resample(one.volume, one.affine, grid, interpolation="linear"), grid.affine)
@@ -241,12 +250,12 @@ def _demons(moving: Sampled, fixed: Sampled) -> Volume:
         ]
         demons = sitk.DiffeomorphicDemonsRegistrationFilter()
         demons.SetNumberOfThreads(1)
-        demons.SetNumberOfIterations(n_iterations)
+        demons.SetNumberOfIterations(N_COARSE if level_mm in COARSE_MM else N_FINE)
         demons.SetStandardDeviations(SMOOTHING_VOXELS)
         demons.SetSmoothDisplacementField(True)
         demons.SetSmoothUpdateField(False)
         demons.SetMaximumUpdateStepLength(MAX_STEP_VOXELS)
-        if level_mm == LEVELS[0][0]:
+        if level_mm == levels_mm[0]:
             field = demons.Execute(*images)
             continue
         resampler = sitk.ResampleImageFilter()
