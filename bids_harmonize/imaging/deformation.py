@@ -13,10 +13,16 @@ from typing import Final
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging._itk import field_from_itk, to_itk
+from bids_harmonize.imaging.displacement import (
+    inverse_displacement,
+    jacobian_determinant,
+    pull,
+    resample_field,
+    sample,
+)
 from bids_harmonize.imaging.geometry import Grid, cover_grid, invert, straight_grid, world_box
 from bids_harmonize.imaging.mixture import fit_mixture
 from bids_harmonize.imaging.registration import Sampled
@@ -33,7 +39,6 @@ SMOOTHING_VOXELS: Final = 2.0  # sd of the Gaussian on the whole field, after ev
 MAX_STEP_VOXELS: Final = 2.0
 STORED_MM: Final = 3.0
 EVEN_INTENSITIES: Final = (0.0, 0.25, 0.6, 1.0, 1.2)  # nothing, fluid, grey, white, brighter
-N_INVERSION: Final = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +126,12 @@ def find_deformation(
         levels_mm=(*(level for level in COARSE_MM if level > finest_mm), finest_mm),
     )
     grid = _stored_grid(template)
-    stored = _resample_field(found, work, grid)
-    fine = _resample_field(stored, grid, work)
+    stored = resample_field(found, work, grid)
+    fine = resample_field(stored, grid, work)
     jacobian = jacobian_determinant(stored, STORED_MM)
     inner = resample(brain, work.affine, grid, interpolation="nearest")
     low, high = (float(value) for value in np.percentile(jacobian[inner], (1, 99)))
-    warped = _pull(moving, fine / np.float32(finest_mm))
+    warped = pull(moving, fine / np.float32(finest_mm))
     return Deformation(
         template_to_scan=matrix,
         displacement_mm=stored,
@@ -163,27 +168,6 @@ def even_intensities(volume: Volume, mask: Mask) -> Volume:
     return np.where(mask, even, np.float32(0.0))
 
 
-def inverse_displacement(deformation: Deformation) -> Volume:
-    """Displacement v of the way back: a point q = p + u(p) is left at p = q + v(q).
-
-    Parameters
-    ----------
-    deformation
-        What is inverted.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (I, J, K, 3), mm, on the deformation's grid.
-    """
-    size = np.float32(deformation.grid.voxel_size_mm[0])
-    forward = deformation.displacement_mm / size
-    backward = np.zeros_like(forward)
-    for _ in range(N_INVERSION):
-        backward = -np.stack([_pull(forward[..., n], backward) for n in range(3)], axis=-1)
-    return backward * size
-
-
 def to_template_points(deformation: Deformation, points: Array) -> Array:
     """Template points that belong to points of the scan.
 
@@ -199,7 +183,8 @@ def to_template_points(deformation: Deformation, points: Array) -> Array:
     ndarray
         float32 (3, n), mm, the template's world.
     """
-    backward = inverse_displacement(deformation)
+    size = deformation.grid.voxel_size_mm[0]
+    backward = inverse_displacement(deformation.displacement_mm, size)
     matrix = invert(deformation.template_to_scan)
     linear = (matrix[:3, :3] @ points + matrix[:3, 3:]).astype(np.float32)
     voxels = _voxels(linear, deformation.grid.affine)
@@ -209,34 +194,6 @@ def to_template_points(deformation: Deformation, points: Array) -> Array:
 def template_values(image: Volume, affine: Affine, points: Array) -> Volume:
     """Linearly interpolated values (n,) of a template image at template points (3, n), mm."""
     return sample(image, _voxels(points, affine))
-
-
-def jacobian_determinant(displacement_mm: Array, voxel_mm: float) -> Volume:
-    """Local volume change of p -> p + u(p).
-
-    Parameters
-    ----------
-    displacement_mm
-        u: shape (I, J, K, 3), mm.
-    voxel_mm
-        Isotropic voxel size, mm.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (I, J, K); 1 is no change, 0 or less a fold.
-    """
-    matrix = np.empty((*displacement_mm.shape, 3), np.float32)  # (I, J, K, 3, 3)
-    for axis in range(3):
-        matrix[..., axis] = np.gradient(displacement_mm, voxel_mm, axis=axis)
-    determinant: Volume = np.linalg.det(matrix + np.eye(3, dtype=np.float32))
-    return determinant
-
-
-def sample(volume: Array, voxels: Array) -> Volume:
-    """Linearly interpolated values (n,) at voxel positions (3, n); edge values go on outside."""
-    values: Volume = ndimage.map_coordinates(volume, voxels, order=1, mode="nearest")
-    return values
 
 
 def _demons(moving: Sampled, fixed: Sampled, *, levels_mm: tuple[float, ...]) -> Volume:
@@ -278,28 +235,6 @@ def _stored_grid(template: TemplateImages) -> Grid:
     i, j, k = (ceil(length / STORED_MM) + 1 for length in high - low)
     extent = np.array([i, j, k]) * STORED_MM
     return straight_grid((low + high - extent) / 2, resolution_mm=STORED_MM, shape=(i, j, k))
-
-
-def _resample_field(field: Volume, grid: Grid, target: Grid) -> Volume:
-    """Field at the voxels of another grid, by linear interpolation, edges held."""
-    matrix = invert(grid.affine) @ target.affine
-    scale, offset = np.diag(matrix)[:3], matrix[:3, 3]
-    result = np.empty((*target.shape, 3), np.float32)
-    for n in range(3):
-        result[..., n] = ndimage.affine_transform(
-            field[..., n], scale, offset, target.shape, order=1, mode="nearest"
-        )
-    return result
-
-
-def _pull(volume: Volume, field_voxels: Volume) -> Volume:
-    """Volume sampled, linearly, at every voxel's own place plus a field (I, J, K, 3), voxels."""
-    at = field_voxels.transpose(3, 0, 1, 2).copy()
-    for axis, n in enumerate(volume.shape):
-        at[axis] += np.expand_dims(
-            np.arange(n, dtype=np.float32), [a for a in range(3) if a != axis]
-        )
-    return sample(volume, at)
 
 
 def _voxels(points: Array, affine: Affine) -> Array:

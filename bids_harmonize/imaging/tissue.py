@@ -20,7 +20,7 @@ from bids_harmonize.imaging.segmentation import segment
 from bids_harmonize.imaging.template import TemplateImages
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
-FINEST_MM: Final = (2.0, 4.0)  # of the registration: the image's own, within these
+REGISTRATION_MM: Final = (2.0, 4.0)  # of the registration: the image's own, within these
 PRIOR_SD_MM: Final = 1.5
 MIN_CORRELATION: Final = 0.75
 JACOBIAN: Final = (0.3, 2.0)
@@ -102,7 +102,7 @@ def find_tissue(
         Sampled(inside, corner, mask),
         template,
         to_template=to_template,
-        finest_mm=float(np.clip(max(voxel_size_mm(affine)), *FINEST_MM)),
+        finest_mm=float(np.clip(max(voxel_size_mm(affine)), *REGISTRATION_MM)),
     )
     priors = _priors(template, deformation, mask, corner)
     found = segment(inside, mask, priors, np.array(voxel_size_mm(affine)))

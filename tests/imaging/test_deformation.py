@@ -19,10 +19,13 @@ from bids_harmonize.imaging.deformation import (
     STORED_MM,
     even_intensities,
     find_deformation,
-    inverse_displacement,
-    jacobian_determinant,
     template_values,
     to_template_points,
+)
+from bids_harmonize.imaging.displacement import (
+    inverse_displacement,
+    jacobian_determinant,
+    resample_field,
 )
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.registration import Sampled
@@ -86,7 +89,7 @@ def test_it_brings_the_images_together(found):
 
 
 def test_forth_and_back_is_no_move(found):
-    backward = inverse_displacement(found)
+    backward = inverse_displacement(found.displacement_mm, STORED_MM)
     size = found.grid.affine[0, 0]
     inner = (slice(8, -8),) * 3
     points = world_points(found.grid.shape, found.grid.affine) + backward.transpose(3, 0, 1, 2)
@@ -150,8 +153,8 @@ def test_storing_it_coarsely_costs_under_a_fifth_of_a_millimetre(known):
     ]
     field = deformation._demons(*images, levels_mm=(8.0, 4.0, 2.0))
     grid = deformation._stored_grid(template)
-    stored = deformation._resample_field(field, work, grid)
-    error = deformation._resample_field(stored, grid, work) - field
+    stored = resample_field(field, work, grid)
+    error = resample_field(stored, grid, work) - field
     lengths = np.linalg.norm(error, axis=-1)[template.brain_mask]
     assert np.percentile(lengths, 99) < 0.2
     assert lengths.mean() < 0.1

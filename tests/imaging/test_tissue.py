@@ -104,6 +104,7 @@ def test_an_oblique_grid_gives_the_same_tissue(scan, found):
         assert tilted.volumes_ml[name] == pytest.approx(found.volumes_ml[name], rel=0.04)
 
 
+@pytest.mark.slow
 def test_coil_and_scale_do_not_matter(scan, found):
     strong = phantom_scan(resolution_mm=4.0, coil=0.45)
     other = tissue_of(strong, volume=strong.volume * np.float32(0.01))
@@ -112,6 +113,7 @@ def test_coil_and_scale_do_not_matter(scan, found):
         assert other.volumes_ml[name] == pytest.approx(found.volumes_ml[name], rel=0.04)
 
 
+@pytest.mark.slow
 def test_noise_costs_little(scan, found):
     noisy = phantom_scan(resolution_mm=4.0, noise=0.05)  # more than any preset's
     other = tissue_of(noisy)
