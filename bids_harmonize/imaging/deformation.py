@@ -13,10 +13,16 @@ from typing import Final
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging._itk import field_from_itk, to_itk
+from bids_harmonize.imaging.displacement import (
+    inverse_displacement,
+    jacobian_determinant,
+    pull,
+    resample_field,
+    sample,
+)
 from bids_harmonize.imaging.geometry import Grid, cover_grid, invert, straight_grid, world_box
 from bids_harmonize.imaging.mixture import fit_mixture
 from bids_harmonize.imaging.registration import Sampled
@@ -25,12 +31,14 @@ from bids_harmonize.imaging.template import TemplateImages
 from bids_harmonize.imaging.template_fit import local_normalised
 from bids_harmonize.imaging.types import Affine, Array, Mask, Volume
 
-LEVELS: Final = ((8.0, 30), (4.0, 30), (2.0, 15))  # voxel size, mm, and iterations
+COARSE_MM: Final = (8.0, 4.0)
+FINEST_MM: Final = 2.0
+N_COARSE: Final = 30
+N_FINE: Final = 15
 SMOOTHING_VOXELS: Final = 2.0  # sd of the Gaussian on the whole field, after every iteration
 MAX_STEP_VOXELS: Final = 2.0
 STORED_MM: Final = 3.0
 EVEN_INTENSITIES: Final = (0.0, 0.25, 0.6, 1.0, 1.2)  # nothing, fluid, grey, white, brighter
-N_INVERSION: Final = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +73,11 @@ class Deformation:
 
 
 def find_deformation(
-    scan: Sampled, template: TemplateImages, *, to_template: Affine
+    scan: Sampled,
+    template: TemplateImages,
+    *,
+    to_template: Affine,
+    finest_mm: float = FINEST_MM,
 ) -> Deformation:
     """Deformation of the template to a brain.
 
@@ -77,6 +89,8 @@ def find_deformation(
         What is deformed.
     to_template
         4x4 matrix, mm, RAS+, from the scan's world to the template's world.
+    finest_mm
+        Voxel size of the last level, 2 to 4 mm; 8 and 4 mm come before it.
 
     Returns
     -------
@@ -93,8 +107,7 @@ def find_deformation(
     Vercauteren et al. 2009, doi:10.1016/j.neuroimage.2008.10.040.
     """
     matrix = invert(to_template)
-    finest = LEVELS[-1][0]
-    work = cover_grid(template.t1.shape, template.affine, resolution_mm=finest)
+    work = cover_grid(template.t1.shape, template.affine, resolution_mm=finest_mm)
     brain = _share(template.brain_mask, template.affine, np.eye(4), work) >= np.float32(0.5)
     if scan.mask is None:
         message = "the deformation needs a brain mask; found none"
@@ -104,20 +117,21 @@ def find_deformation(
         message = "the template lies outside the brain mask: is the mask that of this image?"
         raise ScanError(message)
     moving = resample_through(scan.volume, scan.affine, matrix, work, interpolation="linear")
-    moving = local_normalised(moving, mask, finest)
+    moving = local_normalised(moving, mask, finest_mm)
     fixed = resample(template.t1, template.affine, work, interpolation="linear")
-    fixed = local_normalised(fixed, brain, finest)
+    fixed = local_normalised(fixed, brain, finest_mm)
     found = _demons(
         Sampled(even_intensities(moving, mask), work.affine),
         Sampled(even_intensities(fixed, brain), work.affine),
+        levels_mm=(*(level for level in COARSE_MM if level > finest_mm), finest_mm),
     )
     grid = _stored_grid(template)
-    stored = _resample_field(found, work, grid)
-    fine = _resample_field(stored, grid, work)
+    stored = resample_field(found, work, grid)
+    fine = resample_field(stored, grid, work)
     jacobian = jacobian_determinant(stored, STORED_MM)
     inner = resample(brain, work.affine, grid, interpolation="nearest")
     low, high = (float(value) for value in np.percentile(jacobian[inner], (1, 99)))
-    warped = _pull(moving, fine / np.float32(finest))
+    warped = pull(moving, fine / np.float32(finest_mm))
     return Deformation(
         template_to_scan=matrix,
         displacement_mm=stored,
@@ -154,27 +168,6 @@ def even_intensities(volume: Volume, mask: Mask) -> Volume:
     return np.where(mask, even, np.float32(0.0))
 
 
-def inverse_displacement(deformation: Deformation) -> Volume:
-    """Displacement v of the way back: a point q = p + u(p) is left at p = q + v(q).
-
-    Parameters
-    ----------
-    deformation
-        What is inverted.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (I, J, K, 3), mm, on the deformation's grid.
-    """
-    size = np.float32(deformation.grid.voxel_size_mm[0])
-    forward = deformation.displacement_mm / size
-    backward = np.zeros_like(forward)
-    for _ in range(N_INVERSION):
-        backward = -np.stack([_pull(forward[..., n], backward) for n in range(3)], axis=-1)
-    return backward * size
-
-
 def to_template_points(deformation: Deformation, points: Array) -> Array:
     """Template points that belong to points of the scan.
 
@@ -190,7 +183,8 @@ def to_template_points(deformation: Deformation, points: Array) -> Array:
     ndarray
         float32 (3, n), mm, the template's world.
     """
-    backward = inverse_displacement(deformation)
+    size = deformation.grid.voxel_size_mm[0]
+    backward = inverse_displacement(deformation.displacement_mm, size)
     matrix = invert(deformation.template_to_scan)
     linear = (matrix[:3, :3] @ points + matrix[:3, 3:]).astype(np.float32)
     voxels = _voxels(linear, deformation.grid.affine)
@@ -202,38 +196,10 @@ def template_values(image: Volume, affine: Affine, points: Array) -> Volume:
     return sample(image, _voxels(points, affine))
 
 
-def jacobian_determinant(displacement_mm: Array, voxel_mm: float) -> Volume:
-    """Local volume change of p -> p + u(p).
-
-    Parameters
-    ----------
-    displacement_mm
-        u: shape (I, J, K, 3), mm.
-    voxel_mm
-        Isotropic voxel size, mm.
-
-    Returns
-    -------
-    ndarray
-        float32 of shape (I, J, K); 1 is no change, 0 or less a fold.
-    """
-    matrix = np.empty((*displacement_mm.shape, 3), np.float32)  # (I, J, K, 3, 3)
-    for axis in range(3):
-        matrix[..., axis] = np.gradient(displacement_mm, voxel_mm, axis=axis)
-    determinant: Volume = np.linalg.det(matrix + np.eye(3, dtype=np.float32))
-    return determinant
-
-
-def sample(volume: Array, voxels: Array) -> Volume:
-    """Linearly interpolated values (n,) at voxel positions (3, n); edge values go on outside."""
-    values: Volume = ndimage.map_coordinates(volume, voxels, order=1, mode="nearest")
-    return values
-
-
-def _demons(moving: Sampled, fixed: Sampled) -> Volume:
+def _demons(moving: Sampled, fixed: Sampled, *, levels_mm: tuple[float, ...]) -> Volume:
     """Displacement (I, J, K, 3), mm, RAS+, on the fixed grid, that brings moving onto fixed."""
     field = sitk.Image()
-    for level_mm, n_iterations in LEVELS:
+    for level_mm in levels_mm:
         grid = cover_grid(fixed.volume.shape, fixed.affine, resolution_mm=level_mm)
         images = [
             to_itk(resample(one.volume, one.affine, grid, interpolation="linear"), grid.affine)
@@ -241,12 +207,12 @@ def _demons(moving: Sampled, fixed: Sampled) -> Volume:
         ]
         demons = sitk.DiffeomorphicDemonsRegistrationFilter()
         demons.SetNumberOfThreads(1)
-        demons.SetNumberOfIterations(n_iterations)
+        demons.SetNumberOfIterations(N_COARSE if level_mm in COARSE_MM else N_FINE)
         demons.SetStandardDeviations(SMOOTHING_VOXELS)
         demons.SetSmoothDisplacementField(True)
         demons.SetSmoothUpdateField(False)
         demons.SetMaximumUpdateStepLength(MAX_STEP_VOXELS)
-        if level_mm == LEVELS[0][0]:
+        if level_mm == levels_mm[0]:
             field = demons.Execute(*images)
             continue
         resampler = sitk.ResampleImageFilter()
@@ -269,28 +235,6 @@ def _stored_grid(template: TemplateImages) -> Grid:
     i, j, k = (ceil(length / STORED_MM) + 1 for length in high - low)
     extent = np.array([i, j, k]) * STORED_MM
     return straight_grid((low + high - extent) / 2, resolution_mm=STORED_MM, shape=(i, j, k))
-
-
-def _resample_field(field: Volume, grid: Grid, target: Grid) -> Volume:
-    """Field at the voxels of another grid, by linear interpolation, edges held."""
-    matrix = invert(grid.affine) @ target.affine
-    scale, offset = np.diag(matrix)[:3], matrix[:3, 3]
-    result = np.empty((*target.shape, 3), np.float32)
-    for n in range(3):
-        result[..., n] = ndimage.affine_transform(
-            field[..., n], scale, offset, target.shape, order=1, mode="nearest"
-        )
-    return result
-
-
-def _pull(volume: Volume, field_voxels: Volume) -> Volume:
-    """Volume sampled, linearly, at every voxel's own place plus a field (I, J, K, 3), voxels."""
-    at = field_voxels.transpose(3, 0, 1, 2).copy()
-    for axis, n in enumerate(volume.shape):
-        at[axis] += np.expand_dims(
-            np.arange(n, dtype=np.float32), [a for a in range(3) if a != axis]
-        )
-    return sample(volume, at)
 
 
 def _voxels(points: Array, affine: Affine) -> Array:

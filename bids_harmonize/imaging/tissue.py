@@ -20,6 +20,7 @@ from bids_harmonize.imaging.segmentation import segment
 from bids_harmonize.imaging.template import TemplateImages
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
+REGISTRATION_MM: Final = (2.0, 4.0)  # of the registration: the image's own, within these
 PRIOR_SD_MM: Final = 1.5
 MIN_CORRELATION: Final = 0.75
 JACOBIAN: Final = (0.3, 2.0)
@@ -98,7 +99,10 @@ def find_tissue(
     mask = brain_mask[box]
     inside = np.where(mask, np.maximum(volume[box], 0), 0).astype(np.float32)
     deformation = find_deformation(
-        Sampled(inside, corner, mask), template, to_template=to_template
+        Sampled(inside, corner, mask),
+        template,
+        to_template=to_template,
+        finest_mm=float(np.clip(max(voxel_size_mm(affine)), *REGISTRATION_MM)),
     )
     priors = _priors(template, deformation, mask, corner)
     found = segment(inside, mask, priors, np.array(voxel_size_mm(affine)))

@@ -16,6 +16,7 @@ MIN_FLUID_SHARE: Final = 0.02
 MAX_FLUID_SHARE: Final = 0.75  # of grey matter's mean
 FLUID_SDS: Final = 1.1  # of the narrower of the others: what is wider is mixed
 MIN_SD_SHARE: Final = 0.015  # of white matter's mean
+DARK_FLOOR: Final = 0.01  # of fluid's density at its mean
 DARK_SHARE: Final = 0.5  # of fluid's mean: what is darker, at the mask's edge, is no fluid
 GREY_SDS: Final = 2.0  # of white matter's: what is wider is mixed
 N_BINS: Final = 4096
@@ -57,7 +58,8 @@ class TissueClasses:
         density = np.empty((N_CLASSES, N_BINS))
         for n, (mean, sd) in enumerate(zip(self.means, self.sds, strict=True)):
             density[n] = np.exp(-0.5 * ((values - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-        density[0, values < self.means[0]] = density[0].max()  # darker than fluid is fluid
+        darker = values < self.means[0]  # deep in the brain, what is darker than fluid is fluid
+        density[0, darker] = np.maximum(density[0, darker], DARK_FLOOR * density[0].max())
         density[2, values > self.means[2]] = density[2].max()  # brighter than white is white
         high_share = np.empty((len(PAIRS), N_BINS))
         for n, (low, high) in enumerate(PAIRS):
