@@ -29,10 +29,18 @@ from bids_harmonize.errors import BusyError
 LOGGER = logging.getLogger(__name__)
 
 CLAIMS_FILE = Path("logs") / ".claims"
+RUN = "run"
+"""Shared by all runs that write into the output directory; who has it alone may tidy up."""
+
+TABLES = "tables"
+"""Held while the files at the root of the dataset are written."""
+
 WAIT_S = 120.0
 """Longest wait for a claim that is held for moments only."""
 
-_TEXT = b"Running jobs of bids-harmonize lock parts of this file. It can be deleted when none runs.\n"
+_TEXT = (
+    b"Running jobs of bids-harmonize lock parts of this file. It can be deleted when none runs.\n"
+)
 _POLL_S = 0.02
 _TAKEN = frozenset({errno.EACCES, errno.EAGAIN})
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})

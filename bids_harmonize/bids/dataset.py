@@ -6,13 +6,13 @@ only if it differs, and renames into place: the last one writes what is right fo
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.files import write_json, write_text, writing_fault
+from bids_harmonize.bids.files import remove_leftovers, write_json, write_text, writing_fault
 from bids_harmonize.bids.index import read_description
 from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
 from bids_harmonize.bids.provenance import generated_by
@@ -117,6 +117,25 @@ def prepare_output(
     write_text(output_dir / "README.md", README)
     write_descriptions(output_dir)
     write_participants(output_dir, bids_dir)
+
+
+def tidy_output(output_dir: Path, people: Iterable[str] | None = None) -> None:
+    """Remove what killed runs left half-written; no other run may be writing there.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    people
+        With ``sub-``: look no further than their folders, the root and the logs; ``None`` means
+        everywhere.
+    """
+    if people is None:
+        remove_leftovers(output_dir, below=True)
+        return
+    remove_leftovers(output_dir)
+    for folder in ("logs", *people):
+        remove_leftovers(output_dir / folder, below=True)
 
 
 def write_descriptions(output_dir: Path) -> None:

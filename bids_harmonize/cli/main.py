@@ -72,7 +72,8 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
         return _explain(_as_ours(error), request, run_id)
-    LOGGER.log(logging.ERROR if tally.failures else logging.INFO, "%s", tally.summary())
+    level = logging.ERROR if tally.exit_code else logging.INFO
+    LOGGER.log(level, "%s", tally.summary())
     return tally.exit_code
 
 
@@ -80,7 +81,7 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     from bids_harmonize.bids.dataset import check_output_dir, check_place
     from bids_harmonize.bids.scans import require_scan_rows
     from bids_harmonize.cli.participant import find_scans, run_participant_level
-    from bids_harmonize.cli.work import prepare_work_dir
+    from bids_harmonize.cli.work import work_dir_in_use
 
     raw = request.bids_dir if "participant" in request.levels else None
     tally = Tally()
@@ -100,15 +101,15 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     check_output_dir(raw, request.output_dir)
     log.open_file(request.output_dir / "logs" / f"{run_id}.log")
     _write_settings(request, run_id)
-    work_dir = prepare_work_dir(request)
-    if raw is not None:
-        run_participant_level(request, scans, work_dir=work_dir, run_id=run_id, tally=tally)
-    if "group" in request.levels and not (
-        tally.failures and request.settings.run.stop_on_first_crash
-    ):
-        from bids_harmonize.cli.group import run_group_level
+    with work_dir_in_use(request) as work_dir:
+        if raw is not None:
+            run_participant_level(request, scans, work_dir=work_dir, run_id=run_id, tally=tally)
+        if "group" in request.levels and not (
+            tally.failures and request.settings.run.stop_on_first_crash
+        ):
+            from bids_harmonize.cli.group import run_group_level
 
-        run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
+            run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
     return tally
 
 

@@ -5,13 +5,20 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bids_harmonize.bids.claims import RUN, TABLES, Claims
+from bids_harmonize.bids.dataset import prepare_output, tidy_output, write_participants
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
 from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.cli.pages import needs_page, write_pages
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from bids_harmonize.preprocessing.outcome import ScanOutcome
 
 LOGGER = logging.getLogger(__name__)
 
@@ -81,29 +88,67 @@ def run_participant_level(
     HarmonizeError
         If no scan can be processed at all.
     """
-    from bids_harmonize.bids.dataset import prepare_output, write_participants
+    output_dir = request.output_dir
+    people = sorted({scan.participant_id for scan in scans})
+    with Claims(output_dir) as claims:
+        if claims.take(RUN):
+            tidy_output(output_dir, people)
+        with claims.holding(RUN, shared=True):
+            outcomes = _process(request, scans, work_dir=work_dir, run_id=run_id, claims=claims)
+            _count(outcomes, tally)
+            _draw(request, outcomes, people, claims=claims, tally=tally)
+
+
+def _process(
+    request: Request, scans: Sequence[Scan], *, work_dir: Path, run_id: str, claims: Claims
+) -> "tuple[ScanOutcome, ...]":
     from bids_harmonize.preprocessing.run import run_participants
-    from bids_harmonize.report.participant import draw_raw_figures
 
     output_dir, bids_dir = request.output_dir, request.bids_dir
-    prepare_output(output_dir, bids_dir, container=find_container(os.environ))
+    with claims.holding(TABLES):
+        prepare_output(output_dir, bids_dir, container=find_container(os.environ))
     outcomes = run_participants(
         scans,
         output_dir=output_dir,
         work_dir=work_dir,
         settings=request.settings,
         run_id=run_id,
+        claims=claims,
     )
-    write_participants(output_dir, bids_dir)
+    with claims.holding(TABLES):
+        write_participants(output_dir, bids_dir)
+    return outcomes
+
+
+def _draw(
+    request: Request,
+    outcomes: "Sequence[ScanOutcome]",
+    people: Sequence[str],
+    *,
+    claims: Claims,
+    tally: Tally,
+) -> None:
+    """Draw what changed; matplotlib is imported only now, so that the first scan starts sooner."""
+    from bids_harmonize.report.participant import draw_raw_figures
+
+    output_dir = request.output_dir
+    mine = [outcome.scan for outcome in outcomes if outcome.status in ("done", "failed")]
+    changed = {scan.participant_id for scan in mine}
+    draw_raw_figures(mine, output_dir)
+    todo = [name for name in people if name in changed or needs_page(output_dir, name)]
+    write_pages(output_dir, todo, request.settings.resources, claims=claims, tally=tally)
+
+
+def _count(outcomes: "Sequence[ScanOutcome]", tally: Tally) -> None:
     for outcome in outcomes:
         for flag in outcome.flags:
             LOGGER.warning("%s: %s", outcome.scan.stem, flag)
         if outcome.status == "failed":
             tally.failures.append(f"{outcome.scan.stem} failed")
+        if outcome.status == "busy":
+            tally.busy.append(outcome.scan.stem)
     n_by_status = Counter(outcome.status for outcome in outcomes)
     tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
-    draw_raw_figures(scans, output_dir)
-    _write_pages(output_dir, sorted({scan.participant_id for scan in scans}), tally)
 
 
 def rewrite_participant_pages(request: Request, tally: Tally) -> None:
@@ -123,15 +168,10 @@ def rewrite_participant_pages(request: Request, tally: Tally) -> None:
             f"{request.output_dir}: no participant-level output, so there is no page to write"
         )
         raise MissingInputError(message)
-    _write_pages(request.output_dir, people, tally)
-
-
-def _write_pages(output_dir: Path, people: Sequence[str], tally: Tally) -> None:
-    from bids_harmonize.report.participant import write_participant_page
-
-    for person in people:
-        write_participant_page(output_dir, person)
-    tally.done.append(f"{len(people)} participant pages written to {output_dir}")
+    with Claims(request.output_dir) as claims:
+        write_pages(
+            request.output_dir, people, request.settings.resources, claims=claims, tally=tally
+        )
 
 
 def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:

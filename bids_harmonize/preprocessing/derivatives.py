@@ -2,7 +2,9 @@
 
 The sidecar of the preprocessed image is written last: where it stands, everything stands. It also
 holds the scan's row of ``scans.tsv``, so that a run that was killed before it wrote its tables
-loses nothing.
+loses nothing, and the sizes of all files, so that a file that was cut or changed is noticed.
+
+Equal input and settings give equal bytes: no time and no name of a run stands in any output.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,8 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import TEMPLATE_SPACE, scan_output
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
-from bids_harmonize.bids.sidecars import read_sidecar
+from bids_harmonize.bids.sidecars import read_sidecar, with_own
+from bids_harmonize.preprocessing.integrity import SIZES_KEY, file_sizes
 from bids_harmonize.preprocessing.steps import Conformed, load_brain
 from bids_harmonize.preprocessing.transforms import write_identity, write_to_template
 
@@ -122,8 +125,13 @@ def save_scan(
             brain_mask, world_to_template = load_brain(brain_file)
             write_image(job.output("brain_mask"), brain_mask, scan.affine, dtype=np.uint8)
             write_to_template(job.output("xfm_preproc_to_template"), world_to_template)
+        last = sidecars.pop("preproc")
         for key, content in sidecars.items():
             write_json(sidecar_path(job.output(key)), content)
+        written = [job.output("preproc"), *map(job.output, sidecars)]
+        written += [sidecar_path(job.output(key)) for key in sidecars]
+        last[SIZES_KEY] = file_sizes(written)
+        write_json(sidecar_path(job.output("preproc")), last)
     except Exception:
         remove_outputs(job)
         raise
@@ -191,8 +199,7 @@ def make_sidecars(
             ),
             "Sources": [made],
         }
-    sidecars["preproc"] = {
-        **read_sidecar(Path(job.source), root=Path(job.dataset)),
+    own = {
         "Description": (
             "T1w image on the study grid by one interpolation, native units, 0 outside the head."
         ),
@@ -206,8 +213,9 @@ def make_sidecars(
         "SettingsHash": job.settings_hash,
         "InputSha256": file_sha256(Path(job.source)),
         "SoftwareVersion": __version__,
-        "RunId": job.run_id,
     }
+    metadata = read_sidecar(Path(job.source), root=Path(job.dataset))
+    sidecars["preproc"] = with_own(metadata, own)
     return sidecars
 
 

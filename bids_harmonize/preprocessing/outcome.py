@@ -24,7 +24,7 @@ KILLED = (
 )
 
 
-Status = Literal["done", "reused", "failed"]
+Status = Literal["done", "reused", "failed", "busy"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class ScanOutcome:
     scan
         The scan.
     status
-        ``done`` now, ``reused`` from an earlier run, or ``failed``.
+        ``done`` now, ``reused`` from an earlier run, ``failed``, or ``busy``: left to another run
+        that has claimed it.
     message
-        Why it failed, else ``None``.
+        Why it is not done, else ``None``.
     flags
         What looks odd about the scan, in words; empty where all is well.
     seconds

@@ -14,6 +14,7 @@ from bids_harmonize.preprocessing.interfaces import (
     SaveScan,
 )
 
+WORKFLOW_NAME = "participants"
 LAST_NODE = "save"
 NODE_MEMORY_GB = 1.3
 """Peak of one node: measured 0.5 GB for a raw image of 1 mm, 1.14 GB for one of 0.7 mm; the study
@@ -101,7 +102,7 @@ def init_participants_wf(
     nipype.Workflow
         The scans' workflows, which do not depend on one another.
     """
-    workflow = Workflow(name="participants", base_dir=str(work_dir))
+    workflow = Workflow(name=WORKFLOW_NAME, base_dir=str(work_dir))
     workflow.add_nodes(
         [
             init_scan_wf(job, failure_file=failure_file)

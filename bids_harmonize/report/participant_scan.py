@@ -58,7 +58,6 @@ def describe_scan(output_dir: Path, stem: str) -> dict[str, Any]:
     raw = raw_figure(output_dir, stem)
     return {
         "stem": stem,
-        "run_id": sidecar["RunId"],
         "settings": sidecar["Settings"],
         "site": cells.get("site"),
         "flags": plain_flags(sidecar),
@@ -141,7 +140,6 @@ def provenance_rows(
         ("Source", ", ".join(sidecar["Sources"])),
         ("SHA-256 of the source", sidecar["InputSha256"]),
         ("Software", f"bids-harmonize {sidecar['SoftwareVersion']}"),
-        ("Run", sidecar["RunId"]),
         ("Hash of the settings", sidecar["SettingsHash"]),
         ("Outputs", f"{folder.relative_to(output_dir).as_posix()}/{stem}_*"),
         ("Table", scans_table(output_dir, stem).relative_to(output_dir).as_posix()),
