@@ -10,11 +10,12 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, LiteralString
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from bids_harmonize.errors import UsageError
 
@@ -23,6 +24,18 @@ _STRICT = ConfigDict(extra="forbid")
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
 StageName = Literal["classify", "harmonize", "evaluate"]
 Effort = Literal["quick", "full"]
+
+_ONE_GRID: LiteralString = (
+    "all sites must share one grid, or the voxel size alone would tell the site; give"
+    " millimetres, for instance the voxel size of the study's coarsest scans"
+)
+
+
+def _refuse_native(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lower().startswith(("native", "orig")):
+        kind = "one_grid"
+        raise PydanticCustomError(kind, _ONE_GRID)
+    return value
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -51,7 +64,9 @@ class SiteSettings:
 class PreprocessingSettings:
     """The study grid and the masks of the participant level."""
 
-    resolution_mm: float = Field(default=1.0, ge=0.5, le=6.0)
+    resolution_mm: Annotated[float, BeforeValidator(_refuse_native)] = Field(
+        default=1.0, ge=0.5, le=6.0
+    )
     grid_shape: tuple[int, int, int] | None = None
     brain_mask: Literal["template", "none"] = "template"
 

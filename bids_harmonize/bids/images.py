@@ -3,7 +3,7 @@
 import gzip
 import logging
 import math
-import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,24 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bids_harmonize.bids.files import replacing, write_json
+from bids_harmonize.bids.nifti import open_nifti, read_voxels
+from bids_harmonize.bids.placement import AffineSource, place_image
 from bids_harmonize.errors import ScanError
 
-__all__ = ["read_grid", "read_image", "read_mask", "write_image", "write_json"]
+__all__ = [
+    "StoredImage",
+    "is_finite",
+    "read_grid",
+    "read_image",
+    "read_mask",
+    "read_stored",
+    "write_image",
+    "write_json",
+]
 
 LOGGER = logging.getLogger(__name__)
 
-VOXEL_SIZES_MM = (0.1, 20.0)
-"""Sizes that a header can claim and be believed."""
-
-SIZE_TOLERANCE = 0.05
-"""Relative difference allowed between the voxel sizes that one header states twice."""
+_NOTHING = "expected an image of a head: convert it again, or leave the scan out"
 
 
 def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -31,7 +38,7 @@ def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     Parameters
     ----------
     path
-        ``.nii`` or ``.nii.gz``; a fourth axis of length 1 is dropped.
+        ``.nii`` or ``.nii.gz``; axes beyond the third are dropped where their length is 1.
 
     Returns
     -------
@@ -46,32 +53,57 @@ def read_image(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         If the file is absent or truncated, the image is not one 3D volume, its header
         contradicts itself, or its voxels hold nothing.
     """
-    image = _open(path)
-    _check_shape(image.shape, path)
-    affine = _checked_affine(image, path)
-    kind = image.get_data_dtype().kind
-    if kind not in "iufb":
-        message = f"{path}: voxels of type {image.get_data_dtype()} are not plain numbers"
-        raise ScanError(message)
-    try:
-        if path.name.endswith(".gz"):  # all of it, so that the checksum at the end is checked
-            image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
-        data = np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        message = f"{path}: the file is truncated or damaged: {error}; copy or convert it again"
-        raise ScanError(message) from None
-    data = data.reshape(image.shape[:3])
-    finite = np.isfinite(data)
-    if not finite.any():
-        message = f"{path}: no voxel has a finite value"
-        raise ScanError(message)
-    if not finite.all():
+    stored = read_stored(path)
+    for flag in stored.flags:
+        LOGGER.warning("%s: %s", path, flag)
+    if not is_finite(stored.volume):
+        finite = np.isfinite(stored.volume)
         LOGGER.warning("%s: %d voxels are not finite; set to 0", path, int((~finite).sum()))
-        data = np.where(finite, data, np.float32(0))
-    if data.min() == data.max():
-        message = f"{path}: all voxels have the same value, {data.flat[0]:g}"
-        raise ScanError(message)
-    return data, affine
+        stored.volume[~finite] = 0
+    return stored.volume, stored.affine
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """What a file holds, before anything is done about odd voxels.
+
+    Parameters
+    ----------
+    volume
+        Shape (I, J, K), float32, scaled as the header says; not all of one value.
+    affine
+        4x4, voxel to world, mm, RAS+.
+    affine_source
+        ``sform``, ``qform`` or ``none`` (a guess), see ``placement``.
+    dtype
+        Name of the type of the voxels in the file.
+    flags
+        What is odd about file and header, in words.
+    """
+
+    volume: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    affine_source: AffineSource
+    dtype: str
+    flags: tuple[str, ...]
+
+
+def read_stored(path: Path) -> StoredImage:
+    """The voxels of a NIfTI file as they are, NaN included; raises as :func:`read_image`."""
+    file = open_nifti(path)
+    _check_shape(file.shape, path)
+    placement = place_image(file)
+    volume, extra = read_voxels(file)
+    flags = [*file.flags, *placement.flags]
+    if extra:
+        flags.append(f"{extra} bytes follow the voxels that the header claims; left out")
+    _check_contrast(volume, path)
+    return StoredImage(volume, placement.affine, placement.source, file.dtype.name, tuple(flags))
+
+
+def is_finite(volume: NDArray[np.float32]) -> bool:
+    """Whether no voxel is NaN or infinite; makes no copy."""
+    return bool(np.isfinite(volume.min()) and np.isfinite(volume.max()))
 
 
 def read_mask(path: Path) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -82,10 +114,10 @@ def read_mask(path: Path) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
 
 def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     """Shape and affine from the header alone; raises ScanError as :func:`read_image`."""
-    image = _open(path)
-    _check_shape(image.shape, path)
-    shape = tuple(int(length) for length in image.shape[:3])
-    return (shape[0], shape[1], shape[2]), _checked_affine(image, path)
+    file = open_nifti(path)
+    _check_shape(file.shape, path)
+    i, j, k = file.shape[:3]
+    return (i, j, k), place_image(file).affine
 
 
 def write_image(
@@ -128,22 +160,6 @@ def write_image(
         temporary.write_bytes(content)
 
 
-def _open(path: Path) -> Any:
-    if not path.exists():
-        reason = "a broken link (get the file's content first)" if path.is_symlink() else "absent"
-        message = f"{path}: the image is {reason}"
-        raise ScanError(message)
-    try:
-        image = nb.load(path)
-    except (OSError, EOFError, ValueError, zlib.error, nb.filebasedimages.ImageFileError) as error:
-        message = f"{path}: no readable NIfTI file ({error}); copy or convert it again"
-        raise ScanError(message) from None
-    if not isinstance(image, nb.Nifti1Image):
-        message = f"{path}: found {type(image).__name__}, expected NIfTI"
-        raise ScanError(message)
-    return image
-
-
 def _check_shape(shape: tuple[int, ...], path: Path) -> None:
     size = " x ".join(str(length) for length in shape)
     if len(shape) > 3 and max(shape[3:]) > 1:
@@ -153,34 +169,19 @@ def _check_shape(shape: tuple[int, ...], path: Path) -> None:
         )
         raise ScanError(message)
     if len(shape) < 3 or min(shape[:3]) < 2:
-        message = f"{path}: {size} is no 3D volume"
+        message = f"{path}: {size} is no 3D volume; expected three axes of 2 voxels or more"
         raise ScanError(message)
 
 
-def _checked_affine(image: Any, path: Path) -> NDArray[np.float64]:
-    affine = np.asarray(image.affine, dtype=np.float64)
-    sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    low, high = VOXEL_SIZES_MM
-    if not np.isfinite(affine).all() or not ((sizes > low) & (sizes < high)).all():
-        message = (
-            f"{path}: the header lies: voxel size {_format(sizes)} mm, "
-            f"expected between {low:g} and {high:g} mm"
-        )
+def _check_contrast(volume: NDArray[np.float32], path: Path) -> None:
+    """Refuse a volume without two different finite values."""
+    low, high = volume.min(), volume.max()
+    if not is_finite(volume):
+        finite = volume[np.isfinite(volume)]
+        if finite.size == 0:
+            message = f"{path}: no voxel has a finite value; {_NOTHING}"
+            raise ScanError(message)
+        low, high = finite.min(), finite.max()
+    if low == high:
+        message = f"{path}: all voxels have the same value, {low:g}; {_NOTHING}"
         raise ScanError(message)
-    if abs(np.linalg.det(affine[:3, :3])) < 1e-3 * np.prod(sizes):
-        message = f"{path}: the header lies: two axes of the affine are parallel"
-        raise ScanError(message)
-    stated = np.asarray(image.header.get_zooms()[:3], dtype=np.float64)
-    if not np.allclose(stated, sizes, rtol=SIZE_TOLERANCE):
-        message = (
-            f"{path}: the header lies: voxel size {_format(stated)} mm in pixdim, "
-            f"{_format(sizes)} mm in the affine; convert the image again"
-        )
-        raise ScanError(message)
-    if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
-        LOGGER.warning("%s: the header states no orientation; left and right are a guess", path)
-    return affine
-
-
-def _format(sizes: NDArray[np.float64]) -> str:
-    return " x ".join(f"{size:.3g}" for size in sizes)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_harmonize.atlases import load_template
-from bids_harmonize.bids.images import read_image
+from bids_harmonize.bids.rawimages import read_raw
 from bids_harmonize.imaging.brainmask import find_brain
 from bids_harmonize.imaging.geometry import world_coordinate
 from bids_harmonize.imaging.grid import Grid, place_grid, resample, resample_mask
@@ -98,7 +98,8 @@ def conform(
     ScanError
         If the image cannot be used.
     """
-    volume, affine = read_image(source)
+    raw = read_raw(source)
+    volume, affine = raw.volume, raw.affine
     head = find_head(volume, affine)
     grid = place_grid(head.mask, affine, resolution_mm=resolution_mm, shape=grid_shape)
     head_mask = resample_mask(head.mask, affine, grid)
@@ -106,7 +107,7 @@ def conform(
     conformed[~head_mask] = 0
     Conformed(conformed, head_mask, grid.affine, head.mask).save(out_file)
     return {
-        "flags": list(head.flags),
+        "flags": [*raw.flags, *head.flags],
         "skull_stripped": head.skull_stripped,
         "measures": {
             "neck_cropped_mm": _cropped_below_mm(head.mask, affine, grid),
@@ -116,6 +117,9 @@ def conform(
             "shape": [int(length) for length in volume.shape],
             "voxel_size_mm": [round(float(size), 4) for size in _voxel_sizes(affine)],
             "orientation": axis_codes(affine),
+            "affine_source": raw.affine_source,
+            "datatype": raw.dtype,
+            "intensity_offset": raw.intensity_offset,
         },
     }
 
@@ -141,7 +145,8 @@ def mask_brain(
     dict
         ``flags``, ``doubtful``, ``volume_litres`` and ``correlation`` with the template.
     """
-    volume, affine = read_image(source)
+    raw = read_raw(source)
+    volume, affine = raw.volume, raw.affine
     scan = Conformed.load(conformed_file)
     brain = find_brain(
         volume, affine, scan.raw_head_mask, load_template(), skull_stripped=skull_stripped

@@ -9,9 +9,9 @@ from bids_harmonize.bids.images import read_grid, read_image, read_mask, write_i
 from bids_harmonize.errors import OutputError, ScanError
 from tests.bids.trees import write_volume
 
-OBLIQUE = np.array(
-    [[-1.9, 0.1, 0.2, 30.0], [0.1, 2.4, -0.3, -20.0], [0.2, 0.3, 2.9, -10.0], [0, 0, 0, 1]]
-)
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = nb.eulerangles.euler2mat(0.1, -0.2, 0.3) * [-1.9, 2.4, 2.9]
+OBLIQUE[:3, 3] = (30.0, -20.0, -10.0)
 
 
 def save(path, data, affine=None):
@@ -67,7 +67,7 @@ def test_scale_factors_of_the_file_are_applied(tmp_path):
 
 def test_voxels_that_are_not_finite_become_zero(tmp_path, caplog):
     data = np.ones((4, 4, 4), np.float32)
-    data[0, 0, 0], data[1, 1, 1] = np.nan, np.inf
+    data[0, 0, 0], data[1, 1, 1], data[2, 2, 2] = np.nan, np.inf, 5
     volume, _ = read_image(save(tmp_path / "a.nii", data))
     assert volume[0, 0, 0] == volume[1, 1, 1] == 0
     assert "2 voxels are not finite" in caplog.text

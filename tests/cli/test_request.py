@@ -129,6 +129,19 @@ def test_each_fault_has_its_message(words, told):
         request(*words)
 
 
+@pytest.mark.parametrize("word", ["native-isotropic", "native", "Original"])
+def test_a_grid_of_its_own_for_each_scan_is_refused_with_a_reason(word, tmp_path):
+    toml = tmp_path / "a.toml"
+    toml.write_text(f'[preprocessing]\nresolution_mm = "{word}"\n')
+    for words in (("--resolution", word), ("--config-file", str(toml))):
+        with pytest.raises(UsageError) as raised:
+            request(*words)
+        assert raised.value.exit_code == 2
+        assert f"--resolution (preprocessing.resolution_mm): found '{word}'; " in str(raised.value)
+        assert "all sites must share one grid" in str(raised.value)
+        assert "give millimetres" in str(raised.value)
+
+
 def test_a_file_that_is_no_toml_is_named(tmp_path):
     (tmp_path / "a.toml").write_text("a = = 1")
     with pytest.raises(UsageError, match="not a TOML file"):
