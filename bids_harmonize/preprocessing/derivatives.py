@@ -16,7 +16,7 @@ import numpy as np
 
 from bids_harmonize._version import __version__
 from bids_harmonize.bids.dataset import RAW
-from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.files import write_json, writing_fault
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import TEMPLATE_SPACE, scan_output
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
@@ -142,8 +142,11 @@ def remove_outputs(job: ScanJob) -> None:
     """Take away what an earlier run left of the scan, its mark of completeness first."""
     for key in (*OUTPUT_KEYS, *BRAIN_KEYS):
         path = job.output(key)
-        sidecar_path(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        try:
+            sidecar_path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise writing_fault(error, path) from error
 
 
 def make_sidecars(

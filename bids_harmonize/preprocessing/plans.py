@@ -22,6 +22,8 @@ from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
     Failure,
+    drop_reserve,
+    keep_reserve,
     read_failure,
     recording_failure,
 )
@@ -112,7 +114,9 @@ def clear_work(plan: Plan) -> None:
     name = scan_workflow_name(plan.stem)
     for folder in plan.folder.parent.glob("*"):
         shutil.rmtree(folder / WORKFLOW_NAME / name, ignore_errors=True)
-        (folder / "failures" / f"{plan.stem}.json").unlink(missing_ok=True)
+        failure_file = folder / "failures" / plan.failure_file.name
+        failure_file.unlink(missing_ok=True)
+        drop_reserve(failure_file)
 
 
 def tidy(plan: Plan) -> None:
@@ -131,6 +135,7 @@ def can_start(plan: Plan) -> bool:
             read_sidecar(Path(plan.job.source), root=Path(plan.job.dataset))
     except ScanError:
         return False
+    keep_reserve(plan.failure_file)
     return True
 
 
@@ -145,6 +150,7 @@ def forget_crashes(plan: Plan) -> None:
 
 def write_logs(plan: Plan, settings: Settings, *, stopping: bool) -> None:
     """Write the settings of the run to the participant's log folder, and why a scan failed."""
+    drop_reserve(plan.failure_file)
     crash = crash_file(Path(plan.job.output_dir), plan.stem, plan.job.run_id)
     write_text(crash.with_name("config.toml"), dump_toml(settings))
     failure = read_failure(plan.failure_file)

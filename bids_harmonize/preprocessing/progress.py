@@ -44,7 +44,7 @@ class Progress:
         if status == "exception":
             self._ended[stem] = now
             if failure is None:
-                LOGGER.warning("%s: its worker process is gone", stem)
+                LOGGER.warning("%s: ended without a word", stem)
             else:
                 LOGGER.error("%s: failed: %s (%s)", stem, failure.message, self._count())
         elif node.name == LAST_NODE and failure is None and stem not in self._ended:

@@ -19,7 +19,7 @@ from typing import Any
 from nipype.pipeline.plugins.linear import LinearPlugin
 
 from bids_harmonize.bids.claims import Claims
-from bids_harmonize.bids.files import remove_leftovers
+from bids_harmonize.bids.files import remove_leftovers, writing_fault
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import scans_table
 from bids_harmonize.bids.scans import write_scan_rows
@@ -237,6 +237,8 @@ class _Run:
                 workflow.run(plugin=plugin)
             except RuntimeError as error:  # nipype raises it after all it could run has run
                 LOGGER.debug("nipype: %s", error)
+            except OSError as error:  # it cannot write into the work directory any more
+                raise writing_fault(error, plans[0].folder) from error
         for plan in plans:
             if failure := read_failure(plan.failure_file):
                 raise_if_output_failed(failure)
