@@ -6,12 +6,14 @@ only if it differs, and renames into place: the last one writes what is right fo
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.claims import RUN, Claims
 from bids_harmonize.bids.files import remove_leftovers, write_json, write_text, writing_fault
 from bids_harmonize.bids.index import read_description
 from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
@@ -119,23 +121,37 @@ def prepare_output(
     write_participants(output_dir, bids_dir)
 
 
-def tidy_output(output_dir: Path, people: Iterable[str] | None = None) -> None:
-    """Remove what killed runs left half-written; no other run may be writing there.
+@contextmanager
+def output_in_use(output_dir: Path, people: Iterable[str] | None = None) -> Iterator[Claims]:
+    """Share the output directory with other runs while the block runs.
+
+    Who finds it free first removes what killed runs left half-written.
 
     Parameters
     ----------
     output_dir
         Root of the derivative.
     people
-        With ``sub-``: look no further than their folders, the root and the logs; ``None`` means
-        everywhere.
+        With ``sub-``: look for leftovers only in their folders, in the root and in the logs, since
+        a job for one participant must not walk through a thousand; ``None`` means everywhere.
+
+    Yields
+    ------
+    Claims
+        Of this process on ``output_dir``.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If nothing can be written there.
     """
-    if people is None:
-        remove_leftovers(output_dir, below=True)
-        return
-    remove_leftovers(output_dir)
-    for folder in ("logs", *people):
-        remove_leftovers(output_dir / folder, below=True)
+    with Claims(output_dir) as claims:
+        if claims.take(RUN):
+            remove_leftovers(output_dir, below=people is None)
+            for folder in () if people is None else ("logs", *people):
+                remove_leftovers(output_dir / folder, below=True)
+        with claims.holding(RUN, shared=True):
+            yield claims
 
 
 def write_descriptions(output_dir: Path) -> None:

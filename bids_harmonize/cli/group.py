@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-from bids_harmonize.bids.claims import RUN, Claims
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.scans import write_group_quality
@@ -35,11 +34,7 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
     HarmonizeError
         If the study cannot be used, or a stage that was asked for by name cannot run.
     """
-    with (
-        group_lock(request.output_dir),
-        Claims(request.output_dir) as claims,
-        claims.holding(RUN, shared=True),
-    ):
+    with group_lock(request.output_dir):
         write_group_quality(request.output_dir)
         study = load_study(
             request.output_dir, settings=request.settings, site_map=request.site_map

@@ -4,11 +4,12 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_harmonize.bids.claims import RUN, TABLES, Claims
-from bids_harmonize.bids.dataset import prepare_output, tidy_output, write_participants
+from bids_harmonize.bids.claims import TABLES, Claims
+from bids_harmonize.bids.dataset import prepare_output, write_participants
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
 from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.cli.environment import find_container
@@ -65,9 +66,29 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
     return scans
 
 
-def run_participant_level(
-    request: Request, scans: Sequence[Scan], *, work_dir: Path, run_id: str, tally: Tally
-) -> None:
+@dataclass(frozen=True)
+class Run:
+    """What a run has in hand while it works.
+
+    Parameters
+    ----------
+    run_id
+        Its name.
+    work_dir
+        It exists.
+    claims
+        On the output directory.
+    tally
+        What was done and what failed is added to it.
+    """
+
+    run_id: str
+    work_dir: Path
+    claims: Claims
+    tally: Tally
+
+
+def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> None:
     """Process the scans and write the participants' pages.
 
     Parameters
@@ -76,58 +97,44 @@ def run_participant_level(
         What the user wants.
     scans
         From :func:`find_scans`.
-    work_dir
-        It exists.
-    run_id
-        Name of this run.
-    tally
-        What was done and what failed is added to it.
+    run
+        Its tally is added to.
 
     Raises
     ------
     HarmonizeError
         If no scan can be processed at all.
     """
-    output_dir = request.output_dir
-    people = sorted({scan.participant_id for scan in scans})
-    with Claims(output_dir) as claims:
-        if claims.take(RUN):
-            tidy_output(output_dir, people)
-        with claims.holding(RUN, shared=True):
-            outcomes = _process(request, scans, work_dir=work_dir, run_id=run_id, claims=claims)
-            _count(outcomes, tally)
-            _draw(request, outcomes, people, claims=claims, tally=tally)
-
-
-def _process(
-    request: Request, scans: Sequence[Scan], *, work_dir: Path, run_id: str, claims: Claims
-) -> "tuple[ScanOutcome, ...]":
     from bids_harmonize.preprocessing.run import run_participants
 
     output_dir, bids_dir = request.output_dir, request.bids_dir
-    with claims.holding(TABLES):
+    with run.claims.holding(TABLES):
         prepare_output(output_dir, bids_dir, container=find_container(os.environ))
     outcomes = run_participants(
         scans,
         output_dir=output_dir,
-        work_dir=work_dir,
+        work_dir=run.work_dir,
         settings=request.settings,
-        run_id=run_id,
-        claims=claims,
+        run_id=run.run_id,
+        claims=run.claims,
     )
-    with claims.holding(TABLES):
+    with run.claims.holding(TABLES):
         write_participants(output_dir, bids_dir)
-    return outcomes
+    for outcome in outcomes:
+        for flag in outcome.flags:
+            LOGGER.warning("%s: %s", outcome.scan.stem, flag)
+        if outcome.status == "failed":
+            run.tally.failures.append(f"{outcome.scan.stem} failed")
+        if outcome.status == "busy":
+            run.tally.busy.append(outcome.scan.stem)
+    n_by_status = Counter(outcome.status for outcome in outcomes)
+    run.tally.done.append(
+        f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged"
+    )
+    _draw(request, outcomes, run)
 
 
-def _draw(
-    request: Request,
-    outcomes: "Sequence[ScanOutcome]",
-    people: Sequence[str],
-    *,
-    claims: Claims,
-    tally: Tally,
-) -> None:
+def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
     """Draw what changed; matplotlib is imported only now, so that the first scan starts sooner."""
     from bids_harmonize.report.participant import draw_raw_figures
 
@@ -135,23 +142,12 @@ def _draw(
     mine = [outcome.scan for outcome in outcomes if outcome.status in ("done", "failed")]
     changed = {scan.participant_id for scan in mine}
     draw_raw_figures(mine, output_dir)
-    todo = [name for name in people if name in changed or needs_page(output_dir, name)]
-    write_pages(output_dir, todo, request.settings.resources, claims=claims, tally=tally)
+    everybody = sorted({outcome.scan.participant_id for outcome in outcomes})
+    people = [name for name in everybody if name in changed or needs_page(output_dir, name)]
+    write_pages(output_dir, people, request.settings.resources, claims=run.claims, tally=run.tally)
 
 
-def _count(outcomes: "Sequence[ScanOutcome]", tally: Tally) -> None:
-    for outcome in outcomes:
-        for flag in outcome.flags:
-            LOGGER.warning("%s: %s", outcome.scan.stem, flag)
-        if outcome.status == "failed":
-            tally.failures.append(f"{outcome.scan.stem} failed")
-        if outcome.status == "busy":
-            tally.busy.append(outcome.scan.stem)
-    n_by_status = Counter(outcome.status for outcome in outcomes)
-    tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
-
-
-def rewrite_participant_pages(request: Request, tally: Tally) -> None:
+def rewrite_participant_pages(request: Request, *, claims: Claims, tally: Tally) -> None:
     """Write the pages of the selected participants again, from the derivative alone.
 
     Raises
@@ -168,10 +164,7 @@ def rewrite_participant_pages(request: Request, tally: Tally) -> None:
             f"{request.output_dir}: no participant-level output, so there is no page to write"
         )
         raise MissingInputError(message)
-    with Claims(request.output_dir) as claims:
-        write_pages(
-            request.output_dir, people, request.settings.resources, claims=claims, tally=tally
-        )
+    write_pages(request.output_dir, people, request.settings.resources, claims=claims, tally=tally)
 
 
 def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:
