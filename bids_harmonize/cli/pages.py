@@ -5,7 +5,7 @@ the summary and loses nothing but itself.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bids_harmonize.bids.claims import Claims
 from bids_harmonize.bids.files import remove_leftovers
+from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import participant_page
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.config import ResourceSettings
@@ -60,20 +61,20 @@ def needs_page(output_dir: Path, participant_id: str) -> bool:
 
 def write_pages(
     output_dir: Path,
-    people: Sequence[str],
+    people: Mapping[str, Sequence[Scan]],
     resources: ResourceSettings,
     *,
     claims: Claims,
     tally: Tally,
 ) -> None:
-    """Write pages of participants.
+    """Write pages of participants, and first the pictures of their raw images.
 
     Parameters
     ----------
     output_dir
         Root of the derivative.
     people
-        With ``sub-``.
+        With ``sub-``, and the scans whose raw images are drawn while they are at hand.
     resources
         How many processes and how much memory there is.
     claims
@@ -96,59 +97,76 @@ def write_pages(
     tally.done.append(f"{len(people) - failed} participant pages written to {output_dir}")
 
 
-def draw_page(output_dir: Path, participant_id: str, claims: Claims | None = None) -> str | None:
-    """Write one page; returns why it could not be drawn, or ``None``.
+def draw_page(
+    output_dir: Path, participant_id: str, scans: Sequence[Scan], claims: Claims | None = None
+) -> str | None:
+    """Write one page; returns what of it could not be drawn and why, or ``None``.
 
     Raises
     ------
     OutputError, StorageError
         If no page can be written any more.
     """
-    from bids_harmonize.report.participant import write_participant_page
+    from bids_harmonize.report.participant import draw_raw_figures, write_participant_page
 
     if claims is None:
         with Claims(output_dir) as own:
-            return draw_page(output_dir, participant_id, own)
+            return draw_page(output_dir, participant_id, scans, own)
     page = participant_page(output_dir, participant_id)
-    try:
+
+    def write() -> None:
         with claims.holding(page.name):
             remove_leftovers(output_dir, of=page.name)
             write_participant_page(output_dir, participant_id)
+
+    faults = [_fault_of(lambda: draw_raw_figures(scans, output_dir)), _fault_of(write)]
+    return "; ".join(filter(None, faults)) or None
+
+
+def _fault_of(draw: Callable[[], object]) -> str:
+    try:
+        draw()
     except (OutputError, StorageError):
         raise
-    except Exception as error:  # a page is no reason to lose the run
-        LOGGER.debug("%s:", page, exc_info=error)
+    except Exception as error:  # a picture is no reason to lose the run
+        LOGGER.debug("not drawn:", exc_info=error)
         return f"{type(error).__name__}: {error}"
-    return None
+    return ""
 
 
 def _draw_all(
-    output_dir: Path, people: Sequence[str], resources: ResourceSettings, claims: Claims
+    output_dir: Path,
+    people: Mapping[str, Sequence[Scan]],
+    resources: ResourceSettings,
+    claims: Claims,
 ) -> Iterator[tuple[str, str | None]]:
     n_procs = _count_processes(resources)
     if n_procs == 1 or len(people) < MIN_POOL:
-        for person in people:
-            yield person, draw_page(output_dir, person, claims)
+        for person, scans in people.items():
+            yield person, draw_page(output_dir, person, scans, claims)
         return
-    lost: list[str] = []
+    lost: dict[str, Sequence[Scan]] = {}
     for person, fault in _draw_pooled(output_dir, people, n_procs):
         if fault == LOST:
-            lost.append(person)
+            lost[person] = people[person]
         else:
             yield person, fault
     while lost:  # a process died and took the others with it: who dies alone is the one
-        answers = list(_draw_pooled(output_dir, lost, 1))
-        died = [person for person, fault in answers if fault == LOST]
-        yield from (answer for answer in answers if answer[0] not in died[1:])
-        lost = died[1:]
+        answers = dict(_draw_pooled(output_dir, lost, 1))
+        died = [person for person, fault in answers.items() if fault == LOST]
+        lost = {person: lost[person] for person in died[1:]}
+        yield from ((person, fault) for person, fault in answers.items() if person not in lost)
 
 
 def _draw_pooled(
-    output_dir: Path, people: Sequence[str], n_procs: int
+    output_dir: Path, people: Mapping[str, Sequence[Scan]], n_procs: int
 ) -> Iterator[tuple[str, str | None]]:
     pool = ProcessPoolExecutor(n_procs, get_context("spawn"), follow_parent)
     try:
-        futures = [(person, pool.submit(draw_page, output_dir, person)) for person in people]
+        futures = [
+            (person, pool.submit(draw_page, output_dir, person, scans))
+            for person, scans in people.items()
+        ]
         for person, future in futures:
             try:
                 yield person, future.result()

@@ -135,16 +135,21 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
 
 
 def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
-    """Draw what changed; matplotlib is imported only now, so that the first scan starts sooner."""
-    from bids_harmonize.report.participant import draw_raw_figures
-
-    output_dir = request.output_dir
-    mine = [outcome.scan for outcome in outcomes if outcome.status in ("done", "failed")]
-    changed = {scan.participant_id for scan in mine}
-    draw_raw_figures(mine, output_dir)
-    everybody = sorted({outcome.scan.participant_id for outcome in outcomes})
-    people = [name for name in everybody if name in changed or needs_page(output_dir, name)]
-    write_pages(output_dir, people, request.settings.resources, claims=run.claims, tally=run.tally)
+    """Draw what changed, and what has no page that is as new as its outputs."""
+    people: dict[str, list[Scan]] = {}
+    for outcome in outcomes:
+        scan = outcome.scan
+        if outcome.status in ("done", "failed"):
+            people.setdefault(scan.participant_id, []).append(scan)
+        elif needs_page(request.output_dir, scan.participant_id):
+            people.setdefault(scan.participant_id, [])
+    write_pages(
+        request.output_dir,
+        people,
+        request.settings.resources,
+        claims=run.claims,
+        tally=run.tally,
+    )
 
 
 def rewrite_participant_pages(request: Request, *, claims: Claims, tally: Tally) -> None:
@@ -164,11 +169,10 @@ def rewrite_participant_pages(request: Request, *, claims: Claims, tally: Tally)
             f"{request.output_dir}: no participant-level output, so there is no page to write"
         )
         raise MissingInputError(message)
-    write_pages(request.output_dir, people, request.settings.resources, claims=claims, tally=tally)
-
-
-def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:
-    used = {scan.participant_id for scan in scans}
-    unused = sorted(key for key in request.site_map if key.split("_")[0] not in used)
-    if unused and not request.settings.selection.participant_label:
-        LOGGER.warning("--site-map names participants without a scan: %s", ", ".join(unused[:10]))
+    write_pages(
+        request.output_dir,
+        {person: () for person in people},
+        request.settings.resources,
+        claims=claims,
+        tally=tally,
+    )

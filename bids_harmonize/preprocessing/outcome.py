@@ -136,6 +136,6 @@ def _reserve(path: Path) -> Path:
 def _words(error: Exception) -> str:
     if isinstance(error, HarmonizeError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # ITK's own words
         return "out of memory; give the run more memory, or fewer processes with --nprocs"
     return f"unexpected {type(error).__name__}: {error}; please report it with the crash file"

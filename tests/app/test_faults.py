@@ -300,11 +300,11 @@ def in_work_of(process: int, name: str) -> bool:
 def test_too_little_memory_is_named_and_the_run_ends(clean: Path, tmp_path: Path, n_procs: int):
     """An address space that holds the program but not a scan of this size."""
     bids_dir = Path(shutil.copytree(clean, tmp_path / "bids"))
-    volume = np.zeros((700, 700, 700), np.uint8)
-    volume[100:600] = 100
-    big = nb.Nifti1Image(volume, np.diag([0.3, 0.3, 0.3, 1]))
+    volume = np.zeros((400, 400, 400), np.uint8)
+    volume[50:350] = 100
+    big = nb.Nifti1Image(volume, np.diag([0.5, 0.5, 0.5, 1]))
     nb.save(big, next(bids_dir.glob("sub-A002/anat/*_T1w.nii.gz")))
-    limit = 4 << 30
+    limit = 1400 << 20
     words = (bids_dir, tmp_path / "out", "participant", *FAST, "--nprocs", n_procs)
     run = subprocess.run(
         [sys.executable, "-m", "bids_harmonize", *map(str, words)],

@@ -31,11 +31,15 @@ def test_an_unexpected_error_and_a_lack_of_memory_are_told_as_such(tmp_path: Pat
         _ = 1 / 0
     with pytest.raises(MemoryError), recording_failure(tmp_path / "b"):
         raise MemoryError
-    first, second = read_failure(tmp_path / "a"), read_failure(tmp_path / "b")
+    with pytest.raises(RuntimeError), recording_failure(tmp_path / "c"):
+        raise RuntimeError("ITK ERROR: Failed to allocate memory for image.")
+    first, second, third = (read_failure(tmp_path / name) for name in "abc")
     assert first is not None
     assert first.message.startswith("unexpected ZeroDivisionError")
     assert second is not None
     assert second.message.startswith("out of memory")
+    assert third is not None
+    assert third.message == second.message
 
 
 def test_a_full_work_disk_is_told_from_the_room_that_was_kept(tmp_path: Path) -> None:
