@@ -171,8 +171,15 @@ def rewrite_participant_pages(request: Request, *, claims: Claims, tally: Tally)
         raise MissingInputError(message)
     write_pages(
         request.output_dir,
-        {person: () for person in people},
+        dict.fromkeys(people, ()),
         request.settings.resources,
         claims=claims,
         tally=tally,
     )
+
+
+def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:
+    used = {scan.participant_id for scan in scans}
+    unused = sorted(key for key in request.site_map if key.split("_")[0] not in used)
+    if unused and not request.settings.selection.participant_label:
+        LOGGER.warning("--site-map names participants without a scan: %s", ", ".join(unused[:10]))
