@@ -137,12 +137,17 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
 def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
     """Draw what changed, and what has no page that is as new as its outputs."""
     people: dict[str, list[Scan]] = {}
+    changed = set()
     for outcome in outcomes:
-        scan = outcome.scan
+        if outcome.status != "busy":
+            people.setdefault(outcome.scan.participant_id, []).append(outcome.scan)
         if outcome.status in ("done", "failed"):
-            people.setdefault(scan.participant_id, []).append(scan)
-        elif needs_page(request.output_dir, scan.participant_id):
-            people.setdefault(scan.participant_id, [])
+            changed.add(outcome.scan.participant_id)
+    people = {
+        person: scans
+        for person, scans in people.items()
+        if person in changed or needs_page(request.output_dir, person)
+    }
     write_pages(
         request.output_dir,
         people,
