@@ -6,13 +6,15 @@ only if it differs, and renames into place: the last one writes what is right fo
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.files import write_json, write_text, writing_fault
+from bids_harmonize.bids.claims import RUN, Claims
+from bids_harmonize.bids.files import remove_leftovers, write_json, write_text, writing_fault
 from bids_harmonize.bids.index import read_description
 from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
 from bids_harmonize.bids.provenance import generated_by
@@ -123,6 +125,39 @@ def prepare_output(
     write_text(output_dir / "README.md", README)
     write_descriptions(output_dir)
     write_participants(output_dir, bids_dir)
+
+
+@contextmanager
+def output_in_use(output_dir: Path, people: Iterable[str] | None = None) -> Iterator[Claims]:
+    """Share the output directory with other runs while the block runs.
+
+    Who finds it free first removes what killed runs left half-written.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    people
+        With ``sub-``: look for leftovers only in their folders, in the root and in the logs, since
+        a job for one participant must not walk through a thousand; ``None`` means everywhere.
+
+    Yields
+    ------
+    Claims
+        Of this process on ``output_dir``.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If nothing can be written there.
+    """
+    with Claims(output_dir) as claims:
+        if claims.take(RUN):
+            remove_leftovers(output_dir, below=people is None)
+            for folder in () if people is None else ("logs", *people):
+                remove_leftovers(output_dir / folder, below=True)
+        with claims.holding(RUN, shared=True):
+            yield claims
 
 
 def write_descriptions(output_dir: Path) -> None:

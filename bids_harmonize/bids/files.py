@@ -11,6 +11,11 @@ from typing import Any
 
 from bids_harmonize.errors import HarmonizeError, OutputError, StorageError
 
+TEMPORARY = ".tmp-"
+"""How names begin that only a file being written has; a kill can leave such a file behind."""
+
+_N_DIGITS = 12
+
 STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 
@@ -56,7 +61,7 @@ def replacing(path: Path) -> Iterator[Path]:
     StorageError
         If the disk is full or fails.
     """
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:_N_DIGITS]}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -65,6 +70,30 @@ def replacing(path: Path) -> Iterator[Path]:
         raise writing_fault(error, path) from error
     finally:
         _remove(temporary)
+
+
+def remove_leftovers(folder: Path, *, of: str = "", below: bool = False) -> int:
+    """Remove what killed runs left half-written; never call it where a live run may write.
+
+    Parameters
+    ----------
+    folder
+        It need not exist.
+    of
+        Start of the final names; empty means all.
+    below
+        Whether folders below count too.
+
+    Returns
+    -------
+    int
+        How many files were removed.
+    """
+    pattern = f"{TEMPORARY}{'?' * _N_DIGITS}-{of}*"
+    found = list(folder.rglob(pattern) if below else folder.glob(pattern))
+    for path in found:
+        _remove(path)
+    return len(found)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

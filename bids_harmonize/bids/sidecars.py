@@ -5,7 +5,7 @@ for a large dataset: so the few files that can apply to one image are read here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def read_json(path: Path) -> dict[str, Any]:
         If it is no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse)
     except (OSError, ValueError) as error:
         message = f"{path}: not readable as JSON: {error}"
         raise ScanError(message) from None
@@ -84,6 +84,43 @@ def applying_sidecars(path: Path, *, root: Path) -> list[Path]:
                 here.append((len(other), candidate.name, candidate))
         found += [candidate for *_, candidate in sorted(here)]
     return found
+
+
+def with_own(metadata: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A derivative's sidecar: what is carried over from the raw image, then what is ours.
+
+    Parameters
+    ----------
+    metadata
+        From :func:`read_sidecar`.
+    own
+        Our keys, which win; one of them is ``Description``.
+
+    Returns
+    -------
+    dict
+        Our keys stand last and begin with ``Description``, so that :func:`own_part` finds them.
+    """
+    carried = {key: value for key, value in metadata.items() if key not in own}
+    return {**carried, "Description": own["Description"], **own}
+
+
+def own_part(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Our keys of a sidecar that :func:`with_own` made; empty if it did not.
+
+    Examples
+    --------
+    >>> own_part(with_own({"EchoTime": 0.003}, {"Description": "T1w", "Flags": []}))
+    {'Description': 'T1w', 'Flags': []}
+    """
+    keys = list(sidecar)
+    first = keys.index("Description") if "Description" in keys else len(keys)
+    return {key: sidecar[key] for key in keys[first:]}
+
+
+def _refuse(constant: str) -> None:
+    message = f"{constant} is no JSON number; write null or leave the key out"
+    raise ValueError(message)
 
 
 def _parts(name: str) -> tuple[set[str], str]:

@@ -72,15 +72,16 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
         return _explain(_as_ours(error), request, run_id)
-    LOGGER.log(logging.ERROR if tally.failures else logging.INFO, "%s", tally.summary())
+    level = logging.ERROR if tally.exit_code else logging.INFO
+    LOGGER.log(level, "%s", tally.summary())
     return tally.exit_code
 
 
 def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
-    from bids_harmonize.bids.dataset import check_output_dir, check_place
+    from bids_harmonize.bids.dataset import check_output_dir, check_place, output_in_use
     from bids_harmonize.bids.scans import require_scan_rows
-    from bids_harmonize.cli.participant import find_scans, run_participant_level
-    from bids_harmonize.cli.work import prepare_work_dir
+    from bids_harmonize.cli.participant import Run, find_scans, run_participant_level
+    from bids_harmonize.cli.work import work_dir_in_use
 
     raw = request.bids_dir if "participant" in request.levels else None
     tally = Tally()
@@ -98,30 +99,37 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     if raw is None:
         require_scan_rows(request.output_dir)
     check_output_dir(raw, request.output_dir)
-    log.open_file(request.output_dir / "logs" / f"{run_id}.log")
-    _write_settings(request, run_id)
-    work_dir = prepare_work_dir(request)
-    if raw is not None:
-        run_participant_level(request, scans, work_dir=work_dir, run_id=run_id, tally=tally)
-    if "group" in request.levels and not (
-        tally.failures and request.settings.run.stop_on_first_crash
-    ):
-        from bids_harmonize.cli.group import run_group_level
+    people = None if raw is None else sorted({scan.participant_id for scan in scans})
+    with output_in_use(request.output_dir, people) as claims:
+        log.open_file(request.output_dir / "logs" / f"{run_id}.log")
+        _write_settings(request, run_id)
+        with work_dir_in_use(request) as work_dir:
+            run = Run(run_id=run_id, work_dir=work_dir, claims=claims, tally=tally)
+            if raw is not None:
+                run_participant_level(request, scans, run)
+            if "group" in request.levels and not (
+                tally.failures and request.settings.run.stop_on_first_crash
+            ):
+                from bids_harmonize.cli.group import run_group_level
 
-        run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
+                run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
     return tally
 
 
 def _rewrite_pages(request: "Request", tally: Tally) -> Tally:
+    from bids_harmonize.bids.dataset import output_in_use
     from bids_harmonize.bids.scans import require_scan_rows
     from bids_harmonize.cli.group import rewrite_group_page
     from bids_harmonize.cli.participant import rewrite_participant_pages
 
-    if "participant" in request.levels:
-        rewrite_participant_pages(request, tally)
-    if "group" in request.levels:
-        require_scan_rows(request.output_dir)
-        rewrite_group_page(request, tally)
+    if not request.output_dir.is_dir():
+        require_scan_rows(request.output_dir)  # says what is missing; no folder is made for it
+    with output_in_use(request.output_dir, ()) as claims:
+        if "participant" in request.levels:
+            rewrite_participant_pages(request, claims=claims, tally=tally)
+        if "group" in request.levels:
+            require_scan_rows(request.output_dir)
+            rewrite_group_page(request, tally)
     return tally
 
 

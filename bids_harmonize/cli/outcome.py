@@ -1,10 +1,12 @@
 """What a run did, and the one line and the one number that say so."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SUCCESS = 0
 SOME_FAILED = 1
 INTERNAL_ERROR = 70
+BUSY = 75
 INTERRUPTED = 130
 
 EXIT_WORDS = {
@@ -18,7 +20,7 @@ EXIT_WORDS = {
     INTERNAL_ERROR: "internal error",
     73: "the output cannot be written",
     74: "input or output failed, for instance a full disk",
-    75: "another group run holds the output, run again later",
+    BUSY: "another run holds the output or a scan, run again later",
     INTERRUPTED: "interrupted",
 }
 """Exit code to what it means."""
@@ -31,23 +33,31 @@ def stopped(exit_code: int) -> str:
 
 @dataclass
 class Tally:
-    """Gathered by both levels: sentences on what was done, and on what failed."""
+    """Gathered by both levels: sentences on what was done, what failed, what others are doing."""
 
     done: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 if anything failed."""
-        return SOME_FAILED if self.failures else SUCCESS
+        """0; 1 if anything failed; 75 if nothing did, but another run holds a scan."""
+        if self.failures:
+            return SOME_FAILED
+        return BUSY if self.busy else SUCCESS
 
     def summary(self) -> str:
         """The last line of the log."""
         did = "; ".join(self.done) or "nothing to do"
-        if not self.failures:
-            return f"bids-harmonize finished successfully: {did} (exit code {SUCCESS})"
-        shown = "; ".join(self.failures[:3]) + ("; ..." if len(self.failures) > 3 else "")
-        return (
-            f"bids-harmonize finished with {len(self.failures)} failure(s): {shown}; {did} "
-            f"(exit code {SOME_FAILED})"
-        )
+        if self.busy:
+            did += f"; {_some(self.busy)} left to another run that is working on it, run again"
+        if self.failures:
+            start = f"finished with {len(self.failures)} failure(s): {_some(self.failures, '; ')}"
+        else:
+            start = "finished, but not all is done" if self.busy else "finished successfully"
+        separator = "; " if self.failures else ": "
+        return f"bids-harmonize {start}{separator}{did} (exit code {self.exit_code})"
+
+
+def _some(words: Sequence[str], separator: str = ", ") -> str:
+    return separator.join(words[:3]) + (f"{separator}..." if len(words) > 3 else "")

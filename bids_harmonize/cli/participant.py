@@ -4,14 +4,18 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_harmonize.bids.brain_masks import attach_brain_masks
+from bids_harmonize.bids.claims import TABLES, Claims
+from bids_harmonize.bids.dataset import prepare_output, write_participants
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
 from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.cli.pages import needs_page, write_pages
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import MissingInputError
 
@@ -65,9 +69,29 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
     return scans
 
 
-def run_participant_level(
-    request: Request, scans: Sequence[Scan], *, work_dir: Path, run_id: str, tally: Tally
-) -> None:
+@dataclass(frozen=True)
+class Run:
+    """What a run has in hand while it works.
+
+    Parameters
+    ----------
+    run_id
+        Its name.
+    work_dir
+        It exists.
+    claims
+        On the output directory.
+    tally
+        What was done and what failed is added to it.
+    """
+
+    run_id: str
+    work_dir: Path
+    claims: Claims
+    tally: Tally
+
+
+def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> None:
     """Process the scans and write the participants' pages.
 
     Parameters
@@ -76,50 +100,73 @@ def run_participant_level(
         What the user wants.
     scans
         From :func:`find_scans`.
-    work_dir
-        It exists.
-    run_id
-        Name of this run.
-    tally
-        What was done and what failed is added to it.
+    run
+        Its tally is added to.
 
     Raises
     ------
     HarmonizeError
         If no scan can be processed at all.
     """
-    from bids_harmonize.bids.dataset import prepare_output, write_participants
     from bids_harmonize.preprocessing.run import run_participants
-    from bids_harmonize.report.participant import draw_raw_figures
 
     output_dir, bids_dir = request.output_dir, request.bids_dir
-    prepare_output(
-        output_dir,
-        bids_dir,
-        container=find_container(os.environ),
-        derivatives=_derivatives(request),
-    )
+    with run.claims.holding(TABLES):
+        prepare_output(
+            output_dir,
+            bids_dir,
+            container=find_container(os.environ),
+            derivatives=_derivatives(request),
+        )
     outcomes = run_participants(
         scans,
         output_dir=output_dir,
-        work_dir=work_dir,
+        work_dir=run.work_dir,
         settings=request.settings,
-        run_id=run_id,
+        run_id=run.run_id,
+        claims=run.claims,
     )
-    write_participants(output_dir, bids_dir)
+    with run.claims.holding(TABLES):
+        write_participants(output_dir, bids_dir)
     for outcome in outcomes:
         for flag in outcome.flags:
             LOGGER.warning("%s: %s", outcome.scan.stem, flag)
         if outcome.status == "failed":
-            tally.failures.append(f"{outcome.scan.stem} failed")
+            run.tally.failures.append(f"{outcome.scan.stem} failed")
+        if outcome.status == "busy":
+            run.tally.busy.append(outcome.scan.stem)
     n_by_status = Counter(outcome.status for outcome in outcomes)
-    tally.done.append(f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged")
-    tally.done += _doubtful_words(outcomes)
-    draw_raw_figures(scans, output_dir)
-    _write_pages(output_dir, sorted({scan.participant_id for scan in scans}), tally)
+    run.tally.done.append(
+        f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged"
+    )
+    run.tally.done += _doubtful_words(outcomes)
+    _draw(request, outcomes, run)
 
 
-def rewrite_participant_pages(request: Request, tally: Tally) -> None:
+def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
+    """Draw what changed, and what has no page that is as new as its outputs."""
+    people: dict[str, list[Scan]] = {}
+    changed = set()
+    for outcome in outcomes:
+        if outcome.status != "busy":
+            people.setdefault(outcome.scan.participant_id, []).append(outcome.scan)
+        if outcome.status in ("done", "failed"):
+            changed.add(outcome.scan.participant_id)
+    people = {
+        person: scans
+        for person, scans in people.items()
+        if person in changed or needs_page(request.output_dir, person)
+    }
+    write_pages(
+        request.output_dir,
+        people,
+        request.settings.resources,
+        claims=run.claims,
+        tally=run.tally,
+    )
+
+
+def rewrite_participant_pages(request: Request, *, claims: Claims, tally: Tally) -> None:
     """Write the pages of the selected participants again, from the derivative alone.
 
     Raises
@@ -136,15 +183,13 @@ def rewrite_participant_pages(request: Request, tally: Tally) -> None:
             f"{request.output_dir}: no participant-level output, so there is no page to write"
         )
         raise MissingInputError(message)
-    _write_pages(request.output_dir, people, tally)
-
-
-def _write_pages(output_dir: Path, people: Sequence[str], tally: Tally) -> None:
-    from bids_harmonize.report.participant import write_participant_page
-
-    for person in people:
-        write_participant_page(output_dir, person)
-    tally.done.append(f"{len(people)} participant pages written to {output_dir}")
+    write_pages(
+        request.output_dir,
+        dict.fromkeys(people, ()),
+        request.settings.resources,
+        claims=claims,
+        tally=tally,
+    )
 
 
 def _doubtful_words(outcomes: Sequence["ScanOutcome"]) -> list[str]:

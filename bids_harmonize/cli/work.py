@@ -1,25 +1,39 @@
-"""The work directory: made, marked as ours, and emptied only if it is."""
+"""The work directory: made, marked as ours, and emptied only of what is ours.
 
+Every run shares a lock on the mark while it lasts, so that ``--clean-workdir`` cannot take the
+steps of another run away.
+"""
+
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bids_harmonize.bids.files import writing_fault
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import UsageError
+from bids_harmonize.errors import BusyError, UsageError
 
 MARKER = ".bids-harmonize-work"
 
+OUR_FOLDERS = ("participant", "classify", "harmonize", "evaluate", "volumes-*")
+"""What runs make in a work directory."""
 
-def prepare_work_dir(request: Request) -> Path:
-    """Make the work directory, or empty it if that was asked for.
+_TAKEN = (BlockingIOError, PermissionError)
+
+
+@contextmanager
+def work_dir_in_use(request: Request) -> Iterator[Path]:
+    """Make the work directory, or empty it if that was asked for, and hold it for the block.
 
     Parameters
     ----------
     request
         Names the folder.
 
-    Returns
-    -------
+    Yields
+    ------
     Path
         It exists.
 
@@ -27,6 +41,8 @@ def prepare_work_dir(request: Request) -> Path:
     ------
     UsageError
         If it holds the input or the output, or is to be emptied but was not made by this app.
+    BusyError
+        If it is to be emptied while another run uses it.
     OutputError, StorageError
         If it cannot be written.
     """
@@ -35,20 +51,53 @@ def prepare_work_dir(request: Request) -> Path:
         if work_dir == folder.resolve() or work_dir in folder.resolve().parents:
             message = f"--work-dir {work_dir} holds {name} {folder}; give another folder"
             raise UsageError(message)
+    mark = None
+    try:
+        mark = _prepare(work_dir, clean=request.clean_workdir)
+        yield work_dir
+    finally:
+        if mark is not None:
+            os.close(mark)
+
+
+def _prepare(work_dir: Path, *, clean: bool) -> int | None:
+    """The open mark, locked together with other runs; ``None`` if the folder is not ours."""
     try:
         ours = not work_dir.exists() or not any(work_dir.iterdir())
         ours = ours or (work_dir / MARKER).is_file()
-        if request.clean_workdir and not ours:
+        if clean and not ours:
             message = (
                 f"--clean-workdir: {work_dir} was not made by bids-harmonize (no {MARKER} in it), "
                 "so nothing was deleted; empty it yourself, or give another --work-dir"
             )
             raise UsageError(message)
-        if request.clean_workdir and work_dir.exists():
-            shutil.rmtree(work_dir)
         work_dir.mkdir(parents=True, exist_ok=True)
-        if ours:
-            (work_dir / MARKER).touch()
+        if not ours:
+            return None
+        mark = os.open(work_dir / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
+        if clean:
+            _empty(work_dir, mark)
+        _lock(mark, fcntl.LOCK_SH)
     except OSError as error:
         raise writing_fault(error, work_dir) from error
-    return work_dir
+    return mark
+
+
+def _empty(work_dir: Path, mark: int) -> None:
+    if not _lock(mark, fcntl.LOCK_EX):
+        message = f"--clean-workdir: another run uses {work_dir}, so nothing was deleted"
+        raise BusyError(message)
+    for pattern in OUR_FOLDERS:
+        for folder in work_dir.glob(pattern):
+            shutil.rmtree(folder)
+
+
+def _lock(mark: int, kind: int) -> bool:
+    """Lock the mark; a file system without locks says yes, as there is no better answer."""
+    try:
+        fcntl.lockf(mark, kind | fcntl.LOCK_NB)
+    except _TAKEN:
+        return False
+    except OSError:
+        return True
+    return True

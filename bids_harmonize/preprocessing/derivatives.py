@@ -2,7 +2,9 @@
 
 The sidecar of the preprocessed image is written last: where it stands, everything stands. It also
 holds the scan's row of ``scans.tsv``, so that a run that was killed before it wrote its tables
-loses nothing.
+loses nothing, and the sizes of all files, so that a file that was cut or changed is noticed.
+
+Equal input and settings give equal bytes: no time and no name of a run stands in any output.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.files import write_json, writing_fault
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import participant_keys, scan_output
 from bids_harmonize.imaging.geometry import invert
+from bids_harmonize.preprocessing.integrity import SIZES_KEY, file_sizes
 from bids_harmonize.preprocessing.sidecars import make_sidecars
 from bids_harmonize.preprocessing.steps import Conformed, Tissue, load_brain, load_field
 from bids_harmonize.preprocessing.transforms import write_identity, write_to_template
@@ -150,8 +153,13 @@ def save_scan(job: ScanJob, made: Made) -> Path:
     remove_outputs(job)
     try:
         _write_images(job, made)
+        last = sidecars.pop("preproc")
         for key, content in sidecars.items():
             write_json(sidecar_path(job.output(key)), content)
+        written = [job.output("preproc"), *map(job.output, sidecars)]
+        written += [sidecar_path(job.output(key)) for key in sidecars]
+        last[SIZES_KEY] = file_sizes(written)
+        write_json(sidecar_path(job.output("preproc")), last)
     except Exception:
         remove_outputs(job)
         raise
@@ -162,8 +170,11 @@ def remove_outputs(job: ScanJob, *, keys: Iterable[str] = ALL_KEYS) -> None:
     """Take away what an earlier run left of the scan, its mark of completeness first."""
     for key in keys:
         path = job.output(key)
-        sidecar_path(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        try:
+            sidecar_path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise writing_fault(error, path) from error
 
 
 def _write_images(job: ScanJob, made: Made) -> None:

@@ -9,12 +9,12 @@ Rejected: reading nipype's crash files. Revisit if nipype is replaced.
 import json
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.files import STORAGE_ERRORS, write_bytes, write_json, writing_fault
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.errors import HarmonizeError, OutputError, StorageError
 
@@ -24,7 +24,10 @@ KILLED = (
 )
 
 
-Status = Literal["done", "reused", "failed"]
+RESERVE_BYTES = 1 << 15
+"""Room for a failure and its traceback, and for what a file system adds."""
+
+Status = Literal["done", "reused", "failed", "busy"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class ScanOutcome:
     scan
         The scan.
     status
-        ``done`` now, ``reused`` from an earlier run, or ``failed``.
+        ``done`` now, ``reused`` from an earlier run, ``failed``, or ``busy``: left to another run
+        that has claimed it.
     message
-        Why it failed, else ``None``.
+        Why it is not done, else ``None``.
     flags
         What looks odd about the scan, in words; empty where all is well.
     seconds
@@ -76,13 +80,31 @@ class Failure:
 
 @contextmanager
 def recording_failure(path: Path) -> Iterator[None]:
-    """Write a :class:`Failure` to ``path`` when the block raises, and let the error go on."""
+    """Write a :class:`Failure` to ``path`` when the block raises, and let the error go on.
+
+    A disk that is full is the end of the run, not of the scan: its error becomes one of our tree.
+    """
     try:
         yield
     except Exception as error:
-        failure = Failure(type(error).__name__, _words(error), traceback.format_exc())
-        write_json(path, asdict(failure))
+        known = error
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            known = writing_fault(error, error.filename or path.parent.parent)
+        failure = Failure(type(known).__name__, _words(known), traceback.format_exc())
+        drop_reserve(path)
+        with suppress(StorageError):
+            write_json(path, asdict(failure))
         raise
+
+
+def keep_reserve(path: Path) -> None:
+    """Keep some room on the disk, so that a worker that fills it can still say so in ``path``."""
+    write_bytes(_reserve(path), bytes(RESERVE_BYTES))
+
+
+def drop_reserve(path: Path) -> None:
+    """Give the room that :func:`keep_reserve` kept for ``path`` back."""
+    _reserve(path).unlink(missing_ok=True)
 
 
 def read_failure(path: Path) -> Failure | None:
@@ -110,9 +132,13 @@ def raise_if_output_failed(failure: Failure) -> None:
             raise error(failure.message)
 
 
+def _reserve(path: Path) -> Path:
+    return path.with_suffix(".reserve")
+
+
 def _words(error: Exception) -> str:
     if isinstance(error, HarmonizeError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # ITK's own words
         return "out of memory; give the run more memory, or fewer processes with --nprocs"
     return f"unexpected {type(error).__name__}: {error}; please report it with the crash file"

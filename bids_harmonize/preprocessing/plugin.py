@@ -3,13 +3,14 @@
 Choice: a thin subclass of nipype's MultiProc. Reason: with nipype's own, a worker that the system
 kills (out of memory) breaks the pool, no result ever comes, and the run waits for ever; and it
 starts the first node of every scan before it finishes one scan, so that a stopped run has nothing
-to show. Rejected: LegacyMultiProc (hangs likewise). Revisit when nipype learns both.
+to show; and its workers outlive a main process that is killed. Rejected: LegacyMultiProc (hangs
+likewise). Revisit when nipype learns all three.
 
 Workers are spawned, not forked: a fork copies locks that ITK's threads may hold.
 """
 
-import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -23,16 +24,34 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError
+from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
 
 StatusCallback = Callable[[Any, str], None]
 
-POLL_S = 0.1
+MULTIPROC_ARGUMENTS = (
+    *("n_procs", "memory_gb", "raise_insufficient", "mp_context"),
+    *("n_gpu_procs", "max_jobs"),
+)
+"""What nipype's MultiProc looks at; it passes over anything else without a word."""
+
+SUBMITTERS = {
+    **dict.fromkeys(("SLURM", "SLURMGraph"), "sbatch"),
+    **dict.fromkeys(("SGE", "SGEGraph", "PBS", "PBSGraph"), "qsub"),
+    **dict.fromkeys(("Condor", "CondorDAGMan"), "condor_submit"),
+    "LSF": "bsub",
+    "OAR": "oarsub",
+}
+"""Plugin of a cluster to the command without which it cannot submit a job."""
 
 
 class SurvivingMultiProcPlugin(MultiProcPlugin):  # type: ignore[misc]
     """MultiProc that outlives killed workers and finishes one scan before it starts many."""
 
     pool: ProcessPoolExecutor
+
+    def __init__(self, plugin_args: Mapping[str, Any]) -> None:
+        super().__init__(plugin_args=dict(plugin_args))
+        self.pool = self._new_pool()
 
     def close(self) -> None:
         """Let the workers go; what has not started is dropped."""
@@ -49,6 +68,13 @@ class SurvivingMultiProcPlugin(MultiProcPlugin):  # type: ignore[misc]
         future.add_done_callback(partial(self._keep_result, self._taskid))
         return int(self._taskid)
 
+    def _postrun_check(self) -> None:
+        """Keep the workers: importing all they need takes seconds, and the next batch comes."""
+
+    def _clear_task(self, taskid: int) -> None:
+        super()._clear_task(taskid)
+        self._taskresult.pop(taskid, None)
+
     def _keep_result(self, taskid: int, future: Future[dict[str, Any]]) -> None:
         error = future.exception()
         if error is None:
@@ -64,15 +90,15 @@ class SurvivingMultiProcPlugin(MultiProcPlugin):  # type: ignore[misc]
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             max_workers=self.processors,
-            initializer=process_initializer,
+            initializer=_start_worker,
             initargs=(self._cwd,),
             mp_context=get_context(self.plugin_args.get("mp_context")),
         )
 
 
-def count_cpus() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+def _start_worker(cwd: str) -> None:
+    follow_parent()
+    process_initializer(cwd)
 
 
 def choose_plugin(
@@ -116,26 +142,45 @@ def multiproc(
         "raise_insufficient": False,
         "mp_context": "spawn",
         "status_callback": status_callback,
+        "memory_gb": usable_memory_gb() if mem_gb is None else mem_gb,
     }
-    if mem_gb is not None:
-        arguments["memory_gb"] = mem_gb
     return SurvivingMultiProcPlugin(plugin_args=arguments)
 
 
 def _plugin_from_file(path: Path, status_callback: StatusCallback) -> Any:
     content = _read_plugin_file(path)
     name, arguments = content["plugin"], dict(content.get("plugin_args") or {})
-    arguments["status_callback"] = status_callback
+    told = {"status_callback": status_callback}
     if name == "MultiProc":
-        arguments = {"raise_insufficient": False, "mp_context": "spawn", **arguments}
-        return SurvivingMultiProcPlugin(plugin_args=arguments)
+        _refuse_unknown(path, arguments, known=MULTIPROC_ARGUMENTS)
+        usual = {"raise_insufficient": False, "mp_context": "spawn", "n_procs": count_cpus()}
+        usual["memory_gb"] = usable_memory_gb()
+        return SurvivingMultiProcPlugin(plugin_args={**usual, **arguments, **told})
+    if name == "Linear":
+        _refuse_unknown(path, arguments, known=())
+        return LinearPlugin(plugin_args=told)
     from nipype.pipeline import plugins
 
     known = sorted(key[: -len("Plugin")] for key in vars(plugins) if key.endswith("Plugin"))
     if name not in known:
         message = f"{path}: unknown nipype plugin {name!r}; available: {', '.join(known)}"
         raise UsageError(message)
-    return getattr(plugins, f"{name}Plugin")(plugin_args=arguments)
+    submitter = SUBMITTERS.get(name)
+    if submitter is not None and shutil.which(submitter) is None:
+        message = (
+            f"{path}: the plugin {name} submits jobs with {submitter}, which is not on PATH; run "
+            "on a node of the cluster, or give one job a participant to the cluster yourself"
+        )
+        raise UsageError(message)
+    return getattr(plugins, f"{name}Plugin")(plugin_args={**arguments, **told})
+
+
+def _refuse_unknown(path: Path, arguments: Mapping[str, Any], *, known: Iterable[str]) -> None:
+    odd = sorted(set(arguments) - set(known))
+    if odd:
+        some = ", ".join(known) or "none"
+        message = f"{path}: unknown plugin_args {', '.join(odd)}; available: {some}"
+        raise UsageError(message)
 
 
 def _read_plugin_file(path: Path) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,17 @@ class Progress:
     ----------
     failure_files
         Stem of every scan to be processed to the file in which a worker says why it failed.
+    when_done
+        Called with the stem of every scan that is done, at once: a long run must not keep the
+        steps of all its scans on the disk.
     """
 
-    def __init__(self, failure_files: Mapping[str, Path]) -> None:
+    def __init__(
+        self, failure_files: Mapping[str, Path], *, when_done: Callable[[str], None]
+    ) -> None:
         self._stems = {scan_workflow_name(stem): stem for stem in failure_files}
         self._failure_files = dict(failure_files)
+        self._when_done = when_done
         self._started: dict[str, float] = {}
         self._ended: dict[str, float] = {}
 
@@ -38,12 +44,13 @@ class Progress:
         if status == "exception":
             self._ended[stem] = now
             if failure is None:
-                LOGGER.warning("%s: its worker process is gone", stem)
+                LOGGER.warning("%s: ended without a word", stem)
             else:
                 LOGGER.error("%s: failed: %s (%s)", stem, failure.message, self._count())
         elif node.name == LAST_NODE and failure is None and stem not in self._ended:
             self._ended[stem] = now
             LOGGER.info("%s: done in %.0f s (%s)", stem, self.seconds(stem), self._count())
+            self._when_done(stem)
 
     def forget(self, stem: str) -> None:
         """Let a scan start anew."""

@@ -1,19 +1,27 @@
 """Whether an earlier run already did a scan, and the row that every finished scan has."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import own_part, read_json, read_sidecar, with_own
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
+from bids_harmonize.preprocessing.integrity import are_unchanged
+
+LOGGER = logging.getLogger(__name__)
 
 
 def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
     """The sidecar of a scan that an earlier run finished from the same input, else ``None``.
+
+    Voxels decide whether the scan is done again; where only the metadata of the raw image changed,
+    the sidecar is written anew.
 
     Parameters
     ----------
@@ -23,8 +31,26 @@ def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``None`` unless all outputs stand, made with the same settings from the same image and
-        the same given brain mask.
+        ``None`` unless all outputs stand, made with the same settings from the same input.
+    """
+    sidecar = current_sidecar(job)
+    if sidecar is None:
+        return None
+    try:
+        metadata = read_sidecar(Path(job.source), root=Path(job.dataset))
+    except ScanError:
+        return None
+    fresh = with_own(metadata, own_part(sidecar))
+    if fresh != sidecar:
+        LOGGER.info("%s: metadata of the raw image changed; sidecar written again", job.stem)
+        write_json(sidecar_path(job.output("preproc")), fresh)
+    return fresh
+
+
+def current_sidecar(job: ScanJob) -> dict[str, Any] | None:
+    """As :func:`complete_sidecar`, but only if it was made from what the inputs hold now.
+
+    The inputs are the raw image and, where there is one, the brain mask of a derivative dataset.
     """
     sidecar = complete_sidecar(job)
     if sidecar is None:
@@ -39,7 +65,7 @@ def finished_sidecar(job: ScanJob) -> dict[str, Any] | None:
 
 
 def complete_sidecar(job: ScanJob) -> dict[str, Any] | None:
-    """The sidecar of a scan all of whose outputs stand, made with the same settings."""
+    """The sidecar of a scan all of whose outputs stand unchanged, made with the same settings."""
     paths = [job.output(key) for key in job.output_keys()]
     paths += [sidecar_path(path) for path in paths]
     if not all(path.is_file() for path in paths):
@@ -48,7 +74,9 @@ def complete_sidecar(job: ScanJob) -> dict[str, Any] | None:
         sidecar = read_json(sidecar_path(job.output("preproc")))
     except ScanError:
         return None
-    return sidecar if sidecar.get("SettingsHash") == job.settings_hash else None
+    if sidecar.get("SettingsHash") != job.settings_hash:
+        return None
+    return sidecar if are_unchanged(sidecar, job.output("preproc").parent) else None
 
 
 def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:

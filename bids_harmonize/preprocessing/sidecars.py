@@ -10,7 +10,7 @@ from bids_harmonize._version import __version__
 from bids_harmonize.bids.dataset import RAW
 from bids_harmonize.bids.names import OUTPUTS, TEMPLATE_SPACE
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
-from bids_harmonize.bids.sidecars import read_sidecar
+from bids_harmonize.bids.sidecars import read_sidecar, with_own
 
 if TYPE_CHECKING:
     from bids_harmonize.preprocessing.derivatives import ScanJob
@@ -77,7 +77,7 @@ def make_sidecars(
     if "tissue" in notes:
         sidecars |= _tissue_maps(job, notes["tissue"], made)
     metadata = read_sidecar(Path(job.source), root=Path(job.dataset))
-    sidecars["preproc"] = {**metadata, **_preproc(job, raw, measures=measures, notes=notes)}
+    sidecars["preproc"] = with_own(metadata, _preproc(job, raw, measures=measures, notes=notes))
     return sidecars
 
 
@@ -173,7 +173,6 @@ def _preproc(
         "SettingsHash": job.settings_hash,
         "InputSha256": file_sha256(Path(job.source)),
         "SoftwareVersion": __version__,
-        "RunId": job.run_id,
     }
 
 

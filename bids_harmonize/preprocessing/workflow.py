@@ -17,6 +17,7 @@ from bids_harmonize.preprocessing.interfaces import (
     SaveScan,
 )
 
+WORKFLOW_NAME = "participants"
 LAST_NODE = "save"
 NODE_MEMORY_GB = {
     "conform": 1.2,
@@ -154,7 +155,7 @@ def init_participants_wf(
     nipype.Workflow
         The scans' workflows, which do not depend on one another.
     """
-    workflow = Workflow(name="participants", base_dir=str(work_dir))
+    workflow = Workflow(name=WORKFLOW_NAME, base_dir=str(work_dir))
     workflow.add_nodes(
         [
             init_scan_wf(job, failure_file=failure_file)

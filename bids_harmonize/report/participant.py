@@ -1,6 +1,6 @@
 """The page of one participant: what came in, what was made of it, and whether to trust it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ def write_participant_page(
         study = read_study_measures(output_dir, tuple(QUALITY_MEASURES))
     stems = find_stems(output_dir, participant_id)
     scans = [describe_scan(output_dir, stem, study) for stem in stems]
-    runs = {scan["stem"]: scan["run_id"] for scan in scans}
     settings = scans[0]["settings"] if scans else {}
     sources = [scan["mask_source"] for scan in scans if scan["mask_source"]]
     methods, references = write_methods(settings, mask_sources=sources) if settings else ([], [])
@@ -57,7 +56,7 @@ def write_participant_page(
         {
             "participant_id": participant_id,
             "scans": scans,
-            "failures": find_failures(output_dir, participant_id, done_in=runs),
+            "failures": find_failures(output_dir, participant_id),
             "flagged": [scan for scan in scans if scan["flags"] or scan["apart"]],
             "methods": methods,
             "references": references,
@@ -99,10 +98,8 @@ def find_stems(output_dir: Path, participant_id: str) -> tuple[str, ...]:
     return tuple(sorted(path.name.removesuffix(ending) for path in found))
 
 
-def find_failures(
-    output_dir: Path, participant_id: str, *, done_in: Mapping[str, str]
-) -> list[dict[str, str]]:
-    """Scans that failed and were not done by a later run.
+def find_failures(output_dir: Path, participant_id: str) -> list[dict[str, str]]:
+    """Scans that failed; once a later run has done a scan, its crash files are gone.
 
     Parameters
     ----------
@@ -110,8 +107,6 @@ def find_failures(
         Root of the derivative.
     participant_id
         With ``sub-``.
-    done_in
-        Stem of a finished scan to the run that finished it; runs sort by time.
 
     Returns
     -------
@@ -124,12 +119,9 @@ def find_failures(
         newest[path.stem.removeprefix("crash-")] = path
     failures: list[dict[str, Any]] = []
     for stem, path in sorted(newest.items()):
-        if done_in.get(stem, "") < path.parent.name:
-            message = path.read_text(encoding="utf-8").partition("\n")[0]
-            file = path.relative_to(output_dir).as_posix()
-            failures.append(
-                {"stem": stem, "message": message.removeprefix(f"{stem}: "), "file": file}
-            )
+        message = path.read_text(encoding="utf-8").partition("\n")[0]
+        file = path.relative_to(output_dir).as_posix()
+        failures.append({"stem": stem, "message": message.removeprefix(f"{stem}: "), "file": file})
     return failures
 
 

@@ -54,7 +54,6 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
     pictures = scan_pictures(output_dir, stem, sidecar)
     return {
         "stem": stem,
-        "run_id": sidecar["RunId"],
         "settings": sidecar["Settings"],
         "mask_source": sidecar.get("BrainMaskSource"),
         "site": cells.get("site"),
@@ -129,7 +128,6 @@ def provenance_rows(
         ("Source", ", ".join(sidecar["Sources"])),
         ("SHA-256 of the source", sidecar["InputSha256"]),
         ("Software", f"bids-harmonize {sidecar['SoftwareVersion']}"),
-        ("Run", sidecar["RunId"]),
         ("Hash of the settings", sidecar["SettingsHash"]),
         ("Outputs", f"{folder.relative_to(output_dir).as_posix()}/{stem}_*"),
         ("Table", scans_table(output_dir, stem).relative_to(output_dir).as_posix()),

@@ -3,7 +3,13 @@ from contextlib import suppress
 
 import pytest
 
-from bids_harmonize.bids.files import replacing, write_json, write_text, writing_fault
+from bids_harmonize.bids.files import (
+    remove_leftovers,
+    replacing,
+    write_json,
+    write_text,
+    writing_fault,
+)
 from bids_harmonize.errors import OutputError, StorageError
 
 
@@ -31,3 +37,23 @@ def test_numbers_that_json_lacks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_one_name_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / "below").mkdir()
+    with suppress(RuntimeError), replacing(tmp_path / "sub-01_T1w.json") as temporary:
+        half = temporary.name
+        raise RuntimeError
+    places = {
+        "mine": tmp_path / half,
+        "deeper": tmp_path / "below" / half,
+        "another's": tmp_path / half.replace("sub-01", "sub-010"),
+        "final": tmp_path / "sub-01_T1w.json",
+    }
+    for path in places.values():
+        path.write_text("half")
+    assert remove_leftovers(tmp_path, of="sub-01_") == 1
+    assert [name for name, path in places.items() if not path.exists()] == ["mine"]
+    assert remove_leftovers(tmp_path, below=True) == 2
+    assert places["final"].exists()
+    assert remove_leftovers(tmp_path / "absent") == 0

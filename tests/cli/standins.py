@@ -19,12 +19,13 @@ class Calls:
     pages: list[str] = field(default_factory=list)
     failing: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
     stage_failures: tuple[str, ...] = ()
     stage_error: BaseException | None = None
     scan_error: BaseException | None = None
     context: Any = None
 
-    def run_participants(self, scans, *, output_dir, work_dir, settings, run_id):
+    def run_participants(self, scans, *, output_dir, work_dir, settings, run_id, claims):
         """Stand in for ``preprocessing.run.run_participants``."""
         assert Path(work_dir).is_dir()
         if self.scan_error is not None:
@@ -35,7 +36,7 @@ class Calls:
         return tuple(
             SimpleNamespace(
                 scan=scan,
-                status="failed" if scan.stem in self.failing else "done",
+                status=self._status(scan.stem),
                 message="truncated" if scan.stem in self.failing else None,
                 flags=("neck cropped",),
                 seconds=1.0,
@@ -43,6 +44,11 @@ class Calls:
             )
             for scan in scans
         )
+
+    def _status(self, stem):
+        if stem in self.busy:
+            return "busy"
+        return "failed" if stem in self.failing else "done"
 
     def run_stage(self, name, context):
         """Stand in for ``stages.run_stage``."""

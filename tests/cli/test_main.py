@@ -1,6 +1,8 @@
 import errno
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -30,7 +32,7 @@ def raw(tmp_path):
 @pytest.fixture
 def run(tmp_path, raw, capsys):
     def run(*words, levels=("participant",), bids_dir=raw, output_dir=tmp_path / "out"):
-        code = main([str(bids_dir), str(output_dir), *levels, *words])
+        code = main([str(bids_dir), str(output_dir), *levels, "--nprocs", "1", *words])
         written = capsys.readouterr()
         run.text, run.printed = written.err, written.out
         run.last = written.err.strip().splitlines()[-1]
@@ -280,11 +282,52 @@ def test_only_an_own_work_directory_is_emptied(run, calls, tmp_path):
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
     assert run("-w", str(own)) == 0
-    (own / "old").write_text("")
+    (own / "participant/old").mkdir(parents=True)
+    (own / "notes.txt").write_text("mine too")
     assert run("-w", str(own), "--clean-workdir") == 0
-    assert not (own / "old").exists()
+    assert not (own / "participant/old").exists()
+    assert (own / "notes.txt").read_text() == "mine too"
     assert run("-w", str(other), "--clean-workdir") == 2
     assert (other / "thesis.txt").read_text() == "mine"
+
+
+USER = """
+import sys
+from types import SimpleNamespace
+from pathlib import Path
+from bids_harmonize.cli.work import work_dir_in_use
+work, out = map(Path, sys.argv[1:])
+words = {"bids_dir": out / "raw", "output_dir": out, "work_dir": work, "clean_workdir": False}
+with work_dir_in_use(SimpleNamespace(**words)):
+    print("in use", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_work_directory_that_another_run_uses_is_not_emptied(run, calls, tmp_path):
+    work = tmp_path / "work"
+    command = [sys.executable, "-c", USER, str(work), str(tmp_path / "elsewhere")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "in use\n"
+        (work / "participant/steps").mkdir(parents=True)
+        assert run("-w", str(work), "--clean-workdir") == 75
+        assert "another run uses" in run.text
+        assert (work / "participant/steps").exists()
+        assert run("-w", str(work)) == 0
+        other.communicate("\n")
+    assert run("-w", str(work), "--clean-workdir") == 0
+    assert not (work / "participant/steps").exists()
+
+
+def test_scans_that_another_run_works_on_are_75(run, calls):
+    calls.busy = frozenset({"sub-a1"})
+    assert run() == 75
+    assert "sub-a1 left to another run" in run.last
+    assert "finished successfully" not in run.text
+    calls.failing = frozenset({"sub-b1"})
+    assert run() == 1
 
 
 def test_the_log_of_the_process_is_left_as_it_was(run, calls):

@@ -9,11 +9,13 @@ from nipype.pipeline.plugins.linear import LinearPlugin
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError
+from bids_harmonize.machine import usable_memory_gb
 from bids_harmonize.preprocessing.plugin import (
     SurvivingMultiProcPlugin,
     choose_plugin,
     multiproc,
 )
+from bids_harmonize.preprocessing.workflow import NODE_MEMORY_GB
 
 
 def _ignore(node: Any, status: str) -> None:
@@ -54,6 +56,58 @@ def test_a_killed_worker_does_not_hang_the_run_and_the_others_finish(tmp_path: P
     assert {name for name, status in seen if status == "end"} == {"b_lives", "c_lives"}
 
 
+def _note(folder: str, number: int) -> int:
+    import os
+    import time
+    from pathlib import Path
+
+    (Path(folder) / f"begin-{number}").write_text(repr(time.monotonic()))
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        os.sched_yield()
+    (Path(folder) / f"end-{number}").write_text(repr(time.monotonic()))
+    return number
+
+
+@pytest.mark.parametrize(("mem_gb", "expected"), [(1.5, 1), (2.7, 2), (1.0, 1)])
+def test_no_more_nodes_run_at_once_than_fit_into_memory(
+    tmp_path: Path, mem_gb: float, expected: int
+) -> None:
+    workflow = Workflow(name="all", base_dir=str(tmp_path / "work"))
+    workflow.config["execution"] = {"poll_sleep_duration": "0.02", "create_report": "false"}
+    for number in range(4):
+        function = Function(input_names=["folder", "number"], output_names=["out"], function=_note)
+        node = Node(function, name=f"node{number}", mem_gb=NODE_MEMORY_GB)
+        node.inputs.folder, node.inputs.number = str(tmp_path), number
+        workflow.add_nodes([node])
+    plugin = multiproc(3, mem_gb=mem_gb, status_callback=_ignore)
+    workflow.run(plugin=plugin)
+    plugin.close()
+    times = [
+        tuple(float((tmp_path / f"{name}-{number}").read_text()) for name in ("begin", "end"))
+        for number in range(4)
+    ]
+    at_once = max(sum(begin <= other[0] < end for begin, end in times) for other in times)
+    assert at_once == expected
+
+
+def test_the_memory_limit_of_a_plugin_is_the_jobs_not_the_machines() -> None:
+    plugin = choose_plugin(ResourceSettings(nprocs=2), n_scans=9, status_callback=_ignore)
+    assert plugin.memory_gb == pytest.approx(usable_memory_gb())
+
+
+def test_slurm_takes_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "plugin.yml"
+    path.write_text("plugin: SLURM\nplugin_args: {sbatch_args: --mem=4G, max_jobs: 20}\n")
+    (tmp_path / "sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    resources = ResourceSettings(plugin_file=str(path))
+    plugin = choose_plugin(resources, n_scans=9, status_callback=_ignore)
+    assert type(plugin).__name__ == "SLURMPlugin"
+    assert (plugin._sbatch_args, plugin.max_jobs) == ("--mem=4G", 20)
+
+
 def test_one_process_is_linear_and_more_are_multiproc() -> None:
     one = choose_plugin(ResourceSettings(nprocs=1), n_scans=9, status_callback=_ignore)
     assert isinstance(one, LinearPlugin)
@@ -80,9 +134,15 @@ def test_the_plugin_file_wins(tmp_path: Path) -> None:
         ("- a list", "expected 'plugin: <name>'"),
         ("plugin: Linear\nplugin_args: 3", "plugin_args is no mapping"),
         ("plugin: [", "no readable YAML"),
+        ("plugin: MultiProc\nplugin_args: {n_proc: 3}", "unknown plugin_args n_proc; available"),
+        ("plugin: Linear\nplugin_args: {n_procs: 3}", "unknown plugin_args n_procs.*none"),
+        ("plugin: SLURM", "submits jobs with sbatch, which is not on PATH"),
     ],
 )
-def test_a_bad_plugin_file_is_named(tmp_path: Path, content: str, words: str) -> None:
+def test_a_bad_plugin_file_is_named(
+    tmp_path: Path, content: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     path = tmp_path / "plugin.yml"
     path.write_text(content)
     with pytest.raises(UsageError, match=words):

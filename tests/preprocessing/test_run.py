@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -86,7 +88,7 @@ def test_every_scan_leaves_its_outputs_and_nothing_else(
     found = [
         path.relative_to(output_dir).as_posix()
         for path in output_dir.rglob("*")
-        if path.is_file() and "log" not in path.parts
+        if path.is_file() and not {"log", "logs"} & set(path.parts)
     ]
     assert sorted(found) == sorted([*first, *second, *tables])
     work_dir = output_dir.with_name("out-work")
@@ -184,6 +186,144 @@ def test_a_changed_input_or_a_lost_output_is_done_again(
     )
     (output_dir / "sub-01/ses-A/anat/sub-01_ses-A_run-1_desc-head_mask.nii.gz").unlink()
     assert _states(scans, output_dir, make_run_settings()) == ["done", "reused", "done"]
+
+
+@pytest.mark.parametrize("name", ["desc-head_mask.nii.gz", "desc-head_mask.json"])
+def test_an_output_that_was_cut_or_changed_is_done_again(
+    finished: tuple[tuple[Scan, ...], Path], name: str
+) -> None:
+    scans, output_dir = finished
+    path = output_dir / f"sub-02/anat/sub-02_{name}"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert _states(scans[2:], output_dir, make_run_settings()) == ["done"]
+    assert path.read_bytes() == whole
+
+
+def test_changed_metadata_are_carried_over_without_doing_the_scan_again(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    _, output_dir = finished
+    scans = (write_scan(tmp_path / "bids", "sub-02", seed=3),)
+    raw = scans[0].path.with_name("sub-02_T1w.json")
+    raw.write_text(json.dumps({"EchoTime": 0.003, "Flags": "theirs"}))
+    image = output_dir / "sub-02/anat/sub-02_desc-preproc_T1w.nii.gz"
+    before = image.stat().st_mtime_ns
+    assert _states(scans, output_dir, make_run_settings()) == ["reused"]
+    sidecar = json.loads(image.with_name("sub-02_desc-preproc_T1w.json").read_text())
+    assert sidecar["EchoTime"] == 0.003
+    assert "MagneticFieldStrength" not in sidecar
+    assert sidecar["Flags"] == []
+    assert image.stat().st_mtime_ns == before
+    assert _states(scans, tmp_path / "anew", make_run_settings()) == ["done"]
+    name = "sub-02/anat/sub-02_desc-preproc_T1w.json"
+    assert (output_dir / name).read_bytes() == (tmp_path / "anew" / name).read_bytes()
+
+
+def test_equal_input_gives_equal_bytes_whoever_runs_it(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    scans, output_dir = finished
+    assert _states(scans[2:], tmp_path / "other", make_run_settings()) == ["done"]
+    anat = sorted((tmp_path / "other/sub-02/anat").iterdir())
+    assert len(anat) == 6
+    for path in (*anat, tmp_path / "other/sub-02/sub-02_scans.tsv"):
+        same = output_dir / path.relative_to(tmp_path / "other")
+        assert path.read_bytes() == same.read_bytes(), path.name
+
+
+def test_a_crash_file_stays_until_its_scan_is_done(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    whole = scans[1].path.read_bytes()
+    scans[1].path.write_bytes(whole[:5000])
+    output_dir = tmp_path / "out"
+    assert _states(scans, output_dir, make_run_settings()) == ["done", "failed"]
+    assert _states(scans, output_dir, make_run_settings()) == ["reused", "failed"]
+    assert len(list(output_dir.rglob("crash-sub-02.txt"))) == 2
+    scans[1].path.write_bytes(whole)
+    assert _states(scans, output_dir, make_run_settings()) == ["reused", "done"]
+    assert list(output_dir.rglob("crash-*.txt")) == []
+
+
+def test_an_input_that_breaks_later_fails_and_what_was_made_of_it_stays(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    _, output_dir = finished
+    scans = (write_scan(tmp_path / "bids", "sub-02", seed=3),)
+    scans[0].path.write_bytes(scans[0].path.read_bytes()[:5000])
+    assert _states(scans, output_dir, make_run_settings()) == ["failed"]
+    assert (output_dir / "sub-02/anat/sub-02_desc-preproc_T1w.nii.gz").is_file()
+
+
+def test_what_cannot_be_opened_fails_before_any_node_runs(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    scans[0].path.with_name("sub-01_ses-A_T1w.json").write_text("{no json")
+    scans[1].path.unlink()
+    scans[1].path.symlink_to(tmp_path / "annex")
+    outcomes = _run(scans, tmp_path / "out", make_run_settings())
+    assert "not readable as JSON" in str(outcomes["sub-01_ses-A"][1])
+    assert "broken link" in str(outcomes["sub-02"][1])
+    assert not list((tmp_path / "out-work").rglob("conform"))
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from bids_harmonize.bids.claims import Claims
+claims = Claims(Path(sys.argv[1]))
+print(claims.take("scan sub-02"), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_scan_that_another_run_works_on_is_left_to_it(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "out")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        outcomes = _run(scans, tmp_path / "out", make_run_settings())
+        other.communicate("\n")
+    assert outcomes["sub-01_ses-A"] == ("done", None)
+    assert outcomes["sub-02"] == ("busy", f"another run is working on it (process {other.pid})")
+    assert not (tmp_path / "out/sub-02").exists()
+    assert _states(scans, tmp_path / "out", make_run_settings()) == ["reused", "done"]
+
+
+def test_what_a_killed_run_left_half_written_is_removed(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    scans, output_dir = finished
+    anat = output_dir / "sub-01/ses-A/anat"
+    mine = anat / ".tmp-0123456789ab-sub-01_ses-A_run-1_desc-preproc_T1w.nii.gz"
+    others = anat / ".tmp-0123456789ab-sub-01_ses-A_run-2_desc-preproc_T1w.nii.gz"
+    for path in (mine, others):
+        path.write_bytes(b"half")
+    assert _states(scans[:1], output_dir, make_run_settings()) == ["reused"]
+    assert not mine.exists()
+    assert others.exists()
+
+
+def test_two_outputs_can_share_a_work_directory(scans: tuple[Scan, ...], tmp_path: Path) -> None:
+    work_dir, made = tmp_path / "work", {}
+    for name, seed in (("one", 1), ("two", 5)):
+        scan = write_scan(tmp_path / name, "sub-01_ses-A", seed=seed)
+        run_participants(
+            (scan,),
+            output_dir=tmp_path / f"out-{name}",
+            work_dir=work_dir,
+            settings=make_run_settings(),
+            run_id=name,
+        )
+        (image,) = (tmp_path / f"out-{name}").rglob("*_desc-preproc_T1w.nii.gz")
+        made[name] = image.read_bytes()
+    assert made["one"] != made["two"]
+    assert len(list((work_dir / "participant").iterdir())) == 2
 
 
 def test_changed_settings_or_no_resume_do_it_again(

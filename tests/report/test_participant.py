@@ -40,7 +40,6 @@ def _write_scan(output_dir: Path, stem: str, **changes: Any) -> None:
         "SettingsHash": "abc",
         "InputSha256": "0123",
         "SoftwareVersion": "1.2.3",
-        "RunId": "20260102T000000_a",
         **changes,
     }
     path = scan_output(output_dir, stem, "preproc")
@@ -102,16 +101,15 @@ def test_flags_stand_at_the_top_in_plain_words(tmp_path: Path) -> None:
     assert "Nothing unusual" not in html
 
 
-def test_a_failed_scan_is_told_until_a_later_run_did_it(tmp_path: Path) -> None:
+def test_a_failed_scan_is_told_as_long_as_its_crash_file_is_there(tmp_path: Path) -> None:
     _write_scan(tmp_path, "sub-01_run-1")
-    for stem, run in (
-        ("sub-01_run-1", "20260101T000000_z"),
-        ("sub-01_run-2", "20260101T000000_z"),
-    ):
-        write_text(crash_file(tmp_path, stem, run), f"{stem}: file.nii: truncated\n\nTraceback")
+    for run in ("20260101T000000_z", "20260102T000000_a"):
+        crash = crash_file(tmp_path, "sub-01_run-2", run)
+        write_text(crash, f"sub-01_run-2: truncated in {run}\n\nTraceback")
     html = write_participant_page(tmp_path, "sub-01").read_text()
     assert "The scan sub-01_run-2 could not be processed" in html
-    assert "<li>file.nii: truncated</li>" in html
+    assert "<li>truncated in 20260102T000000_a</li>" in html
+    assert "20260101T000000_z" not in html
     assert "The scan sub-01_run-1 could not be processed" not in html
 
 

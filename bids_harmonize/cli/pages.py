@@ -1,0 +1,181 @@
+"""The participants' pages: which are out of date, and how they are drawn.
+
+A page takes a second or two. Many are drawn in several processes; a page that fails is told in
+the summary and loses nothing but itself.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from bids_harmonize.bids.claims import Claims
+from bids_harmonize.bids.files import remove_leftovers
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import participant_page
+from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.config import ResourceSettings
+from bids_harmonize.errors import OutputError, StorageError
+from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
+
+LOGGER = logging.getLogger(__name__)
+
+PAGE_MEMORY_GB = 0.7
+"""Peak of a process that draws pages of 1 mm images."""
+
+MIN_POOL = 4
+"""Fewer pages are drawn sooner than processes have started."""
+
+LOST = "the process that drew it ended without a word: out of memory?"
+
+
+def needs_page(output_dir: Path, participant_id: str) -> bool:
+    """Whether a participant has no page, or one older than what it shows.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    participant_id
+        With ``sub-``.
+
+    Returns
+    -------
+    bool
+        By the files' times.
+    """
+    page = participant_page(output_dir, participant_id)
+    if not page.is_file():
+        return True
+    shown = [
+        path
+        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures")
+        for start in ("", "ses-*/")
+        for path in (output_dir / participant_id).glob(f"{start}{pattern}")
+    ]
+    written = page.stat().st_mtime_ns
+    return any(path.stat().st_mtime_ns > written for path in shown)
+
+
+def write_pages(
+    output_dir: Path,
+    people: Mapping[str, Sequence[Scan]],
+    resources: ResourceSettings,
+    *,
+    claims: Claims,
+    tally: Tally,
+) -> None:
+    """Write pages of participants, and first the pictures of their raw images.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    people
+        With ``sub-``, and the scans whose raw images are drawn while they are at hand.
+    resources
+        How many processes and how much memory there is.
+    claims
+        Of this process on ``output_dir``: a page that another run writes at the same time is
+        waited for, so that the later one has seen all.
+    tally
+        What was done and what failed is added to it.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If no page can be written any more.
+    """
+    failed = 0
+    for person, fault in _draw_all(output_dir, people, resources, claims):
+        if fault is not None:
+            failed += 1
+            LOGGER.error("the page of %s could not be drawn: %s", person, fault)
+            tally.failures.append(f"page of {person} failed")
+    tally.done.append(f"{len(people) - failed} participant pages written to {output_dir}")
+
+
+def draw_page(
+    output_dir: Path, participant_id: str, scans: Sequence[Scan], claims: Claims | None = None
+) -> str | None:
+    """Write one page; returns what of it could not be drawn and why, or ``None``.
+
+    Raises
+    ------
+    OutputError, StorageError
+        If no page can be written any more.
+    """
+    from bids_harmonize.report.participant import draw_raw_figures, write_participant_page
+
+    if claims is None:
+        with Claims(output_dir) as own:
+            return draw_page(output_dir, participant_id, scans, own)
+    page = participant_page(output_dir, participant_id)
+
+    def write() -> None:
+        with claims.holding(page.name):
+            remove_leftovers(output_dir, of=page.name)
+            write_participant_page(output_dir, participant_id)
+
+    faults = [_fault_of(lambda: draw_raw_figures(scans, output_dir)), _fault_of(write)]
+    return "; ".join(filter(None, faults)) or None
+
+
+def _fault_of(draw: Callable[[], object]) -> str:
+    try:
+        draw()
+    except (OutputError, StorageError):
+        raise
+    except Exception as error:  # a picture is no reason to lose the run
+        LOGGER.debug("not drawn:", exc_info=error)
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _draw_all(
+    output_dir: Path,
+    people: Mapping[str, Sequence[Scan]],
+    resources: ResourceSettings,
+    claims: Claims,
+) -> Iterator[tuple[str, str | None]]:
+    n_procs = _count_processes(resources)
+    if n_procs == 1 or len(people) < MIN_POOL:
+        for person, scans in people.items():
+            yield person, draw_page(output_dir, person, scans, claims)
+        return
+    lost: dict[str, Sequence[Scan]] = {}
+    for person, fault in _draw_pooled(output_dir, people, n_procs):
+        if fault == LOST:
+            lost[person] = people[person]
+        else:
+            yield person, fault
+    while lost:  # a process died and took the others with it: who dies alone is the one
+        answers = dict(_draw_pooled(output_dir, lost, 1))
+        died = [person for person, fault in answers.items() if fault == LOST]
+        lost = {person: lost[person] for person in died[1:]}
+        yield from ((person, fault) for person, fault in answers.items() if person not in lost)
+
+
+def _draw_pooled(
+    output_dir: Path, people: Mapping[str, Sequence[Scan]], n_procs: int
+) -> Iterator[tuple[str, str | None]]:
+    pool = ProcessPoolExecutor(n_procs, get_context("spawn"), follow_parent)
+    try:
+        futures = [
+            (person, pool.submit(draw_page, output_dir, person, scans))
+            for person, scans in people.items()
+        ]
+        for person, future in futures:
+            try:
+                yield person, future.result()
+            except BrokenProcessPool:
+                yield person, LOST
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _count_processes(resources: ResourceSettings) -> int:
+    memory_gb = usable_memory_gb() if resources.mem_gb is None else resources.mem_gb
+    return max(1, min(resources.nprocs or count_cpus(), int(memory_gb / PAGE_MEMORY_GB)))
