@@ -15,9 +15,11 @@ from bids_harmonize.bids.claims import Claims
 from bids_harmonize.bids.files import remove_leftovers
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import participant_page
+from bids_harmonize.bids.study_measures import StudyMeasures, read_study_measures
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import OutputError, StorageError
+from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
 
 LOGGER = logging.getLogger(__name__)
@@ -89,7 +91,8 @@ def write_pages(
         If no page can be written any more.
     """
     failed = 0
-    for person, fault in _draw_all(output_dir, people, resources, claims):
+    study = read_study_measures(output_dir, tuple(QUALITY_MEASURES))
+    for person, fault in _draw_all(output_dir, people, resources, claims, study):
         if fault is not None:
             failed += 1
             LOGGER.error("the page of %s could not be drawn: %s", person, fault)
@@ -98,9 +101,15 @@ def write_pages(
 
 
 def draw_page(
-    output_dir: Path, participant_id: str, scans: Sequence[Scan], claims: Claims | None = None
+    output_dir: Path,
+    participant_id: str,
+    scans: Sequence[Scan],
+    study: StudyMeasures,
+    claims: Claims | None = None,
 ) -> str | None:
     """Write one page; returns what of it could not be drawn and why, or ``None``.
+
+    ``study`` holds the measures of all scans, which is read once for all pages.
 
     Raises
     ------
@@ -111,13 +120,13 @@ def draw_page(
 
     if claims is None:
         with Claims(output_dir) as own:
-            return draw_page(output_dir, participant_id, scans, own)
+            return draw_page(output_dir, participant_id, scans, study, own)
     page = participant_page(output_dir, participant_id)
 
     def write() -> None:
         with claims.holding(page.name):
             remove_leftovers(output_dir, of=page.name)
-            write_participant_page(output_dir, participant_id)
+            write_participant_page(output_dir, participant_id, study=study)
 
     faults = [_fault_of(lambda: draw_raw_figures(scans, output_dir)), _fault_of(write)]
     return "; ".join(filter(None, faults)) or None
@@ -139,32 +148,36 @@ def _draw_all(
     people: Mapping[str, Sequence[Scan]],
     resources: ResourceSettings,
     claims: Claims,
+    study: StudyMeasures,
 ) -> Iterator[tuple[str, str | None]]:
     n_procs = _count_processes(resources)
     if n_procs == 1 or len(people) < MIN_POOL:
         for person, scans in people.items():
-            yield person, draw_page(output_dir, person, scans, claims)
+            yield person, draw_page(output_dir, person, scans, study, claims)
         return
     lost: dict[str, Sequence[Scan]] = {}
-    for person, fault in _draw_pooled(output_dir, people, n_procs):
+    for person, fault in _draw_pooled(output_dir, people, n_procs, study):
         if fault == LOST:
             lost[person] = people[person]
         else:
             yield person, fault
     while lost:  # a process died and took the others with it: who dies alone is the one
-        answers = dict(_draw_pooled(output_dir, lost, 1))
+        answers = dict(_draw_pooled(output_dir, lost, 1, study))
         died = [person for person, fault in answers.items() if fault == LOST]
         lost = {person: lost[person] for person in died[1:]}
         yield from ((person, fault) for person, fault in answers.items() if person not in lost)
 
 
 def _draw_pooled(
-    output_dir: Path, people: Mapping[str, Sequence[Scan]], n_procs: int
+    output_dir: Path,
+    people: Mapping[str, Sequence[Scan]],
+    n_procs: int,
+    study: StudyMeasures,
 ) -> Iterator[tuple[str, str | None]]:
     pool = ProcessPoolExecutor(n_procs, get_context("spawn"), follow_parent)
     try:
         futures = [
-            (person, pool.submit(draw_page, output_dir, person, scans))
+            (person, pool.submit(draw_page, output_dir, person, scans, study))
             for person, scans in people.items()
         ]
         for person, future in futures:
