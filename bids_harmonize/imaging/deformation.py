@@ -22,6 +22,7 @@ from bids_harmonize.imaging.displacement import (
     pull,
     resample_field,
     sample,
+    store_field,
 )
 from bids_harmonize.imaging.geometry import Grid, cover_grid, invert, straight_grid, world_box
 from bids_harmonize.imaging.mixture import fit_mixture
@@ -126,7 +127,7 @@ def find_deformation(
         levels_mm=(*(level for level in COARSE_MM if level > finest_mm), finest_mm),
     )
     grid = _stored_grid(template)
-    stored = resample_field(found, work, grid)
+    stored = store_field(found, work, grid)
     fine = resample_field(stored, grid, work)
     jacobian = jacobian_determinant(stored, STORED_MM)
     inner = resample(brain, work.affine, grid, interpolation="nearest")

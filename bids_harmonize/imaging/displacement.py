@@ -9,6 +9,7 @@ from bids_harmonize.imaging.geometry import Grid, invert
 from bids_harmonize.imaging.types import Array, Volume
 
 N_INVERSION: Final = 15
+N_CORRECTIONS: Final = 2
 
 
 def jacobian_determinant(displacement_mm: Array, voxel_mm: float) -> Volume:
@@ -71,6 +72,15 @@ def resample_field(field: Volume, grid: Grid, target: Grid) -> Volume:
             field[..., n], scale, offset, target.shape, order=1, mode="nearest"
         )
     return result
+
+
+def store_field(field: Volume, grid: Grid, target: Grid) -> Volume:
+    """Field (I, J, K, 3) on a coarser grid, such that linear interpolation brings it back."""
+    stored = resample_field(field, grid, target)
+    for _ in range(N_CORRECTIONS):
+        missed = field - resample_field(stored, target, grid)
+        stored += resample_field(missed.astype(np.float32), grid, target)
+    return stored
 
 
 def pull(volume: Volume, field_voxels: Volume) -> Volume:
