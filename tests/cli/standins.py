@@ -58,7 +58,7 @@ class Calls:
             raise self.stage_error
         return StageResult(name, failures=self.stage_failures, warnings=("careful",))
 
-    def write_participant_page(self, output_dir, participant_id):
+    def write_participant_page(self, output_dir, participant_id, *, study=None):
         """Stand in for ``report.participant.write_participant_page``."""
         self.pages.append(participant_id)
 
