@@ -77,7 +77,7 @@ def test_no_more_nodes_run_at_once_than_fit_into_memory(
     workflow.config["execution"] = {"poll_sleep_duration": "0.02", "create_report": "false"}
     for number in range(4):
         function = Function(input_names=["folder", "number"], output_names=["out"], function=_note)
-        node = Node(function, name=f"node{number}", mem_gb=NODE_MEMORY_GB)
+        node = Node(function, name=f"node{number}", mem_gb=NODE_MEMORY_GB["conform"])
         node.inputs.folder, node.inputs.number = str(tmp_path), number
         workflow.add_nodes([node])
     plugin = multiproc(3, mem_gb=mem_gb, status_callback=_ignore)
