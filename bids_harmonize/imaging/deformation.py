@@ -3,8 +3,8 @@
 Choice: SimpleITK's diffeomorphic demons at 8, 4 and 2 mm, on images whose fluid, grey and white
 matter were given the same three intensities beforehand. Reason: a kept library; equal contrast
 makes squared differences a fair measure on any scanner; a field smoothed by 2 voxels cannot fold.
-Rejected: fast symmetric forces (folds at the same smoothing), own greedy local correlation (no
-better than what is here, and ours to keep). Revisit when lesions or other contrasts are wanted.
+Rejected: fast symmetric forces (fold where less smoothed, no better at equal smoothing), a greedy
+local correlation of our own (not needed). Revisit when lesions or other contrasts are wanted.
 """
 
 from dataclasses import dataclass

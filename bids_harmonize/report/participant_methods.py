@@ -21,8 +21,10 @@ _REFERENCES: Mapping[str, str] = {
     " in brain image registration. doi:10.1016/j.neuroimage.2010.09.025",
     "demons": "Vercauteren et al. 2009. Diffeomorphic demons: efficient non-parametric image"
     " registration. doi:10.1016/j.neuroimage.2008.10.040",
-    "markov": "Zhang et al. 2001. Segmentation of brain MR images through a hidden Markov random"
-    " field model and the expectation-maximization algorithm. doi:10.1109/42.906424",
+    "mixed": "Laidlaw et al. 1998. Partial-volume Bayesian classification of material mixtures in"
+    " MR volume data using voxel histograms. doi:10.1109/42.668698",
+    "unified": "Ashburner and Friston 2005. Unified segmentation."
+    " doi:10.1016/j.neuroimage.2005.02.018",
     "mriqc": "Esteban et al. 2017. MRIQC: advancing the automatic prediction of image quality in"
     " MRI from unseen sites. doi:10.1371/journal.pone.0184661",
 }
@@ -143,10 +145,12 @@ def _derivative_words(mask_sources: Collection[str]) -> str:
 
 def _tissue_words(cite: _Citations) -> str:
     return (
-        "Shares of grey matter, white matter and fluid were estimated in every voxel of the brain"
-        f" by a mixture of Gaussians with a Markov field {cite('markov')}, with the template's"
-        f" tissue priors {cite('icbm')} carried to the image by diffeomorphic demons"
-        f" {cite('demons')}."
+        f"The template {cite('icbm')} was bent onto each brain by diffeomorphic demons"
+        f" {cite('demons')} on images of equal tissue contrast. Shares of grey matter, white"
+        " matter and fluid were estimated in the brain mask by expectation maximisation with three"
+        f" pure and three mixed classes {cite('mixed')}, the deformed template's maps as priors,"
+        f" a smooth bias field and a Markov field {cite('unified')}. Maps with implausible volumes"
+        " or deformation are flagged."
     )
 
 
