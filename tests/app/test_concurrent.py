@@ -116,11 +116,13 @@ def assert_all_complete(output_dir: Path) -> int:
     return len(found)
 
 
-def test_twenty_processes_leave_the_same_bytes_as_one(serial: Path, parallel: Path):
+def test_twenty_processes_leave_the_same_bytes_as_one(
+    bids_dir: Path, serial: Path, parallel: Path
+):
     assert len(files(serial)) > 20 * 10
     assert_same_files(serial, parallel)
     rows = (parallel / "participants.tsv").read_text().splitlines()
-    assert [row.split("\t")[0] for row in rows[1:]] == people(parallel)
+    assert [row.split("\t")[0] for row in rows[1:]] == people(bids_dir)
     assert len(list(parallel.glob("sub-*.html"))) == 20
 
 
