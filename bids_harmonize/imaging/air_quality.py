@@ -62,7 +62,7 @@ def measure_raw(volume: Volume, affine: Affine, head_mask: Mask) -> dict[str, fl
         "qi2": NOT_KNOWN,
         "air_sd": NOT_KNOWN,
         "air_filled": filled,
-        "fov_cut_cm2": fov_cut_cm2(head_mask, affine),
+        "fov_cut_cm2": fov_cut_cm2(volume, affine, head_mask),
         **{f"native_{axis}_mm": round(size, 4) for axis, size in zip("ijk", sizes, strict=True)},
         "anisotropy": anisotropy(affine),
         "obliqueness_deg": obliqueness_deg(affine),
@@ -70,11 +70,13 @@ def measure_raw(volume: Volume, affine: Affine, head_mask: Mask) -> dict[str, fl
     enough = max(MIN_AIR_VOXELS, MIN_AIR_SHARE * volume.size)
     if filled > MAX_FILLED or int(air.sum()) < enough:
         return measures
+    measures["air_sd"] = noise_sd(volume[air])
+    if np.isnan(measures["air_sd"]):  # most of the air is one value: it was thresholded
+        return measures
     artefacts = find_artefacts(volume, air)
     measures["fber"] = energy_ratio(volume[head_mask], volume[air])
     measures["qi1"] = float(artefacts.sum()) / float(air.sum())
     measures["qi2"] = noise_misfit(volume[air & ~artefacts])
-    measures["air_sd"] = noise_sd(volume[air])
     return measures
 
 
@@ -139,7 +141,7 @@ def noise_sd(values: Array) -> float:
 
     For Rayleigh noise it is 2.6 % above the standard deviation. Percentiles of a coarsely stored
     image are read between its levels, so that noise of a few levels is not rounded. NaN where
-    all values are equal.
+    half of the values are equal.
     """
     if values.size == 0 or float(np.ptp(values)) == 0.0:
         return NOT_KNOWN
@@ -151,7 +153,7 @@ def noise_sd(values: Array) -> float:
         heights = np.concatenate([[0.0], np.cumsum(counts) / values.size])
         fine = np.linspace(edges[0], edges[-1], FINE_STEPS)
         low, high = np.interp((0.25, 0.75), PchipInterpolator(edges, heights)(fine), fine)
-    return float(high - low) / IQR_OF_NORMAL
+    return float(high - low) / IQR_OF_NORMAL if high > low else NOT_KNOWN
 
 
 def noise_misfit(values: Array) -> float:

@@ -16,15 +16,15 @@ from scipy import ndimage
 
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.confidence import (
+    BRAIN_LITRES,
     DOUBTFUL_UNDER,
     Score,
-    acquired_box,
-    contact_cm2,
     edge_share,
     falling_score,
     range_score,
     summarise_scores,
 )
+from bids_harmonize.imaging.field_of_view import acquired_box, contact_cm2
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import place_grid, vertex_height_mm
 from bids_harmonize.imaging.mixture import fit_mixture
@@ -51,12 +51,12 @@ CLOSING_MM: Final = 8.0
 FLUID_MM: Final = 2.0
 DARK_SHARE: Final = 0.4
 BRIGHT_SDS: Final = 4.0
-LITRES: Final = ((0.9, 1.05), (1.8, 2.0))
 CORRELATION: Final = (0.65, 0.55)  # usual, limit
 EDGE_SHARE: Final = (0.4, 0.2)  # a thin skull under bright fat hides half of the outline
 EDGE_DROP: Final = 0.85
 OUTSIDE: Final = (0.01, 0.03)
 CUT: Final = (1.0, 2.0)  # times the area of a mere touch
+STRIPPED_DICE: Final = (0.90, 0.82)  # of a stripped input and the template laid on it
 SECOND_TRY: Final = 0.7  # score where the quick search found no good fit
 
 
@@ -80,6 +80,8 @@ class BrainResult:
         What looks odd, in words; empty where all is well.
     confidence
         0 to 1, under .5 where doubtful; see :func:`find_brain`.
+    given_used
+        The mask is one that was given, see ``imaging.given_brain``.
     """
 
     mask: Mask
@@ -89,6 +91,7 @@ class BrainResult:
     doubtful: bool
     flags: tuple[str, ...]
     confidence: float
+    given_used: bool = False
 
 
 def find_brain(
@@ -151,8 +154,10 @@ def find_brain(
     )
     prior = _prior(template, fit.to_template, work)
     outside = float((prior & ~_mask_of(scan)).sum()) / max(1.0, float(prior.sum()))
+    likeness = 1.0
     if skull_stripped:
         mask, refined, outside = head_mask.copy(), _mask_of(scan), 0.0
+        likeness = _dice(prior, refined)
     else:
         refined = _refine(scan, prior)
         mask = resample_mask(refined, work.affine, own) & head_mask
@@ -162,6 +167,7 @@ def find_brain(
             work=Sampled(scan.volume, scan.affine, refined),
             fit=fit,
             outside_share=outside,
+            likeness=likeness,
         )
     )
 
@@ -206,12 +212,16 @@ def _refine_in_box(volume: Volume, head: Mask, prior: Mask) -> Mask:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A mask and what its judgement needs; ``own`` is the raw scan's side, ``work`` the 2 mm."""
+    """A mask and what its judgement needs; ``own`` is the raw scan's side, ``work`` the 2 mm.
+
+    ``likeness`` is the Dice overlap of a skull-stripped input and the template, 1 for others.
+    """
 
     own: Sampled
     work: Sampled
     fit: TemplateFit
     outside_share: float
+    likeness: float
 
 
 def _judge(found: _Found) -> BrainResult:
@@ -229,8 +239,8 @@ def _judge(found: _Found) -> BrainResult:
             f" {DETERMINANT[0][0]}-{DETERMINANT[1][1]}",
         ),
         Score(
-            range_score(litres, *LITRES),
-            f"brain volume {litres:.2f} L, outside {LITRES[0][0]}-{LITRES[1][1]} L",
+            range_score(litres, *BRAIN_LITRES),
+            f"brain volume {litres:.2f} L, outside {BRAIN_LITRES[0][0]}-{BRAIN_LITRES[1][1]} L",
         ),
         Score(
             falling_score(fit.correlation, usual=CORRELATION[0], limit=CORRELATION[1]),
@@ -243,6 +253,11 @@ def _judge(found: _Found) -> BrainResult:
         Score(
             falling_score(found.outside_share, usual=OUTSIDE[0], limit=OUTSIDE[1]),
             f"{found.outside_share:.0%} of the template's brain lies outside the head",
+        ),
+        Score(
+            falling_score(found.likeness, usual=STRIPPED_DICE[0], limit=STRIPPED_DICE[1]),
+            f"what is left of the image is not shaped like a brain (Dice {found.likeness:.2f} with"
+            " the template): is it really skull-stripped?",
         ),
         Score(SECOND_TRY if fit.second_try else 1.0, ""),
         _cut_score(found.own),
@@ -268,6 +283,10 @@ def _cut_score(own: Sampled) -> Score:
         falling_score(area, usual=CUT[0] * touch, limit=CUT[1] * touch),
         f"the field of view cuts the brain at its {side} ({area:.0f} cm2)",
     )
+
+
+def _dice(one: Mask, other: Mask) -> float:
+    return 2.0 * float((one & other).sum()) / max(1.0, float(one.sum()) + float(other.sum()))
 
 
 def _mask_of(scan: Sampled) -> Mask:

@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from bids_harmonize.imaging.types import Affine, Mask, Volume
+from bids_harmonize.imaging.types import Mask, Volume
 
 DOUBTFUL_UNDER: Final = 0.5
 SHELL_MM: Final = (1.0, 6.0)  # distance from the border of the two layers that are compared
 WINDOW_MM: Final = 5.0  # sd of the window in which they are averaged
-CAP_RADIUS_MM: Final = 75.0
-_DIRECTIONS: Final = (("left", "right"), ("back", "front"), ("bottom", "top"))
+BRAIN_LITRES: Final = ((0.9, 1.05), (1.8, 2.0))
+"""Of a brain: lower limit, usual values, upper limit."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,16 @@ class Score:
 def falling_score(value: float, *, usual: float, limit: float) -> float:
     """Score 0 to 1 of a measure that is usual up to one value and too far off beyond a limit.
 
-    Works in either direction: a limit below the usual value is a lower limit.
+    Works in either direction: a limit below the usual value is a lower limit. A measure that could
+    not be taken (NaN) scores 0.
 
     Examples
     --------
     >>> falling_score(3.0, usual=2.0, limit=3.0), falling_score(0.2, usual=0.6, limit=0.4)
     (0.5, 0.0)
     """
+    if not np.isfinite(value):
+        return 0.0
     return float(np.clip(1.0 - 0.5 * (value - usual) / (limit - usual), 0.0, 1.0))
 
 
@@ -118,61 +121,3 @@ def _border_mean(volume: Volume, shell: Mask, border: Mask, voxel_mm: float) -> 
     weight = ndimage.gaussian_filter(shell.astype(np.float32), sigma)
     mean: Volume = total[border] / np.maximum(weight[border], 1e-6)
     return mean
-
-
-def acquired_box(volume: Volume) -> tuple[slice, slice, slice]:
-    """Slices of what was acquired: outer planes that hold one value only are padding."""
-    box = []
-    for axis in range(3):
-        planes = np.moveaxis(volume, axis, 0).reshape(volume.shape[axis], -1)
-        filled = np.flatnonzero(planes.min(axis=1) != planes.max(axis=1))
-        ends = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, len(planes))
-        box.append(slice(*ends))
-    return box[0], box[1], box[2]
-
-
-def contact_cm2(
-    mask: Mask, affine: Affine, box: tuple[slice, slice, slice]
-) -> dict[str, tuple[float, float]]:
-    """Area of a mask on each end of the acquired field of view.
-
-    Parameters
-    ----------
-    mask
-        Boolean array of shape (I, J, K).
-    affine
-        4x4 voxel-to-world matrix, mm, RAS+.
-    box
-        From :func:`acquired_box`.
-
-    Returns
-    -------
-    dict
-        ``left``, ``right``, ``back``, ``front``, ``bottom``, ``top`` (the side of the world that
-        a face looks to) to the area in cm2 and to the area that a mere touch may have: a round
-        surface of 75 mm radius shows up to ``2 pi 75 mm x voxel`` in its outermost slice.
-    """
-    size = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    world_axes = _matching_axes(affine[:3, :3] / size)
-    found = {}
-    for axis in range(3):
-        face_cm2 = float(np.prod(np.delete(size, axis))) / 100
-        touch_cm2 = 2 * np.pi * CAP_RADIUS_MM * float(size[axis]) / 100
-        up = affine[world_axes[axis], axis] > 0
-        for end, place in ((0, box[axis].start), (1, box[axis].stop - 1)):
-            name = _DIRECTIONS[world_axes[axis]][end if up else 1 - end]
-            area = float(np.take(mask, place, axis=axis).sum()) * face_cm2
-            found[name] = (area, touch_cm2)
-    return found
-
-
-def _matching_axes(directions: Affine) -> list[int]:
-    """World axis of every array axis, each used once, the clearest first."""
-    left = np.abs(directions).copy()
-    axes = [0, 0, 0]
-    for _ in range(3):
-        world, axis = np.unravel_index(int(left.argmax()), left.shape)
-        axes[int(axis)] = int(world)
-        left[world, :] = -1
-        left[:, axis] = -1
-    return axes

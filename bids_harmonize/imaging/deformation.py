@@ -2,7 +2,7 @@
 
 Choice: SimpleITK's diffeomorphic demons at 8, 4 and 2 mm, on images whose fluid, grey and white
 matter were given the same three intensities beforehand. Reason: a kept library; equal contrast
-makes squared differences a fair measure on any scanner; a field smoothed by 2 voxels cannot fold.
+makes squared differences a fair measure on any scanner; smoothed by 2 voxels, no field folded.
 Rejected: fast symmetric forces (fold where less smoothed, no better at equal smoothing), a greedy
 local correlation of our own (not needed). Revisit when lesions or other contrasts are wanted.
 """

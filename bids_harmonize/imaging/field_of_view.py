@@ -1,38 +1,86 @@
 """What the acquired field of view and the study grid cut, and how the acquired grid lies."""
 
+from typing import Final
+
 import numpy as np
 
 from bids_harmonize.imaging.geometry import Grid, invert, voxel_size_mm
-from bids_harmonize.imaging.types import Affine, Mask
+from bids_harmonize.imaging.types import Affine, Mask, Volume
+
+CAP_RADIUS_MM: Final = 75.0
+SURFACE_MM: Final = 2.0  # masks are made on a copy of this voxel size, so that caps are as thick
+_DIRECTIONS: Final = (("left", "right"), ("back", "front"), ("bottom", "top"))
 
 
-def fov_cut_cm2(head_mask: Mask, affine: Affine) -> float:
-    """Area of the head at the faces of the acquired volume, the lowest face left out, cm2.
+def fov_cut_cm2(volume: Volume, affine: Affine, head_mask: Mask) -> float:
+    """Area of the head at the ends of the acquired field of view, the bottom left out, cm2.
 
     0 where air surrounds the head on all sides but below, where the neck leaves the volume; a cut
     vertex, nose or ear gives its cut area.
 
     Parameters
     ----------
-    head_mask
-        Boolean array of shape (I, J, K), any orientation.
+    volume
+        Array of shape (I, J, K); outer planes of one value are padding, not acquired.
     affine
         4x4 voxel-to-world matrix, mm, RAS+.
+    head_mask
+        Boolean array of the same shape.
 
     Returns
     -------
     float
         Neutral: a high value is a matter of the protocol unless it stands apart from its site.
     """
-    sizes = voxel_size_mm(affine)
-    lowest = _lowest_face(affine)
-    area_mm2 = 0.0
+    contacts = contact_cm2(head_mask, affine, acquired_box(volume))
+    return sum(area for name, (area, _) in contacts.items() if name != "bottom")
+
+
+def acquired_box(volume: Volume) -> tuple[slice, slice, slice]:
+    """Slices of what was acquired: outer planes that hold one value only are padding."""
+    box = []
     for axis in range(3):
-        face_mm2 = float(np.prod(sizes)) / sizes[axis]
-        for end in (0, -1):
-            if (axis, end) != lowest:
-                area_mm2 += face_mm2 * float(np.take(head_mask, end, axis).sum())
-    return area_mm2 / 100
+        planes = np.moveaxis(volume, axis, 0).reshape(volume.shape[axis], -1)
+        filled = np.flatnonzero(planes.min(axis=1) != planes.max(axis=1))
+        ends = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, len(planes))
+        box.append(slice(*ends))
+    return box[0], box[1], box[2]
+
+
+def contact_cm2(
+    mask: Mask, affine: Affine, box: tuple[slice, slice, slice]
+) -> dict[str, tuple[float, float]]:
+    """Area of a mask on each end of the acquired field of view.
+
+    Parameters
+    ----------
+    mask
+        Boolean array of shape (I, J, K).
+    affine
+        4x4 voxel-to-world matrix, mm, RAS+.
+    box
+        From :func:`acquired_box`.
+
+    Returns
+    -------
+    dict
+        ``left``, ``right``, ``back``, ``front``, ``bottom``, ``top`` (the side of the world that
+        a face looks to) to the area in cm2 and to the area that a mere touch may have: a round
+        surface of 75 mm radius shows up to ``2 pi 75 mm x slice`` in its outermost slice, a slice
+        being 2 mm or the voxel, whichever is thicker.
+    """
+    size = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    world_axes = _matching_axes(affine[:3, :3] / size)
+    found = {}
+    for axis in range(3):
+        face_cm2 = float(np.prod(np.delete(size, axis))) / 100
+        touch_cm2 = 2 * np.pi * CAP_RADIUS_MM * max(float(size[axis]), SURFACE_MM) / 100
+        up = affine[world_axes[axis], axis] > 0
+        for end, place in ((0, box[axis].start), (1, box[axis].stop - 1)):
+            name = _DIRECTIONS[world_axes[axis]][end if up else 1 - end]
+            area = float(np.take(mask, place, axis=axis).sum()) * face_cm2
+            found[name] = (area, touch_cm2)
+    return found
 
 
 def share_outside(mask: Mask, affine: Affine, grid: Grid) -> float:
@@ -104,8 +152,13 @@ def anisotropy(affine: Affine) -> float:
     return max(sizes) / min(sizes)
 
 
-def _lowest_face(affine: Affine) -> tuple[int, int]:
-    """Axis and end (0 or -1) of the face whose outward normal points down the most."""
-    upward = affine[2, :3] / np.array(voxel_size_mm(affine))
-    axis = int(np.abs(upward).argmax())
-    return axis, 0 if upward[axis] > 0 else -1
+def _matching_axes(directions: Affine) -> list[int]:
+    """World axis of every array axis, each used once, the clearest first."""
+    left = np.abs(directions).copy()
+    axes = [0, 0, 0]
+    for _ in range(3):
+        world, axis = np.unravel_index(int(left.argmax()), left.shape)
+        axes[int(axis)] = int(world)
+        left[world, :] = -1
+        left[:, axis] = -1
+    return axes

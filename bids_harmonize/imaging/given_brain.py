@@ -10,17 +10,19 @@ from typing import Final
 
 import numpy as np
 
-from bids_harmonize.imaging.brainmask import BrainResult
+from bids_harmonize.imaging.brainmask import CORRELATION, OUTSIDE, BrainResult
+from bids_harmonize.imaging.confidence import (
+    BRAIN_LITRES,
+    DOUBTFUL_UNDER,
+    Score,
+    falling_score,
+    range_score,
+    summarise_scores,
+)
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.resampling import resample_mask
 from bids_harmonize.imaging.types import Affine, Mask
 
-DOUBTFUL_UNDER: Final = 0.5
-# usual value and limit: a score is 1 up to the first, .5 at the second, 0 as far again beyond
-SMALL_LITRES: Final = (1.05, 0.9)
-LARGE_LITRES: Final = (1.8, 2.0)
-OUTSIDE: Final = (0.01, 0.03)
-CORRELATION: Final = (0.65, 0.55)
 DICE: Final = (0.92, 0.85)  # two good masks of one brain agree in .93 to .98
 UNUSABLE_DICE: Final = 0.3  # less is another place, not another opinion
 
@@ -53,7 +55,7 @@ def judge_given_brain(
         With the template's place and correlation; ``confidence`` is the least score of volume,
         share outside the head, correlation, and Dice overlap with the template's own mask. Where
         the given mask lies elsewhere than the brain, the template's own mask is returned,
-        doubtful, with a flag that says so.
+        doubtful, with a flag that says so; unless the template's is doubtful itself.
     """
     i, j, k = head_mask.shape
     whole = resample_mask(mask, mask_affine, Grid(shape=(i, j, k), affine=affine))
@@ -62,38 +64,41 @@ def judge_given_brain(
     outside = max(0.0, 1 - _litres(kept, affine) / litres) if litres > 0 else 1.0
     overlap = float((kept & own.mask).sum())
     dice = 2 * overlap / max(1.0, float(kept.sum()) + float(own.mask.sum()))
-    away = dice < UNUSABLE_DICE
-    scores = {
-        f"given brain mask {litres:.2f} L, outside {SMALL_LITRES[1]}-{LARGE_LITRES[1]} L": min(
-            _score(litres, SMALL_LITRES), _score(litres, LARGE_LITRES)
-        ),
-        f"{outside:.0%} of the given brain mask lies outside the head": _score(outside, OUTSIDE),
-        f"correlation with the template {own.correlation:.2f}, under {CORRELATION[1]}": _score(
-            own.correlation, CORRELATION
-        ),
-        (
+    away = dice < UNUSABLE_DICE and (not own.doubtful or not kept.any())
+    place = f"the given brain mask differs from the template's, Dice {dice:.2f}"
+    if away:
+        place = (
             f"the given brain mask lies elsewhere than the brain (Dice {dice:.2f} with the"
             " template's mask), so the template's mask was taken"
-            if away
-            else f"the given brain mask differs from the template's, Dice {dice:.2f}"
-        ): _score(dice, DICE),
-    }
-    flags = tuple(reason for reason, score in scores.items() if score < DOUBTFUL_UNDER)
+        )
+    scores = [
+        Score(
+            range_score(litres, *BRAIN_LITRES),
+            f"given brain mask {litres:.2f} L, outside {BRAIN_LITRES[0][0]}"
+            f"-{BRAIN_LITRES[1][1]} L",
+        ),
+        Score(
+            falling_score(outside, usual=OUTSIDE[0], limit=OUTSIDE[1]),
+            f"{outside:.0%} of the given brain mask lies outside the head",
+        ),
+        Score(
+            falling_score(own.correlation, usual=CORRELATION[0], limit=CORRELATION[1]),
+            f"correlation with the template {own.correlation:.2f}, under {CORRELATION[1]}",
+        ),
+        Score(falling_score(dice, usual=DICE[0], limit=DICE[1]), place),
+    ]
+    confidence, flags = summarise_scores(scores)
     used = own.mask if away else kept
     return BrainResult(
         mask=used,
         template_affine=own.template_affine,
         volume_litres=_litres(used, affine),
         correlation=own.correlation,
-        confidence=round(min(scores.values()), 4),
-        doubtful=bool(flags),
+        confidence=confidence,
+        doubtful=confidence < DOUBTFUL_UNDER,
         flags=flags,
+        given_used=not away,
     )
-
-
-def _score(value: float, usual_and_limit: tuple[float, float]) -> float:
-    usual, limit = usual_and_limit
-    return float(np.clip(1 - 0.5 * (value - usual) / (limit - usual), 0, 1))
 
 
 def _litres(mask: Mask, affine: Affine) -> float:

@@ -11,15 +11,15 @@ import numpy as np
 from scipy import ndimage
 
 from bids_harmonize.imaging.confidence import (
+    BRAIN_LITRES,
     DOUBTFUL_UNDER,
     Score,
-    acquired_box,
-    contact_cm2,
     edge_share,
     falling_score,
     range_score,
     summarise_scores,
 )
+from bids_harmonize.imaging.field_of_view import acquired_box, contact_cm2
 from bids_harmonize.imaging.grid import vertex_height_mm
 from bids_harmonize.imaging.head_outline import WORK_MM, Outline, outline_head
 from bids_harmonize.imaging.morphology import largest_component
@@ -29,7 +29,6 @@ STRIPPED_LITRES: Final = (0.4, 2.2)  # a brain without skull; a head with skull 
 MIN_CONSTANT_SHARE: Final = 0.5  # of the volume is one and the same value: air was set to it
 MAX_CUT_SHARE: Final = 0.1  # of a stripped brain's surface at the volume's ends
 HEAD_LITRES: Final = ((1.5, 2.5), (6.5, 8.0))  # lower limit, usual values, upper limit
-BRAIN_LITRES: Final = ((0.85, 1.05), (1.85, 2.1))
 TOUCH: Final = (1.0, 2.0)  # times the area of a mere touch: usual, limit
 SIDE_CM2: Final = (60.0, 150.0)  # ears, cheeks and nose are often cut; half a head shows 350
 EDGE_SHARE: Final = (0.8, 0.6)

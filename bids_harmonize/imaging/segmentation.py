@@ -82,7 +82,7 @@ def segment(volume: Volume, mask: Mask, priors: Volume, voxel_mm: Array) -> Segm
     References
     ----------
     Ashburner and Friston 2005, doi:10.1016/j.neuroimage.2005.02.018; mixed voxels:
-    Laidlaw et al. 1998, doi:10.1109/42.668698.
+    Laidlaw et al. 1998, doi:10.1109/42.668696.
     """
     voxels = np.argwhere(mask).T
     if voxels.shape[1] < MIN_VOXELS:
@@ -161,7 +161,8 @@ def _ventricles(fluid: Volume, depth_mm: Array, voxel_mm3: float) -> Array:
     """Which voxels (n,) are the surest of fluid, deep in the brain."""
     deep = np.where(depth_mm > DEEP_MM, fluid, 0)
     wanted = min(max(MIN_VENTRICLE_VOXELS, round(VENTRICLE_MM3 / voxel_mm3)), fluid.size)
-    return deep >= np.partition(deep, -wanted)[-wanted]
+    least = np.partition(deep, -wanted)[-wanted]
+    return deep >= least if least > 0 else deep > 0
 
 
 def _steering(voxels: Array, voxel_mm: Array) -> Array:

@@ -154,6 +154,8 @@ def template_correlation(scan: Sampled, template: TemplateImages, to_template: A
     )
     scan_values = local_normalised(seen, brain, LEVEL_MM)[brain]
     template_values = resample(moving.volume, moving.affine, grid, interpolation="linear")[brain]
+    if float(np.ptp(scan_values)) == 0.0:  # nothing of the scan lies there
+        return -1.0
     return float(np.corrcoef(scan_values, template_values)[0, 1])
 
 

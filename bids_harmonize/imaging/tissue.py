@@ -154,12 +154,12 @@ def _flags(
         flags.append(f"grey and white matter {litres:.2f} L, outside {_words(LITRES)} L")
     if not FLUID_SHARE[0] <= fluid <= FLUID_SHARE[1]:
         flags.append(f"fluid {fluid:.2f} of the brain mask, outside {_words(FLUID_SHARE)}")
-    if low < JACOBIAN[0] or high > JACOBIAN[1]:
+    if not (low >= JACOBIAN[0] and high <= JACOBIAN[1]):
         flags.append(
             f"the template was deformed to {low:.2f}-{high:.2f} times its volume, outside"
             f" {_words(JACOBIAN)}"
         )
-    if deformation.correlation < MIN_CORRELATION:
+    if not deformation.correlation >= MIN_CORRELATION:
         flags.append(
             f"correlation with the deformed template {deformation.correlation:.2f}, under"
             f" {MIN_CORRELATION}"

@@ -22,7 +22,7 @@ _REFERENCES: Mapping[str, str] = {
     "demons": "Vercauteren et al. 2009. Diffeomorphic demons: efficient non-parametric image"
     " registration. doi:10.1016/j.neuroimage.2008.10.040",
     "mixed": "Laidlaw et al. 1998. Partial-volume Bayesian classification of material mixtures in"
-    " MR volume data using voxel histograms. doi:10.1109/42.668698",
+    " MR volume data using voxel histograms. doi:10.1109/42.668696",
     "unified": "Ashburner and Friston 2005. Unified segmentation."
     " doi:10.1016/j.neuroimage.2005.02.018",
     "mriqc": "Esteban et al. 2017. MRIQC: advancing the automatic prediction of image quality in"

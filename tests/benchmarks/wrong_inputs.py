@@ -70,6 +70,18 @@ def stripped_hemisphere(scan) -> tuple[np.ndarray, np.ndarray]:
     return np.where(kept, scan.volume, 0).astype(np.float32), scan.affine
 
 
+def small_head_without_face(scan) -> tuple[np.ndarray, np.ndarray]:
+    """A child's head in black air, cut from nose to nape: no larger than a stripped brain."""
+    affine = scan.affine.copy()
+    affine[:3, :3] *= 0.93
+    y, z = world_axes(scan.volume.shape, affine)[1:]
+    height = z - 0.35 * y
+    kept = round(1.85e6 / abs(np.linalg.det(affine[:3, :3])))
+    lowest = np.sort(height[scan.head])[-kept]
+    shown = scan.head & (height >= lowest)
+    return np.where(shown, scan.volume, 0).astype(np.float32), affine
+
+
 def noise(scan) -> tuple[np.ndarray, np.ndarray]:
     """Nothing but Rayleigh noise."""
     return _noisy(np.zeros(scan.volume.shape), scan.white * 5), scan.affine
@@ -90,6 +102,6 @@ WRONG = {
     function.__name__: function
     for function in (
         abdomen, upside_down, back_to_front, lower_half, upper_half, left_half, padded_upper_half,
-        stripped_hemisphere, noise, noisy_head_shape,
+        stripped_hemisphere, small_head_without_face, noise, noisy_head_shape,
     )
 }  # fmt: skip

@@ -3,14 +3,11 @@ import pytest
 
 from bids_harmonize.imaging.confidence import (
     Score,
-    acquired_box,
-    contact_cm2,
     edge_share,
     falling_score,
     range_score,
     summarise_scores,
 )
-from tests.imaging.heads import ORIENTATIONS
 
 
 @pytest.mark.parametrize(
@@ -58,25 +55,6 @@ def test_no_border_is_no_edge():
     assert edge_share(volume, np.zeros(seen.shape, bool), seen, drop=0.5, voxel_mm=2.0) == 0.0
 
 
-def test_padding_is_not_acquired():
-    volume = np.zeros((10, 12, 14), np.float32)
-    volume[2:9, 1:12, 5:6] = np.random.default_rng(0).random((7, 11, 1))
-    assert acquired_box(volume) == (slice(2, 9), slice(1, 12), slice(5, 6))
-    assert acquired_box(np.zeros((3, 4, 5))) == (slice(0, 3), slice(0, 4), slice(0, 5))
-
-
-@pytest.mark.parametrize("name", sorted(ORIENTATIONS))
-def test_contact_is_named_by_the_side_of_the_world(name):
-    affine = np.eye(4)
-    affine[:3, :3] = ORIENTATIONS[name] * [2.0, 3.0, 4.0]
-    mask = np.zeros((10, 12, 14), bool)
-    array_axis = int(np.abs(affine[2, :3]).argmax())  # the one that runs up
-    upper = -1 if affine[2, array_axis] > 0 else 0
-    np.moveaxis(mask, array_axis, 0)[upper, 3:6, 3:7] = True
-    contacts = contact_cm2(mask, affine, acquired_box(np.random.default_rng(0).random(mask.shape)))
-    size = np.array([2.0, 3.0, 4.0])
-    face = np.prod(np.delete(size, array_axis)) / 100
-    assert contacts["top"][0] == pytest.approx(12 * face)
-    assert contacts["top"][1] == pytest.approx(2 * np.pi * 75 * size[array_axis] / 100)
-    assert sorted(contacts) == ["back", "bottom", "front", "left", "right", "top"]
-    assert sum(area for area, _ in contacts.values()) == pytest.approx(12 * face)
+def test_what_could_not_be_measured_is_not_trusted():
+    assert falling_score(float("nan"), usual=0.65, limit=0.55) == 0.0
+    assert range_score(float("nan"), (1.0, 2.0), (3.0, 5.0)) == 0.0
