@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bids_harmonize.machine import SHARE, usable_memory_gb
+from tests.app.processes import is_running
 
 MACHINE_GB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
 
@@ -60,10 +61,10 @@ def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script.write_text(PARENT)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
-        worker = Path("/proc") / parent.stdout.readline().decode().strip()
-        assert worker.exists()
+        worker = int(parent.stdout.readline())
+        assert is_running(worker)
         parent.send_signal(signal.SIGKILL)
     end = time.monotonic() + 30
-    while worker.exists() and "\nState:\tZ" not in (worker / "status").read_text():
+    while is_running(worker):
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -111,7 +111,8 @@ QUALITY_MEASURES: Final[dict[str, QualityMeasure]] = {
         "",
         "lower",
         "doi:10.1002/(SICI)1522-2586(200002)11:2<174::AID-JMRI15>3.0.CO;2-3",
-        "Entropy of the steepness inside the head, 0 to 1: few sharp edges give a low value, "
+        "Entropy focus criterion of the steepness inside the head, after the cited entropy of the "
+        "gradient, 0 to 1: few sharp edges give a low value, "
         "motion and noise spread it.",
     ),
     "fber": QualityMeasure(

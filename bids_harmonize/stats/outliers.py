@@ -7,7 +7,7 @@ all, a site of 8 scans would have ten times the false alarms of a site of 100. R
 Revisit when sites of fewer than 8 scans are the rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -55,6 +55,7 @@ def find_outliers(
     groups: Sequence[str | None],
     *,
     direction: Direction,
+    across_groups: bool = True,
 ) -> Comparison:
     """Each value against its own group where that has enough values, else against all.
 
@@ -67,6 +68,9 @@ def find_outliers(
     direction
         Which values are better: only those on the other side are outliers; both sides count for
         ``neutral``.
+    across_groups
+        Whether values of a small group are compared with all; where not, none of them is an
+        outlier.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def find_outliers(
     for name, own in _places(groups).items():
         others = own[known[own]]
         if name is None or others.size < MIN_GROUP:
-            others = np.flatnonzero(known)
+            others = np.flatnonzero(known) if across_groups else others[:0]
         n_compared[own] = others.size
         if others.size >= MIN_GROUP:
             middle[own] = np.median(numbers[others])
@@ -111,6 +115,7 @@ def find_all_outliers(
     groups: Sequence[str | None],
     *,
     directions: Mapping[str, Direction],
+    within_groups_only: Collection[str] = (),
 ) -> dict[str, Comparison]:
     """:func:`find_outliers` for every measure of a table that has a direction.
 
@@ -122,6 +127,9 @@ def find_all_outliers(
         Site of each scan.
     directions
         Measure to its direction; others are left out.
+    within_groups_only
+        Measures that differ between groups as such (units, protocols), so that a value is never
+        compared across them.
 
     Returns
     -------
@@ -129,7 +137,12 @@ def find_all_outliers(
         Measure to its comparison, in the order of ``directions``.
     """
     return {
-        name: find_outliers(table[name], groups, direction=direction)
+        name: find_outliers(
+            table[name],
+            groups,
+            direction=direction,
+            across_groups=name not in within_groups_only,
+        )
         for name, direction in directions.items()
         if name in table
     }

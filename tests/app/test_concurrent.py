@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from bids_harmonize.phantom import write_study
 from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.processes import children, is_running
 
 pytestmark = [
     pytest.mark.slow,
@@ -179,22 +180,6 @@ def kill_at(
 
 def has_any(folder: Path, pattern: str) -> Callable[[], bool]:
     return lambda: next(folder.glob(pattern), None) is not None
-
-
-def children(process: int) -> set[int]:
-    found = set()
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        below = {int(word) for word in task.read_text().split()}
-        found |= below.union(*map(children, below))
-    return found
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def test_kills_leave_no_half_file_and_the_next_run_does_the_rest(bids_dir: Path, serial: Path):

@@ -19,6 +19,7 @@ import pytest
 from bids_harmonize.cli.main import main
 from bids_harmonize.phantom import write_study
 from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.processes import children
 
 pytestmark = [
     pytest.mark.slow,
@@ -253,14 +254,6 @@ def test_a_file_in_the_way_of_an_output_is_73(clean: Path, tmp_path: Path):
     assert "sub-B001/anat" in run.stderr
 
 
-def children(process: int) -> set[int]:
-    found = set()
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        below = {int(word) for word in task.read_text().split()}
-        found |= below.union(*map(children, below))
-    return found
-
-
 def test_a_worker_that_the_system_kills_is_named_and_the_others_finish(
     clean: Path, tmp_path: Path
 ):
@@ -269,14 +262,15 @@ def test_a_worker_that_the_system_kills_is_named_and_the_others_finish(
     unlucky = tmp_path / "work/participant"
     words = (clean, out, "participant", *FAST, "--nprocs", 2, "-w", tmp_path / "work")
     command = [sys.executable, "-m", "bids_harmonize", *map(str, words)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+    log = tmp_path / "run.log"
+    with log.open("w") as stream, subprocess.Popen(command, stderr=stream) as run:
         end = time.monotonic() + 300
         while run.poll() is None and time.monotonic() < end:
             for process in children(run.pid):
                 if in_work_of(process, "sub_A002"):
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.002)
-        said = run.stderr.read() if run.stderr else ""
+    said = log.read_text()
     assert run.returncode == 1, said
     assert unlucky.is_dir()
     assert "sub-A002: tried again, alone" in said
