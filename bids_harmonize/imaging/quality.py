@@ -53,6 +53,14 @@ class QualityMeasure:
     description: str
 
 
+SITE_BOUND: Final = frozenset(
+    (
+        *("air_sd", "air_filled", "fber", "snr_dietrich"),
+        *("native_i_mm", "native_j_mm", "native_k_mm", "anisotropy", "obliqueness_deg"),
+    )
+)
+"""Measures that follow the scanner's units or the protocol: never compared across sites."""
+
 QUALITY_MEASURES: Final[dict[str, QualityMeasure]] = {
     "snr": QualityMeasure(
         "",
