@@ -17,7 +17,7 @@ from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file, figures_folder
 from bids_harmonize.bids.sidecars import read_sidecar
 from bids_harmonize.config import Settings, dump_toml, settings_hash
-from bids_harmonize.errors import ScanError
+from bids_harmonize.errors import OutputError, StorageError
 from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
 from bids_harmonize.preprocessing.jobs import make_job, output_hash
 from bids_harmonize.preprocessing.outcome import (
@@ -125,7 +125,9 @@ def can_start(plan: Plan) -> bool:
         with recording_failure(plan.failure_file):
             read_grid(Path(plan.job.source))
             read_sidecar(Path(plan.job.source), root=Path(plan.job.dataset))
-    except ScanError:
+    except (OutputError, StorageError):
+        raise
+    except Exception:  # noqa: BLE001 - it is written down, and the others go on
         return False
     keep_reserve(plan.failure_file)
     return True

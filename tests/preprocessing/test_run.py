@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.config import Settings
@@ -266,6 +267,20 @@ def test_what_cannot_be_opened_fails_before_any_node_runs(
     assert "not readable as JSON" in str(outcomes["sub-01_ses-A"][1])
     assert "broken link" in str(outcomes["sub-02"][1])
     assert not list((tmp_path / "out-work").rglob("conform"))
+
+
+def test_any_error_of_an_image_that_cannot_be_opened_is_its_own(
+    scans: tuple[Scan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(path: Path) -> None:
+        if path == scans[0].path:
+            raise ArithmeticError("odd")
+        return read_grid(path)
+
+    monkeypatch.setattr("bids_harmonize.preprocessing.plans.read_grid", odd)
+    outcomes = _run(scans, tmp_path / "out", make_run_settings())
+    assert "unexpected ArithmeticError: odd" in str(outcomes["sub-01_ses-A"][1])
+    assert outcomes["sub-02"] == ("done", None)
 
 
 HOLDER = """
