@@ -175,6 +175,8 @@ class _Run:
                 for plan in batch:
                     if failure := read_failure(plan.failure_file):
                         LOGGER.error("%s: failed: %s", plan.stem, failure.message)
+                if self.stopping and len(good) < len(batch):
+                    return
                 if good:
                     execution.run(good)
                 if not self.stopping:

@@ -159,11 +159,14 @@ def test_a_broken_scan_is_told_and_the_others_finish(
     assert "Traceback" in crash.read_text()
 
 
+@pytest.mark.parametrize("n_procs", [1, 2])
 def test_the_first_crash_stops_the_run_where_this_is_wanted(
-    scans: tuple[Scan, ...], tmp_path: Path
+    scans: tuple[Scan, ...], tmp_path: Path, n_procs: int
 ) -> None:
     scans[0].path.write_bytes(b"no image")
-    settings = make_run_settings(run={"stop_on_first_crash": True})
+    settings = make_run_settings(
+        run={"stop_on_first_crash": True}, resources={"nprocs": n_procs, "mem_gb": 8}
+    )
     outcomes = _run(scans, tmp_path / "out", settings)
     assert [status for status, _ in outcomes.values()] == ["failed", "failed"]
     assert "not run" in str(outcomes["sub-02"][1])
