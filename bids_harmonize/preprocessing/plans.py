@@ -7,8 +7,9 @@ with it, those of earlier settings too.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bids_harmonize._version import __version__
 from bids_harmonize.bids.files import remove_leftovers, write_text
@@ -44,11 +45,14 @@ class Plan:
         What a worker must know of it.
     folder
         Where nipype keeps what lies between the nodes, of all scans with these settings.
+    outdated
+        Mark of the outputs that do not count, see :func:`forget`; ``None`` if all count.
     """
 
     scan: Scan
     job: ScanJob
     folder: Path
+    outdated: tuple[int, int] | None = None
 
     @property
     def stem(self) -> str:
@@ -65,9 +69,15 @@ class Plan:
         """Where a worker says why the scan failed."""
         return self.folder / "failures" / f"{self.stem}.json"
 
+    def sidecar(self) -> dict[str, Any] | None:
+        """The sidecar of the outputs, if all stand, show the raw image as it is now, and count."""
+        if self.outdated is not None and self.outdated == _saving(self.job):
+            return None
+        return current_sidecar(self.job)
+
     def is_done(self) -> bool:
-        """Whether all outputs of the raw image as it is now stand, and no worker failed."""
-        return read_failure(self.failure_file) is None and current_sidecar(self.job) is not None
+        """Whether all outputs stand and count, and no worker failed."""
+        return read_failure(self.failure_file) is None and self.sidecar() is not None
 
 
 def make_plans(
@@ -95,10 +105,23 @@ def make_plans(
     return plans
 
 
-def forget(plan: Plan) -> None:
-    """Do not take the scan as done, nor any step of it."""
-    sidecar_path(plan.job.output("preproc")).unlink(missing_ok=True)
+def forget(plan: Plan) -> Plan:
+    """The plan of a scan that is to be done anew, with no step of it done.
+
+    Outputs that stand stay until there are new ones, but do not count: a run that is stopped
+    halfway must not cost what it never got to.
+    """
     clear_work(plan)
+    return replace(plan, outdated=_saving(plan.job))
+
+
+def _saving(job: ScanJob) -> tuple[int, int] | None:
+    """What tells one saving of a scan's outputs from the next; ``None`` if none stand."""
+    try:
+        status = sidecar_path(job.output("preproc")).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def clear_work(plan: Plan) -> None:

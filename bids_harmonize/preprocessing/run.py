@@ -40,7 +40,6 @@ from bids_harmonize.preprocessing.plans import (
 from bids_harmonize.preprocessing.plugin import choose_plugin
 from bids_harmonize.preprocessing.progress import Progress
 from bids_harmonize.preprocessing.reuse import (
-    current_sidecar,
     doubtful_masks,
     finished_sidecar,
     measure_columns,
@@ -141,7 +140,7 @@ class _Run:
             if self.settings.run.resume:
                 sidecar = finished_sidecar(plan.job)
             else:
-                forget(plan)
+                plan = forget(plan)
             if sidecar is None:
                 todo.append(plan)
             else:
@@ -191,7 +190,7 @@ class _Run:
         for plan in plans:
             if plan.stem not in self.reused:
                 write_logs(plan, self.settings, stopping=self.stopping)
-                sidecar = current_sidecar(plan.job)
+                sidecar = plan.sidecar()
                 if failure := read_failure(plan.failure_file):
                     self.failures[plan.stem] = failure.message
                 elif sidecar is not None:

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import StorageError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
+from bids_harmonize.preprocessing.interfaces import ConformScan
+from bids_harmonize.preprocessing.plans import forget, make_plans
 from bids_harmonize.preprocessing.run import run_participants
 from tests.preprocessing.conftest import (
     CENTRE_MM,
@@ -353,6 +356,40 @@ def test_changed_settings_or_no_resume_do_it_again(
     assert _states(scans[2:], output_dir, coarser) == ["reused"]
     anew = make_run_settings(preprocessing={"resolution_mm": 5.0}, run={"resume": False})
     assert _states(scans[2:], output_dir, anew) == ["done"]
+
+
+def test_no_resume_keeps_good_outputs_until_there_are_new_ones_and_does_not_count_them(
+    finished: tuple[tuple[Scan, ...], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, output_dir = finished
+    anew = make_run_settings(run={"resume": False})
+
+    def odd(self: ConformScan, runtime: object) -> object:
+        raise ArithmeticError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConformScan, "_run_interface", odd)
+        assert _states(scans[2:], output_dir, anew) == ["failed"]
+    anat = output_dir / "sub-02/anat"
+    assert len(list(anat.iterdir())) == 6
+    assert scan_row(output_dir, "sub-02") is not None
+    assert _states(scans[2:], output_dir, make_run_settings()) == ["reused"]
+
+
+def test_outputs_that_are_to_be_made_anew_count_once_they_were_saved_again(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    scans, output_dir = finished
+    settings = make_run_settings()
+    (plan,) = make_plans(
+        scans[2:], output_dir=output_dir, work_dir=tmp_path, settings=settings, run_id="run"
+    )
+    anew = forget(plan)
+    assert (plan.is_done(), anew.is_done()) == (True, False)
+    mark = output_dir / "sub-02/anat/sub-02_desc-preproc_T1w.json"
+    write_json(mark.with_name("new.json"), json.loads(mark.read_text()))
+    mark.with_name("new.json").replace(mark)
+    assert anew.is_done()
 
 
 def test_a_run_that_was_killed_before_its_tables_gets_them_next_time(
