@@ -46,19 +46,24 @@ def needs_page(output_dir: Path, participant_id: str) -> bool:
     Returns
     -------
     bool
-        By the files' times.
+        By the files' times; a folder of logs is as old as the last crash file that came or went.
     """
-    page = participant_page(output_dir, participant_id)
-    if not page.is_file():
-        return True
+    written = _changed_ns(participant_page(output_dir, participant_id))
     shown = [
         path
-        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures")
+        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures", "log/*")
         for start in ("", "ses-*/")
         for path in (output_dir / participant_id).glob(f"{start}{pattern}")
     ]
-    written = page.stat().st_mtime_ns
-    return any(path.stat().st_mtime_ns > written for path in shown)
+    return written == 0 or any(_changed_ns(path) > written for path in shown)
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file last changed; 0 where there is none: another run may be writing it anew."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def write_pages(
