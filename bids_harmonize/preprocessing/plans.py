@@ -15,11 +15,11 @@ from bids_harmonize._version import __version__
 from bids_harmonize.bids.files import remove_leftovers, write_text
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import crash_file, figures_folder
+from bids_harmonize.bids.names import crash_file
 from bids_harmonize.bids.sidecars import read_sidecar
 from bids_harmonize.config import Settings, dump_toml, settings_hash
 from bids_harmonize.errors import OutputError, StorageError
-from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
+from bids_harmonize.preprocessing.derivatives import ALL_KEYS, ScanJob, sidecar_path
 from bids_harmonize.preprocessing.jobs import make_job, output_hash
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
@@ -135,10 +135,14 @@ def clear_work(plan: Plan) -> None:
 
 
 def tidy(plan: Plan) -> None:
-    """Remove the half-written files that a killed run left of a scan; it must be claimed."""
-    output_dir = Path(plan.job.output_dir)
-    for folder in (plan.job.output("preproc").parent, figures_folder(output_dir, plan.stem)):
-        remove_leftovers(folder, of=f"{plan.stem}_")
+    """Remove the half-written files that a killed run left of a scan; it must be claimed.
+
+    By whole names: those of ``sub-01_acq-x`` begin as those of ``sub-01`` do, and may be alive.
+    """
+    for key in ALL_KEYS:
+        image = plan.job.output(key)
+        for path in (image, sidecar_path(image)):
+            remove_leftovers(path.parent, of=path.name)
 
 
 def can_start(plan: Plan) -> bool:

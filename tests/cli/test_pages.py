@@ -6,9 +6,11 @@ import pytest
 
 from bids_harmonize.bids.claims import Claims
 from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file, participant_page, scan_output
+from bids_harmonize.bids.study_measures import read_study_measures
 from bids_harmonize.cli.outcome import Tally
-from bids_harmonize.cli.pages import needs_page, write_pages
+from bids_harmonize.cli.pages import draw_page, needs_page, write_pages
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import OutputError
 from bids_harmonize.report.participant_scan import sidecar_of
@@ -72,3 +74,18 @@ def test_files_that_another_run_takes_away_meanwhile_are_passed_over(tmp_path):
     gone = tmp_path / "sub-a1/anat/sub-a1_desc-preproc_T1w.json"
     gone.symlink_to("nowhere")
     assert not needs_page(tmp_path, "sub-a1")
+
+
+def test_half_drawn_pictures_go_when_the_page_is_drawn(tmp_path):
+    write_derivative(tmp_path, {"sub-a1": "A"})
+    half = [
+        tmp_path / f"sub-{person}/figures/.tmp-0123456789ab-sub-{person}_desc-raw_mosaic.png"
+        for person in ("a1", "a2")
+    ]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    scan = Scan(tmp_path / "gone.nii.gz", "sub-a1", None, {"sub": "a1"})
+    study = read_study_measures(tmp_path, ())
+    assert draw_page(tmp_path, "sub-a1", [scan], study) is None
+    assert [path.exists() for path in half] == [False, True]

@@ -323,11 +323,11 @@ def test_what_a_killed_run_left_half_written_is_removed(
     anat = output_dir / "sub-01/ses-A/anat"
     mine = anat / ".tmp-0123456789ab-sub-01_ses-A_run-1_desc-preproc_T1w.nii.gz"
     others = anat / ".tmp-0123456789ab-sub-01_ses-A_run-2_desc-preproc_T1w.nii.gz"
-    for path in (mine, others):
+    longer = anat / ".tmp-0123456789ab-sub-01_ses-A_run-1_part-mag_desc-preproc_T1w.nii.gz"
+    for path in (mine, others, longer):
         path.write_bytes(b"half")
     assert _states(scans[:1], output_dir, make_run_settings()) == ["reused"]
-    assert not mine.exists()
-    assert others.exists()
+    assert [path.exists() for path in (mine, others, longer)] == [False, True, True]
 
 
 def test_two_outputs_can_share_a_work_directory(scans: tuple[Scan, ...], tmp_path: Path) -> None:
