@@ -43,6 +43,7 @@ from bids_harmonize.preprocessing.reuse import (
     doubtful_masks,
     finished_sidecar,
     measure_columns,
+    outdated_images,
     table_row,
 )
 
@@ -108,6 +109,7 @@ def run_participants(
         if todo:
             run.process(todo)
         run.finish(todo)
+        run.warn_of_outdated(todo)
     finally:
         for plan in todo:
             claims.drop(plan.claim)
@@ -201,6 +203,18 @@ class _Run:
             elif plan.job.output("preproc").exists():
                 LOGGER.warning("%s: the outputs of an earlier run still stand", plan.stem)
         self._write_tables(plan for plan in plans if plan.stem in self.sidecars)
+
+    def warn_of_outdated(self, plans: Sequence[Plan]) -> None:
+        """Say that harmonized images do not show what was made anew."""
+        done = [plan for plan in plans if plan.stem in self.sidecars]
+        outdated = [path.name for plan in done for path in outdated_images(plan.job)]
+        if outdated:
+            LOGGER.warning(
+                "%d harmonized images were made from earlier preprocessed images; run the group "
+                "level again: %s",
+                len(outdated),
+                ", ".join(outdated[:5]) + (", ..." if len(outdated) > 5 else ""),
+            )
 
     def outcome(self, plan: Plan) -> ScanOutcome:
         """What became of a scan."""

@@ -15,6 +15,8 @@ import pytest
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import scan_output
+from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import StorageError
@@ -374,6 +376,22 @@ def test_no_resume_keeps_good_outputs_until_there_are_new_ones_and_does_not_coun
     assert len(list(anat.iterdir())) == 6
     assert scan_row(output_dir, "sub-02") is not None
     assert _states(scans[2:], output_dir, make_run_settings()) == ["reused"]
+
+
+def test_harmonized_images_of_what_was_made_anew_are_named(
+    finished: tuple[tuple[Scan, ...], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    scans, output_dir = finished
+    anat = output_dir / "sub-02/anat"
+    made = scan_output(output_dir, "sub-02", "harmonized", reference="Site A")
+    made.write_bytes(b"image")
+    sha256 = file_sha256(anat / "sub-02_desc-preproc_T1w.nii.gz")
+    write_json(made.with_name("sub-02_desc-harmonizedSiteA_T1w.json"), {"InputSha256": sha256})
+    _run(scans[2:], output_dir, make_run_settings(run={"resume": False}))  # the same again
+    assert "were made from earlier" not in caplog.text
+    _run(scans[2:], output_dir, make_run_settings(preprocessing={"resolution_mm": 5.0}))
+    assert "1 harmonized images were made from earlier preprocessed images; run the" in caplog.text
+    assert made.name in caplog.text
 
 
 def test_outputs_that_are_to_be_made_anew_count_once_they_were_saved_again(
