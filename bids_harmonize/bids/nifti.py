@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import IO, Any
 
 import nibabel as nb
@@ -115,7 +116,7 @@ def open_nifti(path: Path) -> NiftiFile:
             raise ScanError(message) from None
     file = NiftiFile(path, _parse_header(content, path), compressed)
     _check_type(file)
-    lengths = file.shape
+    lengths = _lengths(file)
     if not lengths or min(lengths) < 1:
         message = (
             f"{path}: the header lies: found the shape {_by(lengths)},"
@@ -194,12 +195,18 @@ def _too_short(file: NiftiFile, found: str) -> ScanError:
 
 
 def _check_presence(path: Path) -> None:
-    if not path.exists():
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         reason = "a broken link (get the file's content first)" if path.is_symlink() else "absent"
         message = f"{path}: the image is {reason}"
-        raise ScanError(message)
-    if path.is_dir() or path.stat().st_size == 0:
-        reason = "a folder" if path.is_dir() else "empty (0 bytes)"
+        raise ScanError(message) from None
+    except OSError as error:
+        message = f"{path}: the image cannot be reached: {error.strerror}; check its permissions"
+        raise ScanError(message) from None
+    is_folder = S_ISDIR(status.st_mode)
+    if is_folder or status.st_size == 0:
+        reason = "a folder" if is_folder else "empty (0 bytes)"
         message = f"{path}: no readable NIfTI file (it is {reason}); copy or convert it again"
         raise ScanError(message)
 
@@ -252,6 +259,16 @@ def _check_type(file: NiftiFile) -> None:
             " floats: take the magnitude of complex images, convert colour pictures again"
         )
         raise ScanError(message)
+
+
+def _lengths(file: NiftiFile) -> tuple[int, ...]:
+    """The header's shape, once it is sure that shape and offset are numbers at all."""
+    try:
+        _ = file.offset
+        return file.shape
+    except (OverflowError, ValueError, nb.spatialimages.HeaderDataError) as error:
+        message = f"{file.path}: the header lies: {error}; convert the image again"
+        raise ScanError(message) from None
 
 
 def _by(lengths: tuple[int, ...]) -> str:

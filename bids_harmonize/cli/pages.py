@@ -14,7 +14,7 @@ from pathlib import Path
 from bids_harmonize.bids.claims import Claims
 from bids_harmonize.bids.files import remove_leftovers
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import participant_page
+from bids_harmonize.bids.names import figures_folder, participant_page
 from bids_harmonize.bids.study_measures import StudyMeasures, read_study_measures
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.config import ResourceSettings
@@ -46,19 +46,24 @@ def needs_page(output_dir: Path, participant_id: str) -> bool:
     Returns
     -------
     bool
-        By the files' times.
+        By the files' times; a folder of logs is as old as the last crash file that came or went.
     """
-    page = participant_page(output_dir, participant_id)
-    if not page.is_file():
-        return True
+    written = _changed_ns(participant_page(output_dir, participant_id))
     shown = [
         path
-        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures")
+        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures", "log/*")
         for start in ("", "ses-*/")
         for path in (output_dir / participant_id).glob(f"{start}{pattern}")
     ]
-    written = page.stat().st_mtime_ns
-    return any(path.stat().st_mtime_ns > written for path in shown)
+    return written == 0 or any(_changed_ns(path) > written for path in shown)
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file last changed; 0 where there is none: another run may be writing it anew."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def write_pages(
@@ -122,13 +127,17 @@ def draw_page(
         with Claims(output_dir) as own:
             return draw_page(output_dir, participant_id, scans, study, own)
     page = participant_page(output_dir, participant_id)
+    faults: list[str] = []
 
-    def write() -> None:
-        with claims.holding(page.name):
+    def draw() -> None:
+        with claims.holding(page.name):  # pictures too are written only by who holds the page
             remove_leftovers(output_dir, of=page.name)
+            for folder in {figures_folder(output_dir, scan.stem) for scan in scans}:
+                remove_leftovers(folder)
+            faults.append(_fault_of(lambda: draw_raw_figures(scans, output_dir)))
             write_participant_page(output_dir, participant_id, study=study)
 
-    faults = [_fault_of(lambda: draw_raw_figures(scans, output_dir)), _fault_of(write)]
+    faults.append(_fault_of(draw))
     return "; ".join(filter(None, faults)) or None
 
 

@@ -7,18 +7,19 @@ with it, those of earlier settings too.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bids_harmonize._version import __version__
 from bids_harmonize.bids.files import remove_leftovers, write_text
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import crash_file, figures_folder
+from bids_harmonize.bids.names import crash_file
 from bids_harmonize.bids.sidecars import read_sidecar
 from bids_harmonize.config import Settings, dump_toml, settings_hash
-from bids_harmonize.errors import ScanError
-from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
+from bids_harmonize.errors import OutputError, StorageError
+from bids_harmonize.preprocessing.derivatives import ALL_KEYS, ScanJob, sidecar_path
 from bids_harmonize.preprocessing.jobs import make_job, output_hash
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
@@ -44,11 +45,14 @@ class Plan:
         What a worker must know of it.
     folder
         Where nipype keeps what lies between the nodes, of all scans with these settings.
+    outdated
+        Mark of the outputs that do not count, see :func:`forget`; ``None`` if all count.
     """
 
     scan: Scan
     job: ScanJob
     folder: Path
+    outdated: tuple[int, int] | None = None
 
     @property
     def stem(self) -> str:
@@ -65,9 +69,15 @@ class Plan:
         """Where a worker says why the scan failed."""
         return self.folder / "failures" / f"{self.stem}.json"
 
+    def sidecar(self) -> dict[str, Any] | None:
+        """The sidecar of the outputs, if all stand, show the raw image as it is now, and count."""
+        if self.outdated is not None and self.outdated == _saving(self.job):
+            return None
+        return current_sidecar(self.job)
+
     def is_done(self) -> bool:
-        """Whether all outputs of the raw image as it is now stand, and no worker failed."""
-        return read_failure(self.failure_file) is None and current_sidecar(self.job) is not None
+        """Whether all outputs stand and count, and no worker failed."""
+        return read_failure(self.failure_file) is None and self.sidecar() is not None
 
 
 def make_plans(
@@ -95,10 +105,23 @@ def make_plans(
     return plans
 
 
-def forget(plan: Plan) -> None:
-    """Do not take the scan as done, nor any step of it."""
-    sidecar_path(plan.job.output("preproc")).unlink(missing_ok=True)
+def forget(plan: Plan) -> Plan:
+    """The plan of a scan that is to be done anew, with no step of it done.
+
+    Outputs that stand stay until there are new ones, but do not count: a run that is stopped
+    halfway must not cost what it never got to.
+    """
     clear_work(plan)
+    return replace(plan, outdated=_saving(plan.job))
+
+
+def _saving(job: ScanJob) -> tuple[int, int] | None:
+    """What tells one saving of a scan's outputs from the next; ``None`` if none stand."""
+    try:
+        status = sidecar_path(job.output("preproc")).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def clear_work(plan: Plan) -> None:
@@ -112,10 +135,14 @@ def clear_work(plan: Plan) -> None:
 
 
 def tidy(plan: Plan) -> None:
-    """Remove the half-written files that a killed run left of a scan; it must be claimed."""
-    output_dir = Path(plan.job.output_dir)
-    for folder in (plan.job.output("preproc").parent, figures_folder(output_dir, plan.stem)):
-        remove_leftovers(folder, of=f"{plan.stem}_")
+    """Remove the half-written files that a killed run left of a scan; it must be claimed.
+
+    By whole names: those of ``sub-01_acq-x`` begin as those of ``sub-01`` do, and may be alive.
+    """
+    for key in ALL_KEYS:
+        image = plan.job.output(key)
+        for path in (image, sidecar_path(image)):
+            remove_leftovers(path.parent, of=path.name)
 
 
 def can_start(plan: Plan) -> bool:
@@ -125,7 +152,9 @@ def can_start(plan: Plan) -> bool:
         with recording_failure(plan.failure_file):
             read_grid(Path(plan.job.source))
             read_sidecar(Path(plan.job.source), root=Path(plan.job.dataset))
-    except ScanError:
+    except (OutputError, StorageError):
+        raise
+    except Exception:  # noqa: BLE001 - it is written down, and the others go on
         return False
     keep_reserve(plan.failure_file)
     return True

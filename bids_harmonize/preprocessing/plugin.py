@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from nipype.pipeline.plugins.base import DistributedPluginBase
 from nipype.pipeline.plugins.linear import LinearPlugin
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer, run_node
 
@@ -172,7 +173,17 @@ def _plugin_from_file(path: Path, status_callback: StatusCallback) -> Any:
             "on a node of the cluster, or give one job a participant to the cluster yourself"
         )
         raise UsageError(message)
-    return getattr(plugins, f"{name}Plugin")(plugin_args={**arguments, **told})
+    plugin = getattr(plugins, f"{name}Plugin")(plugin_args={**arguments, **told})
+    if isinstance(plugin, DistributedPluginBase):
+        plugin._report_crash = partial(_report_crash, plugin._report_crash)
+    return plugin
+
+
+def _report_crash(report: Callable[..., str], node: Any, result: Any = None) -> str:
+    """Report a job without a result: nipype wants its traceback as lines and has one text."""
+    if result is not None and isinstance(result["traceback"], str):
+        result = {**result, "traceback": result["traceback"].splitlines(keepends=True)}
+    return report(node, result=result)
 
 
 def _refuse_unknown(path: Path, arguments: Mapping[str, Any], *, known: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import OUTPUTS
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import own_part, read_json, read_sidecar, with_own
 from bids_harmonize.errors import ScanError
@@ -77,6 +78,27 @@ def complete_sidecar(job: ScanJob) -> dict[str, Any] | None:
     if sidecar.get("SettingsHash") != job.settings_hash:
         return None
     return sidecar if are_unchanged(sidecar, job.output("preproc").parent) else None
+
+
+def outdated_images(job: ScanJob) -> tuple[Path, ...]:
+    """Harmonized images of a scan that were made from another image than the one that stands."""
+    image = job.output("preproc")
+    pattern = OUTPUTS["harmonized"].pattern.format(reference="*")
+    found = sorted(image.parent.glob(f"{job.stem}{pattern}"))
+    if not found:
+        return ()
+    try:
+        now = file_sha256(image)
+    except ScanError:
+        return ()
+    return tuple(path for path in found if _made_from(path) != now)
+
+
+def _made_from(harmonized: Path) -> str | None:
+    try:
+        return read_json(sidecar_path(harmonized)).get("InputSha256")
+    except ScanError:
+        return None
 
 
 def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:

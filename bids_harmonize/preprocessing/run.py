@@ -10,25 +10,21 @@ run has claimed is left to that run.
 """
 
 import logging
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nipype.pipeline.plugins.linear import LinearPlugin
-
 from bids_harmonize.bids.claims import Claims
-from bids_harmonize.bids.files import remove_leftovers, writing_fault
+from bids_harmonize.bids.files import remove_leftovers
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import scans_table
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.config import Settings
+from bids_harmonize.preprocessing.execution import Execution
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
     ScanOutcome,
     Status,
-    raise_if_output_failed,
     read_failure,
 )
 from bids_harmonize.preprocessing.plans import (
@@ -41,23 +37,19 @@ from bids_harmonize.preprocessing.plans import (
     tidy,
     write_logs,
 )
-from bids_harmonize.preprocessing.plugin import SurvivingMultiProcPlugin, choose_plugin, multiproc
+from bids_harmonize.preprocessing.plugin import choose_plugin
 from bids_harmonize.preprocessing.progress import Progress
 from bids_harmonize.preprocessing.reuse import (
-    current_sidecar,
     doubtful_masks,
     finished_sidecar,
     measure_columns,
+    outdated_images,
     table_row,
 )
-from bids_harmonize.preprocessing.workflow import init_participants_wf
 
 LOGGER = logging.getLogger(__name__)
 
 NOT_RUN = "not run: an earlier scan failed and --stop-on-first-crash is set"
-
-BATCH = 64
-"""Scans that one nipype workflow has: its main process takes half a second a node for 2,000."""
 
 
 def run_participants(
@@ -117,6 +109,7 @@ def run_participants(
         if todo:
             run.process(todo)
         run.finish(todo)
+        run.warn_of_outdated(todo)
     finally:
         for plan in todo:
             claims.drop(plan.claim)
@@ -149,7 +142,7 @@ class _Run:
             if self.settings.run.resume:
                 sidecar = finished_sidecar(plan.job)
             else:
-                forget(plan)
+                plan = forget(plan)
             if sidecar is None:
                 todo.append(plan)
             else:
@@ -174,28 +167,32 @@ class _Run:
         plugin = choose_plugin(
             self.settings.resources, n_scans=len(todo), status_callback=self.progress
         )
+        execution = Execution(
+            self.settings, plugin=plugin, progress=self.progress, run_id=self.run_id
+        )
         try:
-            for batch in _batches(todo, plugin):
+            for batch in execution.batches(todo):
                 good = [plan for plan in batch if can_start(plan)]
                 for plan in batch:
                     if failure := read_failure(plan.failure_file):
                         LOGGER.error("%s: failed: %s", plan.stem, failure.message)
+                if self.stopping and len(good) < len(batch):
+                    return
                 if good:
-                    self._execute(good, plugin)
+                    execution.run(good)
                 if not self.stopping:
-                    self._find_lost(good, plugin)
+                    execution.find_lost(good)
                 elif not all(plan.is_done() for plan in batch):
                     return
         finally:
-            if isinstance(plugin, SurvivingMultiProcPlugin):
-                plugin.close()
+            execution.close()
 
     def finish(self, plans: Sequence[Plan]) -> None:
         """Write tables and logs of scans that are done or failed."""
         for plan in plans:
             if plan.stem not in self.reused:
                 write_logs(plan, self.settings, stopping=self.stopping)
-                sidecar = current_sidecar(plan.job)
+                sidecar = plan.sidecar()
                 if failure := read_failure(plan.failure_file):
                     self.failures[plan.stem] = failure.message
                 elif sidecar is not None:
@@ -206,6 +203,18 @@ class _Run:
             elif plan.job.output("preproc").exists():
                 LOGGER.warning("%s: the outputs of an earlier run still stand", plan.stem)
         self._write_tables(plan for plan in plans if plan.stem in self.sidecars)
+
+    def warn_of_outdated(self, plans: Sequence[Plan]) -> None:
+        """Say that harmonized images do not show what was made anew."""
+        done = [plan for plan in plans if plan.stem in self.sidecars]
+        outdated = [path.name for plan in done for path in outdated_images(plan.job)]
+        if outdated:
+            LOGGER.warning(
+                "%d harmonized images were made from earlier preprocessed images; run the group "
+                "level again: %s",
+                len(outdated),
+                ", ".join(outdated[:5]) + (", ..." if len(outdated) > 5 else ""),
+            )
 
     def outcome(self, plan: Plan) -> ScanOutcome:
         """What became of a scan."""
@@ -221,47 +230,6 @@ class _Run:
         message = self.failures.get(stem, NOT_RUN if self.stopping else KILLED)
         return ScanOutcome(plan.scan, "failed", message, (), seconds)
 
-    def _execute(self, plans: Sequence[Plan], plugin: Any) -> None:
-        workflow = init_participants_wf(
-            [plan.job for plan in plans],
-            work_dir=plans[0].folder,
-            failure_files=[plan.failure_file for plan in plans],
-        )
-        with _crash_folder(plans[0].folder / f"crash-{self.run_id}") as crashes:
-            workflow.config["execution"] = {
-                "crashdump_dir": str(crashes),
-                "crashfile_format": "txt",
-                "create_report": "false",
-                "poll_sleep_duration": "0.1",
-                "stop_on_first_crash": str(self.stopping).lower(),
-            }
-            try:
-                workflow.run(plugin=plugin)
-            except RuntimeError as error:  # nipype raises it after all it could run has run
-                LOGGER.debug("nipype: %s", error)
-            except OSError as error:  # it cannot write into the work directory any more
-                raise writing_fault(error, plans[0].folder) from error
-        for plan in plans:
-            if failure := read_failure(plan.failure_file):
-                raise_if_output_failed(failure)
-
-    def _find_lost(self, plans: Sequence[Plan], plugin: Any) -> None:
-        """Try scans again whose workers died, alone: a scan may be lost with its neighbour."""
-        for plan in plans:
-            if plan.is_done() or read_failure(plan.failure_file) is not None:
-                continue
-            if not isinstance(plugin, LinearPlugin):
-                LOGGER.warning("%s: tried again, alone", plan.stem)
-                self.progress.forget(plan.stem)
-                memory = self.settings.resources.mem_gb
-                alone = multiproc(1, mem_gb=memory, status_callback=self.progress)
-                try:
-                    self._execute([plan], alone)
-                finally:
-                    alone.close()
-            if not plan.is_done() and read_failure(plan.failure_file) is None:
-                LOGGER.error("%s: failed: %s", plan.stem, KILLED)
-
     def _write_tables(self, plans: Iterable[Plan]) -> None:
         rows: dict[Path, dict[str, dict[str, Any]]] = {}
         for plan in plans:
@@ -273,26 +241,3 @@ class _Run:
             with self.claims.holding(table.name):
                 remove_leftovers(table.parent, of=table.stem)
                 write_scan_rows(output_dir, content, measures=measure_columns())
-
-
-def _batches(plans: Sequence[Plan], plugin: Any) -> Iterator[Sequence[Plan]]:
-    """Scans that one workflow takes: a participant's, many, or all."""
-    if isinstance(plugin, LinearPlugin):
-        groups: dict[str, list[Plan]] = {}
-        for plan in plans:
-            groups.setdefault(plan.scan.participant_id, []).append(plan)
-        yield from groups.values()
-        return
-    local = isinstance(plugin, SurvivingMultiProcPlugin)
-    size = max(BATCH, 8 * plugin.processors) if local else len(plans)
-    for start in range(0, len(plans), size):
-        yield plans[start : start + size]
-
-
-@contextmanager
-def _crash_folder(path: Path) -> Iterator[Path]:
-    """Where nipype writes what it knows of a crash; our own crash file says more."""
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)

@@ -15,7 +15,7 @@ from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.page import render_page, write_page
 from bids_harmonize.report.participant_figures import draw_raw, raw_figure
 from bids_harmonize.report.participant_methods import write_methods
-from bids_harmonize.report.participant_scan import describe_scan
+from bids_harmonize.report.participant_scan import describe_scan, sidecar_of
 from bids_harmonize.report.scan_images import ScanImages
 
 
@@ -92,10 +92,15 @@ def draw_raw_figures(scans: Iterable[Scan], output_dir: Path) -> tuple[Path, ...
 
 
 def find_stems(output_dir: Path, participant_id: str) -> tuple[str, ...]:
-    """Stems of a participant's preprocessed scans, sorted."""
+    """Stems of a participant's preprocessed scans, sorted.
+
+    An image without its sidecar is unfinished: a run is at it, or was killed.
+    """
     ending = OUTPUTS["preproc"].pattern
     found = (output_dir / participant_id).glob(f"**/anat/{participant_id}*{ending}")
-    return tuple(sorted(path.name.removesuffix(ending) for path in found))
+    return tuple(
+        sorted(path.name.removesuffix(ending) for path in found if sidecar_of(path).is_file())
+    )
 
 
 def find_failures(output_dir: Path, participant_id: str) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bids_harmonize.bids.files import replacing
+from bids_harmonize.bids.files import replacing, writing_fault
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.names import figures_folder, scan_output
 from bids_harmonize.config import settings_hash
@@ -127,7 +127,7 @@ def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> di
     Raises
     ------
     OutputError, StorageError
-        If a picture cannot be kept.
+        If a picture cannot be kept, or one that shows nothing any more cannot be removed.
     """
     images = ScanImages(output_dir, stem)
     drawings: dict[str, tuple[Callable[[ScanImages], bytes], Sequence[str]]] = {
@@ -143,6 +143,8 @@ def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> di
     for name, (draw, needs) in drawings.items():
         if all(images.file(key) is not None for key in needs):
             pictures[name] = _kept(images, name, draw, mark=mark)
+        else:  # the picture of files that another setting once made
+            _drop(_figure(output_dir, stem, name))
     raw = raw_figure(output_dir, stem)
     if raw.is_file():
         pictures["raw"] = raw.read_bytes()
@@ -191,6 +193,13 @@ def _kept(
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return content
+
+
+def _drop(picture: Path) -> None:
+    try:
+        picture.unlink(missing_ok=True)
+    except OSError as error:
+        raise writing_fault(error, picture) from error
 
 
 def _marked(png: bytes, mark: str) -> bytes:

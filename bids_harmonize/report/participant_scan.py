@@ -46,7 +46,7 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
         Texts, tables and pictures (as ``data:`` texts).
     """
     image = scan_output(output_dir, stem, "preproc")
-    sidecar = read_json(image.with_name(image.name.replace(".nii.gz", ".json")))
+    sidecar = read_json(sidecar_of(image))
     row = scan_row(output_dir, stem)
     cells: Mapping[str, str | None] = row.cells if row else {}
     shape, affine = read_grid(image)
@@ -72,6 +72,11 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
             ("Site read from", cells.get("site_source") or "n/a"),
         ],
     }
+
+
+def sidecar_of(image: Path) -> Path:
+    """The JSON file of a preprocessed image, which is written last."""
+    return image.with_name(image.name.replace(".nii.gz", ".json"))
 
 
 def plain_flags(sidecar: Mapping[str, Any]) -> list[str]:

@@ -132,6 +132,11 @@ def test_an_absurd_claim_is_refused_before_memory_is_asked_for(tmp_path):
             {"dim": [4, 20, 22, 12, 2, 1, 1, 1]},
             "20 x 22 x 12 x 2 holds 2 volumes, expected one; extract or average them",
         ),
+        (
+            {"dim": [3, -1, 1, 1, 1, 1, 1, 1], "glmin": 0},
+            "the header lies: -1 in dim[1] but 0 in glmin",
+        ),
+        ({"vox_offset": np.inf}, "the header lies: cannot convert float infinity to integer"),
         ({"datatype": 77}, "voxels of type unknown code 77 are not plain numbers; expected"),
         ({"magic": b"ni1"}, "found an Analyze header or one of a pair of files, expected NIfTI"),
         ({"magic": b""}, "found an Analyze header or one of a pair of files, expected NIfTI"),
@@ -185,6 +190,13 @@ def test_empty_files_folders_and_files_without_permission_are_told(tmp_path):
     assert "no readable NIfTI file (its header is none)" in refusal(tmp_path / "c.nii.gz")
     (tmp_path / "d.nii.gz").write_bytes(gzip.compress(b"hello" * 500)[:20])
     assert "no readable NIfTI file (Compressed file ended" in refusal(tmp_path / "d.nii.gz")
+
+
+def test_a_link_to_what_cannot_be_reached_is_told(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to("a.nii.gz")  # a circle: ELOOP, as EACCES and EIO are
+    assert "the image cannot be reached: Too many levels of symbolic links" in refusal(
+        tmp_path / "a.nii.gz"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ import os
 import pytest
 
 from bids_harmonize.bids.claims import Claims
-from bids_harmonize.bids.names import participant_page, scan_output
+from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import crash_file, participant_page, scan_output
+from bids_harmonize.bids.study_measures import read_study_measures
 from bids_harmonize.cli.outcome import Tally
-from bids_harmonize.cli.pages import needs_page, write_pages
+from bids_harmonize.cli.pages import draw_page, needs_page, write_pages
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import OutputError
+from bids_harmonize.report.participant_scan import sidecar_of
 from tests.bids.trees import two_sites, write_derivative
 
 PEOPLE = dict.fromkeys(two_sites(3), ())
@@ -19,7 +23,9 @@ PEOPLE = dict.fromkeys(two_sites(3), ())
 def test_a_page_that_fails_loses_nothing_but_itself(tmp_path, n_procs):
     write_derivative(tmp_path, {})  # no sidecars at all: a page without a scan can be drawn
     (tmp_path / "sub-a2/anat").mkdir(parents=True)
-    scan_output(tmp_path, "sub-a2", "preproc").write_bytes(b"no image")
+    image = scan_output(tmp_path, "sub-a2", "preproc")
+    image.write_bytes(b"no image")
+    sidecar_of(image).write_text("{}")
     tally = Tally()
     with Claims(tmp_path) as claims:
         write_pages(tmp_path, PEOPLE, ResourceSettings(nprocs=n_procs), claims=claims, tally=tally)
@@ -47,3 +53,39 @@ def test_a_page_is_out_of_date_once_its_scans_are_newer(tmp_path):
     later = page.stat().st_mtime_ns + 1_000_000
     os.utime(table, ns=(later, later))
     assert needs_page(tmp_path, "sub-a1")
+
+
+def test_a_page_is_out_of_date_once_a_crash_it_tells_of_is_gone(tmp_path):
+    write_derivative(tmp_path, {"sub-a1": "A"})
+    crash = crash_file(tmp_path, "sub-a1", "run")
+    write_text(crash, "sub-a1: odd\n")
+    page = participant_page(tmp_path, "sub-a1")
+    page.write_text("page")
+    assert not needs_page(tmp_path, "sub-a1")
+    crash.unlink()
+    later = page.stat().st_mtime_ns + 1_000_000  # clocks of file systems tick slowly
+    os.utime(crash.parent, ns=(later, later))
+    assert needs_page(tmp_path, "sub-a1")
+
+
+def test_files_that_another_run_takes_away_meanwhile_are_passed_over(tmp_path):
+    write_derivative(tmp_path, {"sub-a1": "A"})
+    participant_page(tmp_path, "sub-a1").write_text("page")
+    gone = tmp_path / "sub-a1/anat/sub-a1_desc-preproc_T1w.json"
+    gone.symlink_to("nowhere")
+    assert not needs_page(tmp_path, "sub-a1")
+
+
+def test_half_drawn_pictures_go_when_the_page_is_drawn(tmp_path):
+    write_derivative(tmp_path, {"sub-a1": "A"})
+    half = [
+        tmp_path / f"sub-{person}/figures/.tmp-0123456789ab-sub-{person}_desc-raw_mosaic.png"
+        for person in ("a1", "a2")
+    ]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    scan = Scan(tmp_path / "gone.nii.gz", "sub-a1", None, {"sub": "a1"})
+    study = read_study_measures(tmp_path, ())
+    assert draw_page(tmp_path, "sub-a1", [scan], study) is None
+    assert [path.exists() for path in half] == [False, True]

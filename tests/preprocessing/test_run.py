@@ -12,11 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import scan_output
+from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import StorageError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
+from bids_harmonize.preprocessing.interfaces import ConformScan
+from bids_harmonize.preprocessing.plans import forget, make_plans
 from bids_harmonize.preprocessing.run import run_participants
 from tests.preprocessing.conftest import (
     CENTRE_MM,
@@ -158,11 +164,14 @@ def test_a_broken_scan_is_told_and_the_others_finish(
     assert "Traceback" in crash.read_text()
 
 
+@pytest.mark.parametrize("n_procs", [1, 2])
 def test_the_first_crash_stops_the_run_where_this_is_wanted(
-    scans: tuple[Scan, ...], tmp_path: Path
+    scans: tuple[Scan, ...], tmp_path: Path, n_procs: int
 ) -> None:
     scans[0].path.write_bytes(b"no image")
-    settings = make_run_settings(run={"stop_on_first_crash": True})
+    settings = make_run_settings(
+        run={"stop_on_first_crash": True}, resources={"nprocs": n_procs, "mem_gb": 8}
+    )
     outcomes = _run(scans, tmp_path / "out", settings)
     assert [status for status, _ in outcomes.values()] == ["failed", "failed"]
     assert "not run" in str(outcomes["sub-02"][1])
@@ -268,6 +277,20 @@ def test_what_cannot_be_opened_fails_before_any_node_runs(
     assert not list((tmp_path / "out-work").rglob("conform"))
 
 
+def test_any_error_of_an_image_that_cannot_be_opened_is_its_own(
+    scans: tuple[Scan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(path: Path) -> None:
+        if path == scans[0].path:
+            raise ArithmeticError("odd")
+        return read_grid(path)
+
+    monkeypatch.setattr("bids_harmonize.preprocessing.plans.read_grid", odd)
+    outcomes = _run(scans, tmp_path / "out", make_run_settings())
+    assert "unexpected ArithmeticError: odd" in str(outcomes["sub-01_ses-A"][1])
+    assert outcomes["sub-02"] == ("done", None)
+
+
 HOLDER = """
 import sys
 from pathlib import Path
@@ -302,11 +325,11 @@ def test_what_a_killed_run_left_half_written_is_removed(
     anat = output_dir / "sub-01/ses-A/anat"
     mine = anat / ".tmp-0123456789ab-sub-01_ses-A_run-1_desc-preproc_T1w.nii.gz"
     others = anat / ".tmp-0123456789ab-sub-01_ses-A_run-2_desc-preproc_T1w.nii.gz"
-    for path in (mine, others):
+    longer = anat / ".tmp-0123456789ab-sub-01_ses-A_run-1_part-mag_desc-preproc_T1w.nii.gz"
+    for path in (mine, others, longer):
         path.write_bytes(b"half")
     assert _states(scans[:1], output_dir, make_run_settings()) == ["reused"]
-    assert not mine.exists()
-    assert others.exists()
+    assert [path.exists() for path in (mine, others, longer)] == [False, True, True]
 
 
 def test_two_outputs_can_share_a_work_directory(scans: tuple[Scan, ...], tmp_path: Path) -> None:
@@ -335,6 +358,56 @@ def test_changed_settings_or_no_resume_do_it_again(
     assert _states(scans[2:], output_dir, coarser) == ["reused"]
     anew = make_run_settings(preprocessing={"resolution_mm": 5.0}, run={"resume": False})
     assert _states(scans[2:], output_dir, anew) == ["done"]
+
+
+def test_no_resume_keeps_good_outputs_until_there_are_new_ones_and_does_not_count_them(
+    finished: tuple[tuple[Scan, ...], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, output_dir = finished
+    anew = make_run_settings(run={"resume": False})
+
+    def odd(self: ConformScan, runtime: object) -> object:
+        raise ArithmeticError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConformScan, "_run_interface", odd)
+        assert _states(scans[2:], output_dir, anew) == ["failed"]
+    anat = output_dir / "sub-02/anat"
+    assert len(list(anat.iterdir())) == 6
+    assert scan_row(output_dir, "sub-02") is not None
+    assert _states(scans[2:], output_dir, make_run_settings()) == ["reused"]
+
+
+def test_harmonized_images_of_what_was_made_anew_are_named(
+    finished: tuple[tuple[Scan, ...], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    scans, output_dir = finished
+    anat = output_dir / "sub-02/anat"
+    made = scan_output(output_dir, "sub-02", "harmonized", reference="Site A")
+    made.write_bytes(b"image")
+    sha256 = file_sha256(anat / "sub-02_desc-preproc_T1w.nii.gz")
+    write_json(made.with_name("sub-02_desc-harmonizedSiteA_T1w.json"), {"InputSha256": sha256})
+    _run(scans[2:], output_dir, make_run_settings(run={"resume": False}))  # the same again
+    assert "were made from earlier" not in caplog.text
+    _run(scans[2:], output_dir, make_run_settings(preprocessing={"resolution_mm": 5.0}))
+    assert "1 harmonized images were made from earlier preprocessed images; run the" in caplog.text
+    assert made.name in caplog.text
+
+
+def test_outputs_that_are_to_be_made_anew_count_once_they_were_saved_again(
+    finished: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> None:
+    scans, output_dir = finished
+    settings = make_run_settings()
+    (plan,) = make_plans(
+        scans[2:], output_dir=output_dir, work_dir=tmp_path, settings=settings, run_id="run"
+    )
+    anew = forget(plan)
+    assert (plan.is_done(), anew.is_done()) == (True, False)
+    mark = output_dir / "sub-02/anat/sub-02_desc-preproc_T1w.json"
+    write_json(mark.with_name("new.json"), json.loads(mark.read_text()))
+    mark.with_name("new.json").replace(mark)
+    assert anew.is_done()
 
 
 def test_a_run_that_was_killed_before_its_tables_gets_them_next_time(

@@ -15,7 +15,7 @@ from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file, scan_output
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
-from bids_harmonize.report.participant import draw_raw_figures, write_participant_page
+from bids_harmonize.report.participant import draw_raw_figures, find_stems, write_participant_page
 from bids_harmonize.report.participant_methods import write_methods
 
 MEASURE = next(iter(QUALITY_MEASURES))
@@ -118,6 +118,15 @@ def test_a_participant_whose_only_scan_failed_has_a_page(tmp_path: Path) -> None
     html = write_participant_page(tmp_path, "sub-07").read_text()
     assert "The scan sub-07 could not be processed" in html
     assert "Methods" not in html
+
+
+def test_an_image_without_its_sidecar_is_unfinished_and_not_shown(tmp_path: Path) -> None:
+    for stem in ("sub-07_run-1", "sub-07_run-2"):
+        _write_scan(tmp_path, stem)
+    image = scan_output(tmp_path, "sub-07_run-2", "preproc")
+    image.with_name("sub-07_run-2_desc-preproc_T1w.json").unlink()
+    assert find_stems(tmp_path, "sub-07") == ("sub-07_run-1",)
+    assert "sub-07_run-2" not in write_participant_page(tmp_path, "sub-07").read_text()
 
 
 def test_the_raw_picture_is_drawn_once_and_reused(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def test_tissue_and_bias_are_shown_where_their_files_stand(derivative: Path) -> 
     assert _near(pictures["tissue"], GREY_COLOUR) > _near(pictures["tissue"], WHITE_COLOUR)
     assert _near(pictures["conformed"], WHITE_COLOUR) == 0
     scan_output(derivative, STEM, "csf").unlink()
+    figure = derivative / f"sub-01/figures/{STEM}_desc-tissue_mosaic.png"
+    assert figure.is_file()
     assert "tissue" not in scan_pictures(derivative, STEM, SIDECAR)
+    assert not figure.exists()
 
 
 def test_a_scan_without_a_brain_mask_can_be_shown(derivative: Path) -> None:
