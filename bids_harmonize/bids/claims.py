@@ -84,6 +84,11 @@ class Claims:
     ) -> None:
         os.close(self._file)
 
+    @property
+    def works(self) -> bool:
+        """Whether the file system has locks, as far as was seen; without, nothing is claimed."""
+        return self._works
+
     def take(self, name: str) -> bool:
         """Claim ``name`` for this process alone; ``False`` if another one has it."""
         return self._lock(name, fcntl.LOCK_EX)
