@@ -80,6 +80,8 @@ class BrainResult:
         What looks odd, in words; empty where all is well.
     confidence
         0 to 1, under .5 where doubtful; see :func:`find_brain`.
+    given_used
+        The mask is one that was given, see :func:`imaging.given_brain.judge_given_brain`.
     """
 
     mask: Mask
@@ -89,6 +91,7 @@ class BrainResult:
     doubtful: bool
     flags: tuple[str, ...]
     confidence: float
+    given_used: bool = False
 
 
 def find_brain(

@@ -88,6 +88,7 @@ def judge_given_brain(
         confidence=round(min(scores.values()), 4),
         doubtful=bool(flags),
         flags=flags,
+        given_used=not away,
     )
 
 

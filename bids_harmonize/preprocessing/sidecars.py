@@ -97,7 +97,7 @@ def _head_mask(conform: Mapping[str, Any], raw: str) -> dict[str, Any]:
 def _brain_mask(job: "ScanJob", brain: Mapping[str, Any], made: str) -> dict[str, Any]:
     sources = [made]
     how = _BRAIN_METHODS.get(brain["source"])
-    if job.given_mask is not None:
+    if job.given_mask is not None and str(brain["source"]).startswith("derivative:"):
         root = Path(job.given_mask["root"])
         sources.append(bids_uri(Path(job.given_mask["path"]), root, name=job.given_mask["name"]))
         how = f"from the derivative dataset {job.given_mask['name']}, put on the study grid"

@@ -275,6 +275,11 @@ def test_a_given_mask_wins_and_its_content_decides_on_reuse(
     again = _run(given, tmp_path / "out", told, **wanted)
     assert (again.status, again.doubtful) == ("done", ("brain",))
     assert any("lies elsewhere than the brain" in flag for flag in again.flags)
+    refused, mask = _sidecar(tmp_path / "out"), _sidecar(tmp_path / "out", "desc-brain_mask")
+    assert refused["BrainMaskSource"] == "template"
+    assert len(refused["BrainMaskSha256"]) == 64
+    assert mask["Sources"] == ["bids::sub-01/anat/sub-01_desc-preproc_T1w.nii.gz"]
+    assert mask["Description"] == "Brain without skull, found with the template."
     assert _load(tmp_path / "out", "desc-brain_mask").sum() > 0.9 * head.brain.sum()
 
 
