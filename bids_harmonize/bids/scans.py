@@ -1,6 +1,7 @@
 """The ``scans.tsv`` of the derivative: one row a scan, written by participant, read by group."""
 
 import csv
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.files import writing_fault
 from bids_harmonize.bids.names import OUTPUTS, scans_table
 from bids_harmonize.bids.tables import MISSING, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
+
+LOGGER = logging.getLogger(__name__)
 
 _UNUSED = "such a scan is harmonized and flagged, but neither trained on nor scored."
 _LOOKS = {"true": "looks wrong", "false": "looks right"}
@@ -52,7 +56,7 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
         "Units": "mL",
         "Direction": "neutral",
     },
-    "flags": {"Description": "What was odd about the scan, separated by commas."},
+    "flags": {"Description": "What was odd about the scan, separated by semicolons."},
     "native_shape": {"Description": "Voxels of the raw image along its own axes."},
     "native_orientation": {"Description": "Where the axes of the raw image point to."},
     "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
@@ -110,6 +114,11 @@ def write_scan_rows(
     measures
         Quality measure to its description, in the order of the columns.
 
+    Notes
+    -----
+    A table that cannot be read is put into ``logs``, with a warning, and made anew: the sidecars
+    hold all that its rows say.
+
     Raises
     ------
     ValueError
@@ -127,13 +136,32 @@ def write_scan_rows(
             raise ValueError(message)
         by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
     for path, new in by_table.items():
-        stood = {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
-        merged = {**stood, **new}
+        merged = {**_stood(path, output_dir), **new}
         records = [
             {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
             for stem in sorted(merged)
         ]
         write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
+
+
+def _stood(path: Path, output_dir: Path) -> dict[str, Mapping[str, Any]]:
+    """The rows that stand in a table; one that cannot be read is put aside, its own is told."""
+    try:
+        return {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
+    except UnusableDataError as error:
+        aside = output_dir / "logs" / f"damaged_{path.name}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+        except OSError as fault:
+            raise writing_fault(fault, path) from fault
+        LOGGER.warning(
+            "%s; the table is made anew, the old one is %s. Rows of scans that this run leaves "
+            "out come back when they are run again",
+            error,
+            aside,
+        )
+        return {}
 
 
 def read_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:

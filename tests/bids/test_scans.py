@@ -29,3 +29,14 @@ def test_every_column_is_described_and_names_an_image_beside_the_table(tmp_path)
 def test_a_cell_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="without a description: cnr"):
         write_scan_rows(tmp_path, {"sub-01": {"cnr": 1}}, measures=MEASURES)
+
+
+@pytest.mark.parametrize("content", ["", "filename\tsnr\n", "filename\tsite\na\tb\tc\n"])
+def test_a_damaged_table_is_put_aside_and_made_anew(content, tmp_path, caplog):
+    table = tmp_path / "sub-01/sub-01_scans.tsv"
+    table.parent.mkdir()
+    table.write_text(content)
+    write_scan_rows(tmp_path, {"sub-01": {"site": "X"}}, measures=MEASURES)
+    assert [row.cells["site"] for row in read_scan_rows(tmp_path)] == ["X"]
+    assert (tmp_path / "logs/damaged_sub-01_scans.tsv").read_text() == content
+    assert "made anew" in caplog.text
