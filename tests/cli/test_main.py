@@ -1,8 +1,11 @@
 import errno
+import fcntl
 import json
 import logging
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -319,6 +322,45 @@ def test_a_work_directory_that_another_run_uses_is_not_emptied(run, calls, tmp_p
         other.communicate("\n")
     assert run("-w", str(work), "--clean-workdir") == 0
     assert not (work / "participant/steps").exists()
+
+
+EMPTIER = """
+import fcntl, sys
+mark = open(sys.argv[1], "r+")
+fcntl.lockf(mark, fcntl.LOCK_EX)
+print("emptying", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_run_waits_until_another_has_emptied_the_work_directory(run, calls, tmp_path):
+    work = tmp_path / "work"
+    assert run("-w", str(work)) == 0
+    command = [sys.executable, "-c", EMPTIER, str(work / ".bids-harmonize-work")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "emptying\n"
+        timer = threading.Timer(1.0, other.communicate, ["\n"])
+        started = time.monotonic()
+        timer.start()
+        assert run("-w", str(work)) == 0
+        assert time.monotonic() - started > 0.9
+        timer.join()
+
+
+def test_without_locks_no_work_directory_is_emptied(run, calls, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    assert run("-w", str(work)) == 0
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    (work / "participant/steps").mkdir(parents=True)
+    assert run("-w", str(work), "--clean-workdir") == 2
+    assert "without locks (No locks available)" in run.text
+    assert (work / "participant/steps").exists()
 
 
 def test_scans_that_another_run_works_on_are_75(run, calls):
