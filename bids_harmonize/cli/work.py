@@ -96,7 +96,7 @@ def _empty(work_dir: Path, mark: int) -> None:
     except OSError as error:
         message = (
             f"--clean-workdir: {work_dir} lies on a file system without locks ({error.strerror}), "
-            "so nobody can tell whether another run uses it; nothing was deleted, empty it yourself"
+            "so nobody can tell whether another run uses it; nothing was deleted, do it yourself"
         )
         raise UsageError(message) from None
     for pattern in OUR_FOLDERS:

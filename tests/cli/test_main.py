@@ -13,7 +13,7 @@ from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.cli.main import main
 from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.config import make_settings, parse_toml
-from bids_harmonize.errors import LeakError, ScanError, StorageError
+from bids_harmonize.errors import BusyError, LeakError, ScanError, StorageError
 from tests.bids.trees import two_sites, write_derivative, write_raw
 from tests.cli.standins import install
 
@@ -370,6 +370,16 @@ def test_scans_that_another_run_works_on_are_75(run, calls):
     assert "finished successfully" not in run.text
     calls.failing = frozenset({"sub-b1"})
     assert run() == 1
+
+
+def test_a_busy_table_at_the_end_loses_neither_pages_nor_summary(run, calls, monkeypatch):
+    def refuse(*_):
+        raise BusyError("tables are held")
+
+    monkeypatch.setattr("bids_harmonize.cli.participant.write_participants", refuse)
+    assert run() == 75
+    assert "participants.tsv left to another run" in run.last
+    assert "participant pages written" in run.last
 
 
 def test_the_log_of_the_process_is_left_as_it_was(run, calls):
