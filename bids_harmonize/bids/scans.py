@@ -87,6 +87,14 @@ class ScanRow:
         parts = self.stem.split("_")
         return parts[1] if len(parts) > 1 and parts[1].startswith("ses-") else None
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the head or the brain mask looks wrong."""
+        return any(
+            (self.cells.get(f"{mask}_mask_doubtful") or "false").lower() == "true"
+            for mask in ("head", "brain")
+        )
+
     def quality(self) -> dict[str, float]:
         """Quality measures that are known, by name."""
         return {

@@ -118,7 +118,7 @@ def _log_study(study: Study) -> None:
     doubtful = [scan.stem for scan in study.trained_scans if not scan.usable]
     if doubtful:
         LOGGER.warning(
-            "neither trained on nor scored, brain mask doubtful: %s", ", ".join(doubtful)
+            "neither trained on nor scored, head or brain mask doubtful: %s", ", ".join(doubtful)
         )
     LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
 
