@@ -9,7 +9,7 @@ from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import HarmonizeError, UnusableDataError
 from bids_harmonize.stages import STAGES, StageContext, StageResult, can_run, run_stage
 
 LOGGER = logging.getLogger(__name__)
@@ -35,10 +35,7 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
         If the study cannot be used, or a stage that was asked for by name cannot run.
     """
     with group_lock(request.output_dir):
-        write_group_quality(request.output_dir)
-        study = load_study(
-            request.output_dir, settings=request.settings, site_map=request.site_map
-        )
+        study = _load_study(request)
         _log_study(study)
         stages = plan_stages(request, study)
         context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
@@ -92,6 +89,19 @@ def rewrite_group_page(request: Request, tally: Tally) -> None:
 
     page = write_group_page(request.output_dir, site_map=request.site_map)
     tally.done.append(f"page {page} written")
+
+
+def _load_study(request: Request) -> Study:
+    """The study, once the quality of its scans is written; it is written without a study too."""
+    output_dir = request.output_dir
+    try:
+        study = load_study(output_dir, settings=request.settings, site_map=request.site_map)
+    except HarmonizeError:
+        write_group_quality(output_dir)
+        raise
+    sites = {scan.stem: (scan.site, scan.site_source) for scan in study.scans}
+    write_group_quality(output_dir, sites=sites)
+    return study
 
 
 def _make_context(request: Request, study: Study, *, work_dir: Path, run_id: str) -> StageContext:
