@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,17 @@ def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
         message = f"{output_dir}: no participant-level output; run the participant level first"
         raise MissingInputError(message)
     return rows
+
+
+def group_by_settings(rows: Iterable[ScanRow]) -> dict[str, list[str]]:
+    """Hash of the participant level's settings to the stems, most scans first.
+
+    Rows without a hash count as one group.
+    """
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.cells.get("settings_hash") or MISSING, []).append(row.stem)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _filename(stem: str) -> str:

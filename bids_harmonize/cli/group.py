@@ -6,6 +6,7 @@ from pathlib import Path
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.lock import group_lock
+from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
@@ -37,6 +38,7 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
     with group_lock(request.output_dir):
         study = _load_study(request)
         _log_study(study)
+        _warn_of_mixed_settings(request.output_dir)
         stages = plan_stages(request, study)
         context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
         for stage in stages:
@@ -131,6 +133,20 @@ def _log_study(study: Study) -> None:
             "neither trained on nor scored, head or brain mask doubtful: %s", ", ".join(doubtful)
         )
     LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
+
+
+def _warn_of_mixed_settings(output_dir: Path) -> None:
+    """Name the scans whose settings, or version, are not those of most."""
+    most, *others = group_by_settings(read_scan_rows(output_dir)).items()
+    for settings_hash, stems in others:
+        LOGGER.warning(
+            "%d scan(s) were processed with other settings, or by another version (settings_hash "
+            "%s), than most (%s); run participant again with one set for all: %s",
+            len(stems),
+            settings_hash,
+            most[0],
+            ", ".join(stems),
+        )
 
 
 def _tally_stage(result: StageResult, tally: Tally) -> None:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from bids_harmonize.bids.lock import group_lock
+from bids_harmonize.bids.scans import read_scan_rows, write_scan_rows
 from bids_harmonize.cli.main import main
 from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.config import make_settings, parse_toml
@@ -156,6 +157,23 @@ def test_the_site_map_helps_the_group_level(run, calls, raw, tmp_path):
     assert run() == 0
     assert run("--site-map", str(path), levels=("group",)) == 0
     assert calls.page_site_map  # the page must see the same sites as the stages
+
+
+def test_scans_of_other_settings_are_named_by_the_group_level(run, calls, out):
+    write_derivative(out, two_sites())
+    assert run(levels=("group",)) == 0
+    assert "other settings" not in run.text
+    rows = {
+        row.stem: {
+            "site": row.cells["site"],
+            "settings_hash": "b" if row.stem == "sub-a1" else "a",
+        }
+        for row in read_scan_rows(out)
+    }
+    write_scan_rows(out, rows, measures={})
+    assert run(levels=("group",)) == 0
+    assert "1 scan(s) were processed with other settings" in run.text
+    assert run.text.split("one set for all: ")[1].startswith("sub-a1\n")
 
 
 def test_a_stage_that_cannot_run_is_skipped_by_default_and_65_by_name(
