@@ -69,6 +69,7 @@ def make_sidecars(
                 f"{OUTPUTS['bias_field'].description} 0 outside the head."
                 f" {_BIAS_METHODS[notes['bias']['method']]}."
             ),
+            "SkullStripped": bool(notes["conform"]["skull_stripped"]),
             "Sources": [raw],
         }
     if "brain" in notes:
@@ -132,6 +133,7 @@ def _tissue_maps(
     return {
         key: {
             "Description": f"{OUTPUTS[key].description} 0 outside the brain mask.",
+            "SkullStripped": True,
             "Sources": [made, brain],
             "VolumeMl": tissue["volumes_ml"][key],
         }
