@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bids_harmonize import __version__
 from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, stopped
 from bids_harmonize.cli.parser import parse
-from bids_harmonize.errors import HarmonizeError, OutputError
+from bids_harmonize.errors import HarmonizeError, InvalidDatasetError, OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -153,12 +153,18 @@ def _as_ours(error: Exception, request: "Request") -> Exception:
     cannot_write = {errno.EACCES, errno.EPERM, errno.EROFS}
     if isinstance(error, OSError) and error.errno in STORAGE_ERRORS | cannot_write:
         fault = writing_fault(error, error.filename or "a file")
-        ours = [folder.resolve() for folder in (request.output_dir, request.work_dir)]
-        path = Path(error.filename or request.output_dir).absolute()
-        if not any(folder in (path, *path.parents) for folder in ours):
-            fault = type(fault)(f"{error.filename}: cannot be used: {error.strerror}")
+        path = Path(error.filename or request.output_dir)
+        if not _lies_in(path, request.output_dir, request.work_dir):
+            raw = isinstance(fault, OutputError) and _lies_in(path, request.bids_dir)
+            kind = InvalidDatasetError if raw else type(fault)
+            fault = kind(f"{error.filename}: cannot be used: {error.strerror}")
         return fault.with_traceback(error.__traceback__)
     return error
+
+
+def _lies_in(path: Path, *folders: Path) -> bool:
+    above = {place for way in (path.absolute(), path.resolve()) for place in (way, *way.parents)}
+    return any({folder.absolute(), folder.resolve()} & above for folder in folders)
 
 
 def _explain(error: Exception, request: "Request", run_id: str) -> int:

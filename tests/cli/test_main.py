@@ -229,6 +229,26 @@ def test_every_error_has_its_code_and_last_line(run, calls, error, code):
     assert_stopped(run, code)
 
 
+@pytest.mark.parametrize(
+    ("where", "number", "code", "told"),
+    [
+        ("raw", errno.EACCES, 16, "cannot be used"),
+        ("raw", errno.EIO, 74, "cannot be used"),
+        ("out", errno.EACCES, 73, "cannot be written"),
+        ("out", errno.EIO, 74, "writing failed"),
+        ("elsewhere", errno.EACCES, 73, "cannot be used"),
+    ],
+)
+def test_what_cannot_be_read_is_not_called_unwritable(
+    run, calls, raw, out, tmp_path, where, number, code, told
+):
+    folder = {"raw": raw, "out": out, "elsewhere": tmp_path / "elsewhere"}[where]
+    calls.scan_error = OSError(number, "odd", str(folder / "sub-01/file"))
+    assert run() == code
+    assert f"{folder}/sub-01/file: {told}: odd" in run.text
+    assert_stopped(run, code)
+
+
 def test_a_locked_output_gives_75(run, calls, out):
     with group_lock(out):
         assert run(levels=("group",)) == 75
