@@ -81,7 +81,7 @@ class BrainResult:
     confidence
         0 to 1, under .5 where doubtful; see :func:`find_brain`.
     given_used
-        The mask is one that was given, see :func:`imaging.given_brain.judge_given_brain`.
+        The mask is one that was given, see ``imaging.given_brain``.
     """
 
     mask: Mask
