@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import random
 import struct
 import time
 from collections.abc import Iterator
@@ -35,13 +36,13 @@ RUN = "run"
 TABLES = "tables"
 """Held while the files at the root of the dataset are written."""
 
-WAIT_S = 120.0
-"""Longest wait for a claim that is held for moments only."""
+WAIT_S = 900.0
+"""Longest wait for a claim that is held for moments only, but by up to 1,000 jobs in turn."""
 
 _TEXT = (
     b"Running jobs of bids-harmonize lock parts of this file. It can be deleted when none runs.\n"
 )
-_POLL_S = 0.02
+_PAUSES_S = (0.02, 2.0)  # first and longest mean; chance keeps many jobs out of step
 _TAKEN = frozenset({errno.EACCES, errno.EAGAIN})
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _FLOCK = "hhqqi"
@@ -84,6 +85,11 @@ class Claims:
     ) -> None:
         os.close(self._file)
 
+    @property
+    def works(self) -> bool:
+        """Whether the file system has locks, as far as was seen; without, nothing is claimed."""
+        return self._works
+
     def take(self, name: str) -> bool:
         """Claim ``name`` for this process alone; ``False`` if another one has it."""
         return self._lock(name, fcntl.LOCK_EX)
@@ -115,7 +121,7 @@ class Claims:
             If it does not come free in :data:`WAIT_S` seconds.
         """
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        end = time.monotonic() + WAIT_S
+        end, (pause_s, longest_s) = time.monotonic() + WAIT_S, _PAUSES_S
         while not self._lock(name, kind):
             if time.monotonic() > end:
                 message = (
@@ -123,7 +129,8 @@ class Claims:
                     f"for more than {WAIT_S:.0f} s; run again when that run is done"
                 )
                 raise BusyError(message)
-            time.sleep(_POLL_S)
+            time.sleep(random.uniform(0.5, 1.5) * pause_s)
+            pause_s = min(1.5 * pause_s, longest_s)
         try:
             yield
         finally:

@@ -25,6 +25,9 @@ from bids_harmonize.errors import ScanError, UnusableDataError, UsageError
 
 BIDS_VERSION = "1.10.0"
 
+LEFTOVER_S = 24 * 3600.0
+"""No file takes a day to write: an older half-written one is a killed run's."""
+
 RAW = "raw"
 """Key of the raw dataset in ``DatasetLinks``."""
 
@@ -131,7 +134,8 @@ def prepare_output(
 def output_in_use(output_dir: Path, people: Iterable[str] | None = None) -> Iterator[Claims]:
     """Share the output directory with other runs while the block runs.
 
-    Who finds it free first removes what killed runs left half-written.
+    Who finds it free first removes what killed runs left half-written a day or more ago: on some
+    network mounts a lock holds on one host only, so that a live run elsewhere is not seen.
 
     Parameters
     ----------
@@ -152,10 +156,11 @@ def output_in_use(output_dir: Path, people: Iterable[str] | None = None) -> Iter
         If nothing can be written there.
     """
     with Claims(output_dir) as claims:
-        if claims.take(RUN):
-            remove_leftovers(output_dir, below=people is None)
-            for folder in () if people is None else ("logs", *people):
-                remove_leftovers(output_dir / folder, below=True)
+        if claims.take(RUN) and claims.works:
+            folders = {output_dir: people is None}
+            folders |= {output_dir / name: True for name in ("logs", *(people or ()))}
+            for folder, below in folders.items():
+                remove_leftovers(folder, below=below, older_than_s=LEFTOVER_S)
         with claims.holding(RUN, shared=True):
             yield claims
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +73,9 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def remove_leftovers(folder: Path, *, of: str = "", below: bool = False) -> int:
+def remove_leftovers(
+    folder: Path, *, of: str = "", below: bool = False, older_than_s: float = 0.0
+) -> int:
     """Remove what killed runs left half-written; never call it where a live run may write.
 
     Parameters
@@ -83,6 +86,8 @@ def remove_leftovers(folder: Path, *, of: str = "", below: bool = False) -> int:
         Start of the final names; empty means all.
     below
         Whether folders below count too.
+    older_than_s
+        Files that changed since are left: where others may write, a live one must not go.
 
     Returns
     -------
@@ -91,6 +96,8 @@ def remove_leftovers(folder: Path, *, of: str = "", below: bool = False) -> int:
     """
     pattern = f"{TEMPORARY}{'?' * _N_DIGITS}-{of}*"
     found = list(folder.rglob(pattern) if below else folder.glob(pattern))
+    if older_than_s > 0:
+        found = [path for path in found if _age_s(path) > older_than_s]
     for path in found:
         _remove(path)
     return len(found)
@@ -112,6 +119,13 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object in one go, keys in the given order."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _holds(path: Path, content: bytes) -> bool:

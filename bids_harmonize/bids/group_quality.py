@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output, scan_output, scans_table
-from bids_harmonize.bids.scans import PROVENANCE_COLUMNS, ScanRow, require_scan_rows
+from bids_harmonize.bids.scans import FIXED_COLUMNS, PROVENANCE_COLUMNS, ScanRow, require_scan_rows
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stats import outliers
@@ -37,13 +37,17 @@ OUTLIER_COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_group_quality(output_dir: Path) -> Path:
+def write_group_quality(
+    output_dir: Path, *, sites: Mapping[str, tuple[str, str]] | None = None
+) -> Path:
     """Gather the quality measures of all scans in ``group_quality.tsv``.
 
     Parameters
     ----------
     output_dir
         Root of the derivative.
+    sites
+        Stem to site and its source, as the group level knows them; others are as in scans.tsv.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def write_group_quality(output_dir: Path) -> Path:
     MissingInputError
         If there is no participant-level output.
     """
-    rows = require_scan_rows(output_dir)
+    rows = [_of_site(row, sites or {}) for row in require_scan_rows(output_dir)]
     described = _descriptions(output_dir, rows)
     hidden = (*PROVENANCE_COLUMNS, "filename")
     names = {name: None for row in rows for name in row.cells if name not in hidden}
@@ -92,7 +96,8 @@ def name_outliers(
     rows
         One a scan.
     columns
-        Column to its description; only columns with a ``Direction`` are measures.
+        Column to its description; only quality measures with a ``Direction`` are compared, as on
+        the group's page.
 
     Returns
     -------
@@ -102,7 +107,7 @@ def name_outliers(
     directions = {
         name: column["Direction"]
         for name, column in columns.items()
-        if column.get("Direction") in DIRECTIONS
+        if column.get("Direction") in DIRECTIONS and name not in FIXED_COLUMNS
     }
     table = {
         name: np.array([float(row.cells.get(name) or "nan") for row in rows])
@@ -114,6 +119,13 @@ def name_outliers(
         [name for name, comparison in compared.items() if comparison.outlying[place]]
         for place in range(len(rows))
     ]
+
+
+def _of_site(row: ScanRow, sites: Mapping[str, tuple[str, str]]) -> ScanRow:
+    if row.stem not in sites:
+        return row
+    site, source = sites[row.stem]
+    return ScanRow(row.stem, {**row.cells, "site": site, "site_source": source})
 
 
 def _descriptions(output_dir: Path, rows: Sequence[ScanRow]) -> dict[str, dict[str, Any]]:

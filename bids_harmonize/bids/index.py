@@ -190,23 +190,43 @@ def _find(bids_dir: Path, participants: Sequence[str], *, filters: dict[str, Any
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
     labels = "|".join(re.escape(label) for label in participants)
-    indexer = BIDSLayoutIndexer(
-        validate=False,
-        index_metadata=False,
-        ignore=[
-            re.compile(rf"^/(?!sub-({labels})(/|$))"),
-            re.compile(r"^/sub-[^/]+/(ses-[^/]+/)?(?!ses-|anat(/|$))[^/]+(/|$)"),
-            re.compile(rf"^/.*/anat/.*(?<!_{SUFFIX}\.nii)(?<!_{SUFFIX}\.nii\.gz)$"),
-            re.compile(r"/\."),
-        ],
-    )
-    layout = BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
+    ignore = [
+        re.compile(rf"^/(?!sub-({labels})(/|$))"),
+        re.compile(r"^/sub-[^/]+/(ses-[^/]+/)?(?!ses-|anat(/|$))[^/]+(/|$)"),
+        re.compile(rf"^/.*/anat/.*(?<!_{SUFFIX}\.nii)(?<!_{SUFFIX}\.nii\.gz)$"),
+        re.compile(r"/\."),
+    ]
+    closed: list[Path] = []
+    while True:
+        indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore)
+        try:
+            layout = BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
+        except OSError as error:
+            closed.append(_closed_folder(error, bids_dir, known=closed, filtered=bool(filters)))
+            there = re.escape(closed[-1].relative_to(bids_dir).as_posix())
+            ignore.append(re.compile(rf"^/{there}(/|$)"))
+        else:
+            break
+    unseen = [path for folder in closed for path in sorted(folder.glob(f"*_{SUFFIX}.nii*"))]
     wanted = {"suffix": SUFFIX, "datatype": "anat", "extension": list(EXTENSIONS), **filters}
     try:
-        return [Path(name) for name in layout.get(return_type="filename", **wanted)]
+        found = [Path(name) for name in layout.get(return_type="filename", **wanted)]
     except ValueError as error:
         message = f"bids filter: {error}"
         raise UsageError(message) from None
+    return found + [path for path in unseen if path.name.endswith(EXTENSIONS)]
+
+
+def _closed_folder(
+    error: OSError, bids_dir: Path, *, known: Sequence[Path], filtered: bool
+) -> Path:
+    """The ``anat`` folder with a link that pybids stumbled over; its scans fail by themselves."""
+    link = Path(error.filename or bids_dir)
+    usual = link.parent.name == "anat" and bids_dir in link.parents and link.parent not in known
+    if filtered or not usual:
+        message = f"{link}: cannot be looked at: {error.strerror}; mend it or its permissions"
+        raise InvalidDatasetError(message) from None
+    return link.parent
 
 
 def _scan(path: Path) -> Scan:

@@ -1,16 +1,20 @@
 """The ``scans.tsv`` of the derivative: one row a scan, written by participant, read by group."""
 
 import csv
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.files import writing_fault
 from bids_harmonize.bids.names import OUTPUTS, scans_table
 from bids_harmonize.bids.tables import MISSING, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
+
+LOGGER = logging.getLogger(__name__)
 
 _UNUSED = "such a scan is harmonized and flagged, but neither trained on nor scored."
 _LOOKS = {"true": "looks wrong", "false": "looks right"}
@@ -52,7 +56,7 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
         "Units": "mL",
         "Direction": "neutral",
     },
-    "flags": {"Description": "What was odd about the scan, separated by commas."},
+    "flags": {"Description": "What was odd about the scan, separated by semicolons."},
     "native_shape": {"Description": "Voxels of the raw image along its own axes."},
     "native_orientation": {"Description": "Where the axes of the raw image point to."},
     "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
@@ -83,6 +87,14 @@ class ScanRow:
         parts = self.stem.split("_")
         return parts[1] if len(parts) > 1 and parts[1].startswith("ses-") else None
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the head or the brain mask looks wrong."""
+        return any(
+            (self.cells.get(f"{mask}_mask_doubtful") or "false").lower() == "true"
+            for mask in ("head", "brain")
+        )
+
     def quality(self) -> dict[str, float]:
         """Quality measures that are known, by name."""
         return {
@@ -110,6 +122,11 @@ def write_scan_rows(
     measures
         Quality measure to its description, in the order of the columns.
 
+    Notes
+    -----
+    A table that cannot be read is put into ``logs``, with a warning, and made anew: the sidecars
+    hold all that its rows say.
+
     Raises
     ------
     ValueError
@@ -127,13 +144,32 @@ def write_scan_rows(
             raise ValueError(message)
         by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
     for path, new in by_table.items():
-        stood = {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
-        merged = {**stood, **new}
+        merged = {**_stood(path, output_dir), **new}
         records = [
             {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
             for stem in sorted(merged)
         ]
         write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
+
+
+def _stood(path: Path, output_dir: Path) -> dict[str, Mapping[str, Any]]:
+    """The rows that stand in a table; one that cannot be read is put aside, its own is told."""
+    try:
+        return {row.stem: row.cells for row in read_scan_table(path)} if path.exists() else {}
+    except UnusableDataError as error:
+        aside = output_dir / "logs" / f"damaged_{path.name}"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+        except OSError as fault:
+            raise writing_fault(fault, path) from fault
+        LOGGER.warning(
+            "%s; the table is made anew, the old one is %s. Rows of scans that this run leaves "
+            "out come back when they are run again",
+            error,
+            aside,
+        )
+        return {}
 
 
 def read_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
@@ -174,6 +210,17 @@ def require_scan_rows(output_dir: Path) -> tuple[ScanRow, ...]:
         message = f"{output_dir}: no participant-level output; run the participant level first"
         raise MissingInputError(message)
     return rows
+
+
+def group_by_settings(rows: Iterable[ScanRow]) -> dict[str, list[str]]:
+    """Hash of the participant level's settings to the stems, most scans first.
+
+    Rows without a hash count as one group.
+    """
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.cells.get("settings_hash") or MISSING, []).append(row.stem)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _filename(stem: str) -> str:

@@ -183,10 +183,7 @@ def _derived_scan(row: ScanRow, output_dir: Path, *, site: tuple[str, str]) -> D
         t1w=t1w,
         head_mask=head_mask,
         brain_mask=brain_mask if brain_mask.is_file() else None,
-        usable=not any(
-            (row.cells.get(f"{mask}_mask_doubtful") or "false").lower() == "true"
-            for mask in ("head", "brain")
-        ),
+        usable=not row.doubtful,
         quality=row.quality(),
     )
 

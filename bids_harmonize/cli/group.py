@@ -6,10 +6,11 @@ from pathlib import Path
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.lock import group_lock
+from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import HarmonizeError, UnusableDataError
 from bids_harmonize.stages import STAGES, StageContext, StageResult, can_run, run_stage
 
 LOGGER = logging.getLogger(__name__)
@@ -35,11 +36,9 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
         If the study cannot be used, or a stage that was asked for by name cannot run.
     """
     with group_lock(request.output_dir):
-        write_group_quality(request.output_dir)
-        study = load_study(
-            request.output_dir, settings=request.settings, site_map=request.site_map
-        )
+        study = _load_study(request)
         _log_study(study)
+        _warn_of_mixed_settings(request.output_dir)
         stages = plan_stages(request, study)
         context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
         for stage in stages:
@@ -94,6 +93,19 @@ def rewrite_group_page(request: Request, tally: Tally) -> None:
     tally.done.append(f"page {page} written")
 
 
+def _load_study(request: Request) -> Study:
+    """The study, once the quality of its scans is written; it is written without a study too."""
+    output_dir = request.output_dir
+    try:
+        study = load_study(output_dir, settings=request.settings, site_map=request.site_map)
+    except HarmonizeError:
+        write_group_quality(output_dir)
+        raise
+    sites = {scan.stem: (scan.site, scan.site_source) for scan in study.scans}
+    write_group_quality(output_dir, sites=sites)
+    return study
+
+
 def _make_context(request: Request, study: Study, *, work_dir: Path, run_id: str) -> StageContext:
     from bids_harmonize.training.runtime import make_runtime
 
@@ -118,9 +130,23 @@ def _log_study(study: Study) -> None:
     doubtful = [scan.stem for scan in study.trained_scans if not scan.usable]
     if doubtful:
         LOGGER.warning(
-            "neither trained on nor scored, brain mask doubtful: %s", ", ".join(doubtful)
+            "neither trained on nor scored, head or brain mask doubtful: %s", ", ".join(doubtful)
         )
     LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
+
+
+def _warn_of_mixed_settings(output_dir: Path) -> None:
+    """Name the scans whose settings, or version, are not those of most."""
+    most, *others = group_by_settings(read_scan_rows(output_dir)).items()
+    for settings_hash, stems in others:
+        LOGGER.warning(
+            "%d scan(s) were processed with other settings, or by another version (settings_hash "
+            "%s), than most (%s); run participant again with one set for all: %s",
+            len(stems),
+            settings_hash,
+            most[0],
+            ", ".join(stems),
+        )
 
 
 def _tally_stage(result: StageResult, tally: Tally) -> None:

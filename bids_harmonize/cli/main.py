@@ -9,12 +9,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_harmonize import __version__
 from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, stopped
 from bids_harmonize.cli.parser import parse
-from bids_harmonize.errors import HarmonizeError, OutputError
+from bids_harmonize.errors import HarmonizeError, InvalidDatasetError, OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +72,7 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
         LOGGER.error("%s", stopped(INTERRUPTED))
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
-        return _explain(_as_ours(error), request, run_id)
+        return _explain(_as_ours(error, request), request, run_id)
     level = logging.ERROR if tally.exit_code else logging.INFO
     LOGGER.log(level, "%s", tally.summary())
     return tally.exit_code
@@ -145,14 +146,25 @@ def _write_settings(request: "Request", run_id: str) -> None:
     write_text(path, head + dump_toml(request.settings))
 
 
-def _as_ours(error: Exception) -> Exception:
+def _as_ours(error: Exception, request: "Request") -> Exception:
     """What the system said about files, as an error of our tree; anything else unchanged."""
     from bids_harmonize.bids.files import STORAGE_ERRORS, writing_fault
 
     cannot_write = {errno.EACCES, errno.EPERM, errno.EROFS}
     if isinstance(error, OSError) and error.errno in STORAGE_ERRORS | cannot_write:
-        return writing_fault(error, error.filename or "a file").with_traceback(error.__traceback__)
+        fault = writing_fault(error, error.filename or "a file")
+        path = Path(error.filename or request.output_dir)
+        if not _lies_in(path, request.output_dir, request.work_dir):
+            raw = isinstance(fault, OutputError) and _lies_in(path, request.bids_dir)
+            kind = InvalidDatasetError if raw else type(fault)
+            fault = kind(f"{error.filename}: cannot be used: {error.strerror}")
+        return fault.with_traceback(error.__traceback__)
     return error
+
+
+def _lies_in(path: Path, *folders: Path) -> bool:
+    above = {place for way in (path.absolute(), path.resolve()) for place in (way, *way.parents)}
+    return any({folder.absolute(), folder.resolve()} & above for folder in folders)
 
 
 def _explain(error: Exception, request: "Request", run_id: str) -> int:

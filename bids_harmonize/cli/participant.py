@@ -17,7 +17,7 @@ from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.pages import needs_page, write_pages
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import MissingInputError
+from bids_harmonize.errors import BusyError, MissingInputError
 
 if TYPE_CHECKING:
     from bids_harmonize.preprocessing.outcome import ScanOutcome
@@ -126,8 +126,12 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
         run_id=run.run_id,
         claims=run.claims,
     )
-    with run.claims.holding(TABLES):
-        write_participants(output_dir, bids_dir)
+    try:
+        with run.claims.holding(TABLES):
+            write_participants(output_dir, bids_dir)
+    except BusyError as error:  # the scans are done; the next run's table holds them too
+        LOGGER.warning("participants.tsv was not written again: %s", error)
+        run.tally.busy.append("participants.tsv")
     for outcome in outcomes:
         for flag in outcome.flags:
             LOGGER.warning("%s: %s", outcome.scan.stem, flag)

@@ -70,8 +70,10 @@ def make_request(words: argparse.Namespace) -> Request:
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
     faults += _faults_between(values)
     if "participant" in words.analysis_level:
-        faults += missing_tools(_section(values, "preprocessing"))
-        faults += _derivative_faults(_section(values, "selection").get("derivatives"))
+        if "dry_run" not in words and "reports_only" not in words:  # which run no program
+            faults += missing_tools(_section(values, "preprocessing"))
+        named = _section(values, "selection").get("derivatives")
+        faults += _derivative_faults(named, output_dir=Path(words.output_dir))
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
     except UsageError as error:
@@ -188,7 +190,7 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _derivative_faults(derivatives: object) -> list[str]:
+def _derivative_faults(derivatives: object, *, output_dir: Path) -> list[str]:
     if not isinstance(derivatives, Mapping):
         return []
     faults = [
@@ -196,10 +198,14 @@ def _derivative_faults(derivatives: object) -> list[str]:
         for name, path in derivatives.items()
         if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) or name == "raw"
     ]
+    paths = {name: Path(path) for name, path in derivatives.items() if isinstance(path, str)}
+    faults += [
+        f"-d {name}={path}: no such folder" for name, path in paths.items() if not path.is_dir()
+    ]
     return faults + [
-        f"-d {name}={path}: no such folder"
-        for name, path in derivatives.items()
-        if isinstance(path, str) and not Path(path).is_dir()
+        f"-d {name}={path} is output_dir: a run cannot take its own masks as given ones"
+        for name, path in paths.items()
+        if path.resolve() == output_dir.resolve()
     ]
 
 

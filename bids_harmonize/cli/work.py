@@ -5,6 +5,7 @@ steps of another run away.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 from bids_harmonize.bids.files import writing_fault
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import BusyError, UsageError
+
+LOGGER = logging.getLogger(__name__)
 
 MARKER = ".bids-harmonize-work"
 
@@ -40,7 +43,8 @@ def work_dir_in_use(request: Request) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        If it holds the input or the output, or is to be emptied but was not made by this app.
+        If it holds the input or the output, or is to be emptied but was not made by this app or
+        lies on a file system without locks.
     BusyError
         If it is to be emptied while another run uses it.
     OutputError, StorageError
@@ -77,27 +81,32 @@ def _prepare(work_dir: Path, *, clean: bool) -> int | None:
         mark = os.open(work_dir / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
         if clean:
             _empty(work_dir, mark)
-        _lock(mark, fcntl.LOCK_SH)
+        _share(mark)
     except OSError as error:
         raise writing_fault(error, work_dir) from error
     return mark
 
 
 def _empty(work_dir: Path, mark: int) -> None:
-    if not _lock(mark, fcntl.LOCK_EX):
+    try:
+        fcntl.lockf(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except _TAKEN:
         message = f"--clean-workdir: another run uses {work_dir}, so nothing was deleted"
-        raise BusyError(message)
+        raise BusyError(message) from None
+    except OSError as error:
+        message = (
+            f"--clean-workdir: {work_dir} lies on a file system without locks ({error.strerror}), "
+            "so nobody can tell whether another run uses it; nothing was deleted, do it yourself"
+        )
+        raise UsageError(message) from None
     for pattern in OUR_FOLDERS:
         for folder in work_dir.glob(pattern):
             shutil.rmtree(folder)
 
 
-def _lock(mark: int, kind: int) -> bool:
-    """Lock the mark; a file system without locks says yes, as there is no better answer."""
+def _share(mark: int) -> None:
+    """Lock the mark together with others; waits for a run that is emptying the folder."""
     try:
-        fcntl.lockf(mark, kind | fcntl.LOCK_NB)
-    except _TAKEN:
-        return False
-    except OSError:
-        return True
-    return True
+        fcntl.lockf(mark, fcntl.LOCK_SH)
+    except OSError as error:  # without locks nobody can empty the folder either
+        LOGGER.debug("the work directory is not locked: %s", error)

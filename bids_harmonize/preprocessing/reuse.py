@@ -128,7 +128,7 @@ def table_row(scan: Scan, sidecar: dict[str, Any]) -> dict[str, Any]:
         "brain_mask_doubtful": sidecar["BrainMaskDoubtful"],
         "tissue_doubtful": sidecar["TissueDoubtful"] if volumes else None,
         **{f"{name}_volume_ml": volumes.get(name) for name in ("gm", "wm", "csf")},
-        "flags": ", ".join(sidecar["Flags"]) or None,
+        "flags": "; ".join(flag.replace("; ", ", ") for flag in sidecar["Flags"]) or None,
         "native_shape": "x".join(str(length) for length in native["shape"]),
         "native_orientation": native["orientation"],
         "native_datatype": native.get("datatype"),

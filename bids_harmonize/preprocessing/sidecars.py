@@ -69,6 +69,7 @@ def make_sidecars(
                 f"{OUTPUTS['bias_field'].description} 0 outside the head."
                 f" {_BIAS_METHODS[notes['bias']['method']]}."
             ),
+            "SkullStripped": bool(notes["conform"]["skull_stripped"]),
             "Sources": [raw],
         }
     if "brain" in notes:
@@ -97,7 +98,7 @@ def _head_mask(conform: Mapping[str, Any], raw: str) -> dict[str, Any]:
 def _brain_mask(job: "ScanJob", brain: Mapping[str, Any], made: str) -> dict[str, Any]:
     sources = [made]
     how = _BRAIN_METHODS.get(brain["source"])
-    if job.given_mask is not None:
+    if job.given_mask is not None and str(brain["source"]).startswith("derivative:"):
         root = Path(job.given_mask["root"])
         sources.append(bids_uri(Path(job.given_mask["path"]), root, name=job.given_mask["name"]))
         how = f"from the derivative dataset {job.given_mask['name']}, put on the study grid"
@@ -132,6 +133,7 @@ def _tissue_maps(
     return {
         key: {
             "Description": f"{OUTPUTS[key].description} 0 outside the brain mask.",
+            "SkullStripped": True,
             "Sources": [made, brain],
             "VolumeMl": tissue["volumes_ml"][key],
         }

@@ -136,8 +136,8 @@ def run_n4(volume_file: Path, mask_file: Path, folder: Path, *, resolution_mm: f
         dimension=3,
         input_image=str(volume_file),
         mask_image=str(mask_file),
-        output_image=str(folder / "n4.nii.gz"),
-        bias_image=str(field),
+        output_image="n4.nii.gz",  # relative: nipype does not quote a space in these two
+        bias_image=field.name,
         n_iterations=list(N4_ITERATIONS),
         convergence_threshold=1e-6,
         shrink_factor=max(1, round(N4_COARSE_MM / resolution_mm)),

@@ -271,7 +271,7 @@ def _doubtful_masks(inputs: GroupInputs) -> list[Finding]:
     return [
         Finding(
             "note",
-            f"{count(len(names), 'scan')} with a doubtful brain mask",
+            f"{count(len(names), 'scan')} with a doubtful head or brain mask",
             f"{shown}. Harmonized, but neither trained on nor scored; look at the person's page.",
         )
     ]

@@ -206,7 +206,7 @@ def _scans_frame(output_dir: Path, study: Study | None) -> pd.DataFrame:
             "stem": row.stem,
             "participant_id": row.participant_id,
             "site": sites.get(row.stem, row.cells.get("site")),
-            "doubtful": str(row.cells.get("brain_mask_doubtful")).lower() == "true",
+            "doubtful": row.doubtful,
             **row.quality(),
         }
         for row in read_scan_rows(output_dir)

@@ -86,7 +86,7 @@ def _site_table(inputs: GroupInputs) -> Block:
         "Sites",
         {
             "site": False, "role": False, "participants": True, "eligible for training": True,
-            "travelling": True, "scans": True, "doubtful brain masks": True,
+            "travelling": True, "scans": True, "doubtful masks": True,
         },
         rows,
         reading="Eligible: scanned at this site only, with a usable scan. A travelling subject "

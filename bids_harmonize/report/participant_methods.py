@@ -17,8 +17,6 @@ _REFERENCES: Mapping[str, str] = {
     "bet": "Smith 2002. Fast robust automated brain extraction. doi:10.1002/hbm.10062",
     "synthstrip": "Hoopes et al. 2022. SynthStrip: skull-stripping for any brain image."
     " doi:10.1016/j.neuroimage.2022.119474",
-    "ants": "Avants et al. 2011. A reproducible evaluation of ANTs similarity metric performance"
-    " in brain image registration. doi:10.1016/j.neuroimage.2010.09.025",
     "demons": "Vercauteren et al. 2009. Diffeomorphic demons: efficient non-parametric image"
     " registration. doi:10.1016/j.neuroimage.2008.10.040",
     "mixed": "Laidlaw et al. 1998. Partial-volume Bayesian classification of material mixtures in"
@@ -64,13 +62,17 @@ def write_methods(
     """
     cite = _Citations()
     brain = str(settings["brain_mask"])
+    given = {name for source in mask_sources if (name := source.partition("derivative:")[2])}
+    if brain == "none" and "template" in mask_sources:  # in the place of a given one
+        brain = "template"
+    has_brain = bool(given) or brain != "none"
     parts = [
         _grid_words(settings, cite),
         _bias_words(str(settings.get("bias_correction", "none")), cite),
         _brain_words(brain, cite),
-        _derivative_words(mask_sources),
-        _tissue_words(cite) if settings.get("tissue") and brain != "none" else "",
-        _quality_words(brain, cite),
+        _derivative_words(given, brain, cite),
+        _tissue_words(cite) if settings.get("tissue") and has_brain else "",
+        _quality_words(cite, has_brain=has_brain),
     ]
     return [part for part in parts if part], [_REFERENCES[key] for key in cite.keys]
 
@@ -121,26 +123,23 @@ def _brain_words(kind: str, cite: _Citations) -> str:
             " implausible scale or with a low correlation, or whose brain volume is implausible,"
             " are flagged."
         )
-    programs = {
-        "bet": f"FSL BET {cite('bet')}" if kind == "bet" else "",
-        "synthstrip": f"FreeSurfer SynthStrip {cite('synthstrip')}"
-        if kind == "synthstrip"
-        else "",
-        "ants": f"ANTs' brain extraction {cite('ants')}" if kind == "ants" else "",
-    }
+    programs = {"bet": "FSL BET", "synthstrip": "FreeSurfer SynthStrip"}
     return (
-        f"The brain was found with {programs.get(kind) or kind}; the symmetric ICBM152 2009a"
+        f"The brain was found with {programs[kind]} {cite(kind)}; the symmetric ICBM152 2009a"
         f" template {cite('icbm')} was registered to it by an affine transform."
     )
 
 
-def _derivative_words(mask_sources: Collection[str]) -> str:
-    names = sorted(
-        source.partition(":")[2] for source in mask_sources if source.startswith("derivative:")
-    )
+def _derivative_words(names: Collection[str], brain: str, cite: _Citations) -> str:
     if not names:
         return ""
-    return f"Brain masks were taken from {' and '.join(names)} where that dataset had one."
+    words = f"Brain masks were taken from {' and '.join(sorted(names))} where that dataset had one"
+    if brain == "none":
+        words += (
+            f"; the symmetric ICBM152 2009a template {cite('icbm')} was registered to these scans"
+            " by an affine transform"
+        )
+    return f"{words}."
 
 
 def _tissue_words(cite: _Citations) -> str:
@@ -154,12 +153,12 @@ def _tissue_words(cite: _Citations) -> str:
     )
 
 
-def _quality_words(brain: str, cite: _Citations) -> str:
+def _quality_words(cite: _Citations, *, has_brain: bool) -> str:
     words = (
         f"Quality measures are named after those of MRIQC {cite('mriqc')}; where their definition"
         " differs, the table of measures says so."
     )
-    if brain != "none":
+    if has_brain:
         words += (
             " Tissue measures were taken after correction of intensity non-uniformity with N4"
             f" {cite('n4')}."

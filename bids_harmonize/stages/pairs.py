@@ -106,7 +106,7 @@ def plan_pairs(study: Study) -> tuple[Pair, ...]:
     Parameters
     ----------
     study
-        The study; scans with a doubtful brain mask take no part.
+        The study; scans with a doubtful mask take no part.
 
     Returns
     -------

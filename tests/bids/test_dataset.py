@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -6,6 +9,7 @@ import pytest
 from bids_harmonize.bids.dataset import (
     check_output_dir,
     link_to,
+    output_in_use,
     prepare_output,
     write_descriptions,
     write_participants,
@@ -130,3 +134,21 @@ def test_an_output_that_cannot_be_made_is_an_output_error(raw, tmp_path):
 def test_links_are_relative_where_a_folder_is_shared(target, start, link, tmp_path):
     path = type(tmp_path)
     assert link_to(path(target), path(start)) == link
+
+
+@pytest.mark.parametrize(("locks", "left"), [(True, [".tmp-0123456789ab-a"]), (False, None)])
+def test_only_old_leftovers_go_and_none_without_locks(locks, left, out, monkeypatch):
+    fresh, old = (out / f".tmp-{'0123456789ab'}-{name}" for name in "ab")
+    fresh.touch()
+    old.touch()
+    os.utime(old, (0, 0))
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if not locks:
+        monkeypatch.setattr(fcntl, "lockf", refuse)
+    with output_in_use(out) as claims:
+        assert claims.works is locks
+    found = sorted(path.name for path in out.glob(".tmp-*"))
+    assert found == (left or [fresh.name, old.name])

@@ -72,6 +72,20 @@ def test_a_single_scan_has_no_outliers(tmp_path):
     assert table["n_outlying_measures"].tolist() == ["0"]
 
 
+def test_sites_of_the_group_level_win_and_volumes_are_no_measures(tmp_path):
+    _write_study(tmp_path)
+    stems = [f"sub-{site}{n:02d}" for site in "AB" for n in range(20)]
+    rows = {stem: {"gm_volume_ml": 600.0 + 10 * n} for n, stem in enumerate(stems)}
+    rows["sub-A05"]["gm_volume_ml"] = 9999.0
+    other = tmp_path / "other"
+    write_scan_rows(other, {s: {"site": "A", **row} for s, row in rows.items()}, measures=MANY)
+    assert read_tsv(write_group_quality(other))["outlier"].isna().all()
+    mapped = {"sub-A03": ("Z", "--site-map")}
+    table = read_tsv(write_group_quality(tmp_path, sites=mapped)).set_index("participant_id")
+    assert table.loc["sub-A03", ["site", "site_source"]].tolist() == ["Z", "--site-map"]
+    assert table.loc["sub-A02", "site"] == "A"
+
+
 def test_there_is_nothing_to_gather_in_an_empty_folder(tmp_path):
     with pytest.raises(MissingInputError):
         write_group_quality(tmp_path)

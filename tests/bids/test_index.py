@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import pytest
 
@@ -136,3 +138,19 @@ def test_an_absent_folder_is_no_dataset(tmp_path):
 
 def test_labels_are_returned_once_and_sorted(raw):
     assert select_participants(raw, ["02", "01", "02"]) == ("01", "02")
+
+
+def test_a_link_that_may_not_be_followed_is_a_scan_of_its_own(raw, monkeypatch):
+    link = raw / "sub-01/ses-B/anat/sub-01_ses-B_run-9_T1w.nii.gz"
+    link.symlink_to("nowhere")
+    real = os.stat
+
+    def refuse(path, *args, follow_symlinks=True, **kwargs):
+        if str(path) == str(link) and follow_symlinks:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, follow_symlinks=follow_symlinks, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert set(stems(raw)) == {*STEMS, "sub-01_ses-B_run-9"}
+    with pytest.raises(InvalidDatasetError, match=r"run-9_T1w.nii.gz: cannot be looked at"):
+        stems(raw, bids_filter={"t1w": {"run": 9}})

@@ -29,3 +29,24 @@ def test_every_column_is_described_and_names_an_image_beside_the_table(tmp_path)
 def test_a_cell_without_a_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="without a description: cnr"):
         write_scan_rows(tmp_path, {"sub-01": {"cnr": 1}}, measures=MEASURES)
+
+
+@pytest.mark.parametrize("content", ["", "filename\tsnr\n", "filename\tsite\na\tb\tc\n"])
+def test_a_damaged_table_is_put_aside_and_made_anew(content, tmp_path, caplog):
+    table = tmp_path / "sub-01/sub-01_scans.tsv"
+    table.parent.mkdir()
+    table.write_text(content)
+    write_scan_rows(tmp_path, {"sub-01": {"site": "X"}}, measures=MEASURES)
+    assert [row.cells["site"] for row in read_scan_rows(tmp_path)] == ["X"]
+    assert (tmp_path / "logs/damaged_sub-01_scans.tsv").read_text() == content
+    assert "made anew" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("head", "brain", "doubtful"),
+    [(True, False, True), (False, True, True), (False, False, False), (None, None, False)],
+)
+def test_one_doubtful_mask_makes_a_doubtful_scan(head, brain, doubtful, tmp_path):
+    cells = {"head_mask_doubtful": head, "brain_mask_doubtful": brain}
+    write_scan_rows(tmp_path, {"sub-01": cells}, measures=MEASURES)
+    assert scan_row(tmp_path, "sub-01").doubtful is doubtful

@@ -1,16 +1,20 @@
 import errno
+import fcntl
 import json
 import logging
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from bids_harmonize.bids.lock import group_lock
+from bids_harmonize.bids.scans import read_scan_rows, write_scan_rows
 from bids_harmonize.cli.main import main
 from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.config import make_settings, parse_toml
-from bids_harmonize.errors import LeakError, ScanError, StorageError
+from bids_harmonize.errors import BusyError, LeakError, ScanError, StorageError
 from tests.bids.trees import two_sites, write_derivative, write_raw
 from tests.cli.standins import install
 
@@ -155,6 +159,23 @@ def test_the_site_map_helps_the_group_level(run, calls, raw, tmp_path):
     assert calls.page_site_map  # the page must see the same sites as the stages
 
 
+def test_scans_of_other_settings_are_named_by_the_group_level(run, calls, out):
+    write_derivative(out, two_sites())
+    assert run(levels=("group",)) == 0
+    assert "other settings" not in run.text
+    rows = {
+        row.stem: {
+            "site": row.cells["site"],
+            "settings_hash": "b" if row.stem == "sub-a1" else "a",
+        }
+        for row in read_scan_rows(out)
+    }
+    write_scan_rows(out, rows, measures={})
+    assert run(levels=("group",)) == 0
+    assert "1 scan(s) were processed with other settings" in run.text
+    assert run.text.split("one set for all: ")[1].startswith("sub-a1\n")
+
+
 def test_a_stage_that_cannot_run_is_skipped_by_default_and_65_by_name(
     run, calls, out, monkeypatch
 ):
@@ -205,6 +226,26 @@ def test_an_output_that_cannot_be_written_gives_73(run, calls, tmp_path):
 def test_every_error_has_its_code_and_last_line(run, calls, error, code):
     calls.scan_error = error
     assert run() == code
+    assert_stopped(run, code)
+
+
+@pytest.mark.parametrize(
+    ("where", "number", "code", "told"),
+    [
+        ("raw", errno.EACCES, 16, "cannot be used"),
+        ("raw", errno.EIO, 74, "cannot be used"),
+        ("out", errno.EACCES, 73, "cannot be written"),
+        ("out", errno.EIO, 74, "writing failed"),
+        ("elsewhere", errno.EACCES, 73, "cannot be used"),
+    ],
+)
+def test_what_cannot_be_read_is_not_called_unwritable(
+    run, calls, raw, out, tmp_path, where, number, code, told
+):
+    folder = {"raw": raw, "out": out, "elsewhere": tmp_path / "elsewhere"}[where]
+    calls.scan_error = OSError(number, "odd", str(folder / "sub-01/file"))
+    assert run() == code
+    assert f"{folder}/sub-01/file: {told}: odd" in run.text
     assert_stopped(run, code)
 
 
@@ -321,6 +362,45 @@ def test_a_work_directory_that_another_run_uses_is_not_emptied(run, calls, tmp_p
     assert not (work / "participant/steps").exists()
 
 
+EMPTIER = """
+import fcntl, sys
+mark = open(sys.argv[1], "r+")
+fcntl.lockf(mark, fcntl.LOCK_EX)
+print("emptying", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_run_waits_until_another_has_emptied_the_work_directory(run, calls, tmp_path):
+    work = tmp_path / "work"
+    assert run("-w", str(work)) == 0
+    command = [sys.executable, "-c", EMPTIER, str(work / ".bids-harmonize-work")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "emptying\n"
+        timer = threading.Timer(1.0, other.communicate, ["\n"])
+        started = time.monotonic()
+        timer.start()
+        assert run("-w", str(work)) == 0
+        assert time.monotonic() - started > 0.9
+        timer.join()
+
+
+def test_without_locks_no_work_directory_is_emptied(run, calls, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    assert run("-w", str(work)) == 0
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    (work / "participant/steps").mkdir(parents=True)
+    assert run("-w", str(work), "--clean-workdir") == 2
+    assert "without locks (No locks available)" in run.text
+    assert (work / "participant/steps").exists()
+
+
 def test_scans_that_another_run_works_on_are_75(run, calls):
     calls.busy = frozenset({"sub-a1"})
     assert run() == 75
@@ -328,6 +408,16 @@ def test_scans_that_another_run_works_on_are_75(run, calls):
     assert "finished successfully" not in run.text
     calls.failing = frozenset({"sub-b1"})
     assert run() == 1
+
+
+def test_a_busy_table_at_the_end_loses_neither_pages_nor_summary(run, calls, monkeypatch):
+    def refuse(*_):
+        raise BusyError("tables are held")
+
+    monkeypatch.setattr("bids_harmonize.cli.participant.write_participants", refuse)
+    assert run() == 75
+    assert "participants.tsv left to another run" in run.last
+    assert "participant pages written" in run.last
 
 
 def test_the_log_of_the_process_is_left_as_it_was(run, calls):

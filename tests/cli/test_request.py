@@ -113,6 +113,19 @@ def test_a_missing_program_is_found_before_any_work(words, program, where, tmp_p
     assert request(*words).settings.preprocessing != request().settings.preprocessing
 
 
+@pytest.mark.parametrize("word", ["--dry-run", "--reports-only"])
+def test_what_runs_no_program_needs_none(word, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert request("--brain-mask", "bet", word).settings.preprocessing.brain_mask == "bet"
+
+
+def test_the_output_is_no_derivative_to_read(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    words = ["raw", str(tmp_path), "participant", "-d", f"x={tmp_path / 'link'}"]
+    with pytest.raises(UsageError, match=r"link is output_dir: a run cannot take its own masks"):
+        make_request(parse(words))
+
+
 def test_the_group_level_needs_no_program_and_no_derivative(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     words = ("--brain-mask", "bet", "-d", "prep=nowhere")

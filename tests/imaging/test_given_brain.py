@@ -29,7 +29,7 @@ def judge(mask, *, mask_affine=AFFINE, correlation=0.7):
 
 def test_a_mask_like_the_templates_is_trusted_and_kept_as_it_is():
     found, brain = judge(ball(70))
-    assert (found.doubtful, found.flags) == (False, ())
+    assert (found.doubtful, found.flags, found.given_used) == (False, (), True)
     np.testing.assert_array_equal(found.mask, ball(70))
     dice = 2 * (ball(70) & brain).sum() / (ball(70).sum() + brain.sum())
     assert dice > 0.97
@@ -57,6 +57,7 @@ def test_each_doubt_has_its_reason(mask, correlation, reason):
 
 def test_a_mask_of_another_place_is_not_used():
     found, brain = judge(np.roll(ball(69), 24, axis=1))
+    assert not found.given_used
     assert found.doubtful
     assert found.confidence == 0
     assert any("so the template's mask was taken" in flag for flag in found.flags)

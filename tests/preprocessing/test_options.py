@@ -84,6 +84,7 @@ def test_tissue_maps_and_transform_stand_beside_the_image(plain: Path) -> None:
     transform = "from-preproc_to-MNI152NLin2009aSym_mode-image_xfm"
     expected = {f"{name}.{end}" for name in names for end in ("nii.gz", "json")}
     assert expected | {f"{transform}.h5", f"{transform}.json"} <= _files(plain)
+    assert all(_sidecar(plain, f"label-{t}_probseg")["SkullStripped"] for t in ("GM", "WM", "CSF"))
     work = plain.with_name("out-work")
     assert not any(path.is_file() for path in work.rglob("*"))
 
@@ -186,7 +187,9 @@ def test_n4_finds_a_strong_coil_field(head: BrainyHead, tmp_path: Path) -> None:
     assert sidecar["BiasFieldRange"][0] < 0.8
     assert sidecar["BiasFieldRange"][1] > 1.2
     assert _sidecar(tmp_path / "none")["BiasCorrection"] == "none"
-    assert "x field" in _sidecar(tmp_path / "n4", "desc-biasField_statmap")["Description"]
+    told = _sidecar(tmp_path / "n4", "desc-biasField_statmap")
+    assert "x field" in told["Description"]
+    assert told["SkullStripped"] is False
 
 
 def test_ants_takes_out_the_field_that_its_program_finds(
@@ -275,6 +278,11 @@ def test_a_given_mask_wins_and_its_content_decides_on_reuse(
     again = _run(given, tmp_path / "out", told, **wanted)
     assert (again.status, again.doubtful) == ("done", ("brain",))
     assert any("lies elsewhere than the brain" in flag for flag in again.flags)
+    refused, mask = _sidecar(tmp_path / "out"), _sidecar(tmp_path / "out", "desc-brain_mask")
+    assert refused["BrainMaskSource"] == "template"
+    assert len(refused["BrainMaskSha256"]) == 64
+    assert mask["Sources"] == ["bids::sub-01/anat/sub-01_desc-preproc_T1w.nii.gz"]
+    assert mask["Description"] == "Brain without skull, found with the template."
     assert _load(tmp_path / "out", "desc-brain_mask").sum() > 0.9 * head.brain.sum()
 
 

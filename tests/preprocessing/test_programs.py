@@ -16,7 +16,9 @@ SHAPE = (10, 12, 14)
 
 @pytest.fixture
 def volume_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A volume, and beside it the brain that the programs will find."""
+    """A volume, and beside it the brain that the programs will find; a space in the path."""
+    tmp_path = tmp_path / "my study"
+    tmp_path.mkdir()
     brain = np.zeros(SHAPE, np.uint8)
     brain[3:7, 4:9, 2:11] = 1
     nb.save(nb.Nifti1Image(brain, np.eye(4)), tmp_path / "truth.nii.gz")

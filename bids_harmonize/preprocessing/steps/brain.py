@@ -50,7 +50,7 @@ def mask_brain(
     -------
     dict
         ``flags``, ``doubtful``, ``confidence``, ``volume_litres``, ``correlation`` with the
-        template, and ``source`` of the mask.
+        template, and ``source`` of the mask: ``template`` where the other mask was refused.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def mask_brain(
     scan = Conformed.load(conformed_file)
     head = scan.raw_head_mask
     other: tuple[Mask, Affine] | None = None
-    told = "input" if skull_stripped else "template"
+    told = own = "input" if skull_stripped else "template"
     if given is not None:
         told = f"derivative:{given['name']}"
         other = read_mask(Path(given["path"]))
@@ -72,6 +72,7 @@ def mask_brain(
     brain = find_brain(volume, affine, head, load_template(), skull_stripped=skull_stripped)
     if other is not None:
         brain = judge_given_brain(*other, brain, head, affine)
+        told = told if brain.given_used else own
     mask = resample_mask(brain.mask, affine, scan.grid) & scan.head_mask
     np.savez(out_file, mask=mask, world_to_template=brain.template_affine)
     return {**_notes(brain), "source": told}
