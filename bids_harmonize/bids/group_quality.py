@@ -11,6 +11,7 @@ from bids_harmonize.bids.names import group_output, scan_output, scans_table
 from bids_harmonize.bids.scans import FIXED_COLUMNS, PROVENANCE_COLUMNS, ScanRow, require_scan_rows
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import write_table
+from bids_harmonize.imaging.quality import SITE_BOUND
 from bids_harmonize.stats import outliers
 
 DIRECTIONS = ("higher", "lower", "neutral")
@@ -114,7 +115,9 @@ def name_outliers(
         for name in directions
     }
     sites = [row.cells.get("site") for row in rows]
-    compared = outliers.find_all_outliers(table, sites, directions=directions)
+    compared = outliers.find_all_outliers(
+        table, sites, directions=directions, within_groups_only=SITE_BOUND
+    )
     return [
         [name for name, comparison in compared.items() if comparison.outlying[place]]
         for place in range(len(rows))

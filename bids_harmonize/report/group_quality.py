@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.imaging.quality import QUALITY_MEASURES
+from bids_harmonize.imaging.quality import QUALITY_MEASURES, SITE_BOUND
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
 from bids_harmonize.report.group_figures import draw_strips
 from bids_harmonize.report.group_inputs import GroupInputs
@@ -39,6 +39,7 @@ def quality_section(inputs: GroupInputs) -> Section:
         {name: frame[name].to_numpy(float) for name in measures},
         [None if pd.isna(site) else str(site) for site in frame["site"]],
         directions={name: QUALITY_MEASURES[name].direction for name in measures},
+        within_groups_only=SITE_BOUND,
     )
     blocks: list[Block] = [
         Paragraph(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_harmonize.bids.study_measures import StudyMeasures
-from bids_harmonize.imaging.quality import QUALITY_MEASURES
+from bids_harmonize.imaging.quality import QUALITY_MEASURES, SITE_BOUND
 from bids_harmonize.report.measure_words import MEASURE_GROUPS, measure_words
 from bids_harmonize.report.page import format_number
 from bids_harmonize.report.strips import draw_strip
@@ -108,7 +108,12 @@ def _compare(name: str, stem: str, study: StudyMeasures) -> tuple[str | None, st
     if not known[own] or known.sum() < 2:
         return None, "", False
     same = np.array([site is not None and other == site for other in study.sites]) & known
-    comparison = find_outliers(values, study.sites, direction=QUALITY_MEASURES[name].direction)
+    comparison = find_outliers(
+        values,
+        study.sites,
+        direction=QUALITY_MEASURES[name].direction,
+        across_groups=name not in SITE_BOUND,
+    )
     with_site = comparison.n_compared[own] == same.sum()
     apart = bool(comparison.outlying[own])
     group = values[same if with_site else known]

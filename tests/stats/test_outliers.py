@@ -113,3 +113,15 @@ def test_measures_without_a_direction_are_left_out(rng):
 def test_a_missing_group_is_refused():
     with pytest.raises(ValueError, match=r"\(2,\) values, 1 groups"):
         find_outliers([1.0, 2.0], ["A"], direction="lower")
+
+
+def test_a_small_group_with_other_units_is_not_compared_with_the_others():
+    values = [*np.random.default_rng(5).normal(10, 1, 30), *np.full(6, 100.0)]
+    groups = ["A"] * 30 + ["B"] * 6
+    across = find_all_outliers({"x": np.array(values)}, groups, directions={"x": "lower"})
+    within = find_all_outliers(
+        {"x": np.array(values)}, groups, directions={"x": "lower"}, within_groups_only={"x"}
+    )
+    assert across["x"].outlying[30:].all()
+    assert not within["x"].outlying.any()
+    assert (within["x"].n_compared == [30] * 30 + [0] * 6).all()
