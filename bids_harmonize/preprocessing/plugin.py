@@ -166,6 +166,12 @@ def _plugin_from_file(path: Path, status_callback: StatusCallback) -> Any:
     if name not in known:
         message = f"{path}: unknown nipype plugin {name!r}; available: {', '.join(known)}"
         raise UsageError(message)
+    if name.endswith("Graph"):
+        message = (
+            f"{path}: the plugin {name} submits all jobs and does not wait for them, so nobody "
+            f"would write the tables; use {name.removesuffix('Graph')}"
+        )
+        raise UsageError(message)
     submitter = SUBMITTERS.get(name)
     if submitter is not None and shutil.which(submitter) is None:
         message = (

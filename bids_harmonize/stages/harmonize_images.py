@@ -179,7 +179,7 @@ def make_sidecar(
         "HarmonizationFingerprint": model["fingerprint"],
         "SettingsHash": model["settings_hash"],
         "RandomSeed": context.settings.run.random_seed,
-        "BrainMaskDoubtful": not scan.usable,
+        "MaskDoubtful": not scan.usable,
         "InputSha256": sha256,
         "SoftwareVersion": __version__,
         "RunId": context.run_id,

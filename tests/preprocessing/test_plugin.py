@@ -147,3 +147,11 @@ def test_a_bad_plugin_file_is_named(
     path.write_text(content)
     with pytest.raises(UsageError, match=words):
         choose_plugin(ResourceSettings(plugin_file=str(path)), n_scans=1, status_callback=_ignore)
+
+
+def test_a_plugin_that_does_not_wait_for_its_jobs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plugin.yml"
+    path.write_text("plugin: SLURMGraph\n")
+    resources = ResourceSettings(plugin_file=str(path))
+    with pytest.raises(UsageError, match=r"does not wait for them.*use SLURM"):
+        choose_plugin(resources, n_scans=2, status_callback=_ignore)

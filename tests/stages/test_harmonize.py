@@ -112,7 +112,7 @@ def test_sidecars_tell_the_method_and_where_everything_came_from(done):
     assert source["Sources"][0] == "bids::sub-B1/sub-B1_ses-B_run-1_t1w.nii.gz"
     assert source["SkullStripped"] is False
     assert source["RandomSeed"] == 0
-    assert (source["BrainMaskDoubtful"], doubtful["BrainMaskDoubtful"]) == (False, True)
+    assert (source["MaskDoubtful"], doubtful["MaskDoubtful"]) == (False, True)
 
 
 def test_the_model_folder_is_complete_and_names_nobody_travelling_or_doubtful(done):
