@@ -114,7 +114,7 @@ def _compare(name: str, stem: str, study: StudyMeasures) -> tuple[str | None, st
         direction=QUALITY_MEASURES[name].direction,
         across_groups=name not in SITE_BOUND,
     )
-    with_site = comparison.n_compared[own] == same.sum()
+    with_site = bool(same.any()) and comparison.n_compared[own] == same.sum()
     apart = bool(comparison.outlying[own])
     group = values[same if with_site else known]
     elsewhere = known & ~same

@@ -89,3 +89,14 @@ def test_the_study_is_read_from_all_tables_and_a_broken_one_is_left_out(tmp_path
     assert study.sites == ("A", None)
     assert study.values["snr"].tolist() == [12.5, 12.5]
     assert np.isnan(study.values["cnr"]).all()
+
+
+def test_a_scan_without_a_site_has_a_place_among_all_in_every_measure():
+    names = ("air_sd", "native_i_mm", "snr")
+    stems = tuple(f"sub-{n:02d}" for n in range(4))
+    values = {name: np.array([1.0, 2.0, 3.0, 4.0]) for name in names}
+    study = StudyMeasures(stems, (None,) * 4, values)
+    rows = measure_rows(dict.fromkeys(names, 4.0), "sub-03", study)
+    found = {row.name: row for own in rows.values() for row in own}
+    assert set(found) == set(names)
+    assert all("of all sites" in row.place and not row.apart for row in found.values())
