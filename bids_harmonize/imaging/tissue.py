@@ -13,7 +13,8 @@ from bids_harmonize.imaging.deformation import (
     template_values,
     to_template_points,
 )
-from bids_harmonize.imaging.geometry import voxel_size_mm
+from bids_harmonize.imaging.field_of_view import part_of_grid
+from bids_harmonize.imaging.geometry import Grid, voxel_size_mm
 from bids_harmonize.imaging.morphology import box_around
 from bids_harmonize.imaging.registration import Sampled
 from bids_harmonize.imaging.segmentation import segment
@@ -94,8 +95,8 @@ def find_tissue(
         message = "no tissue found: the brain mask is empty"
         raise ScanError(message)
     box = box_around(brain_mask)
-    corner = affine.copy()
-    corner[:3, 3] += affine[:3, :3] @ [side.start for side in box]
+    i, j, k = volume.shape
+    corner = part_of_grid(Grid(shape=(i, j, k), affine=affine), box).affine
     mask = brain_mask[box]
     inside = np.where(mask, np.maximum(volume[box], 0), 0).astype(np.float32)
     deformation = find_deformation(

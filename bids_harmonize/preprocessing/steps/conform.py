@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bids_harmonize.bids.rawimages import read_raw
 from bids_harmonize.imaging.air_quality import measure_raw
 from bids_harmonize.imaging.field_of_view import share_outside
-from bids_harmonize.imaging.geometry import world_coordinate
+from bids_harmonize.imaging.geometry import voxel_size_mm, world_coordinate
 from bids_harmonize.imaging.grid import Grid, place_grid, resample, resample_mask
 from bids_harmonize.imaging.headmask import find_head
 from bids_harmonize.imaging.orientation import axis_codes
@@ -113,18 +112,13 @@ def conform(
         },
         "native": {
             "shape": [int(length) for length in volume.shape],
-            "voxel_size_mm": [round(float(size), 4) for size in _voxel_sizes(affine)],
+            "voxel_size_mm": [round(float(size), 4) for size in voxel_size_mm(affine)],
             "orientation": axis_codes(affine),
             "affine_source": raw.affine_source,
             "datatype": raw.dtype,
             "intensity_offset": raw.intensity_offset,
         },
     }
-
-
-def _voxel_sizes(affine: Affine) -> NDArray[np.float64]:
-    sizes: NDArray[np.float64] = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    return sizes
 
 
 def _cropped_below_mm(head_mask: Mask, affine: Affine, grid: Grid) -> float:
