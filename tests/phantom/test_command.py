@@ -10,7 +10,7 @@ def test_the_help_lists_presets_and_patterns(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for word in ("default", "hard", "mixed", "null", "subtypes", "frontotemporal", "hippocampus"):
+    for word in ("default", "hard", "mixed", "null", "cue", "subtypes", "frontotemporal", "hippocampus"):
         assert word in text
 
 
