@@ -218,9 +218,14 @@ def _write_person(
                 write_noise_free(truth_dir, stem, scan.noise_free, scan.affine)
             scans.append(
                 ScanTruth(
-                    stem, path, planned.participant_id, scanner.name, session, scan.to_person,
+                    stem,
+                    path,
+                    planned.participant_id,
+                    scanner.name,
+                    session,
+                    scan.to_person,
                     scan.cue_mm,
-                )  # fmt: skip
+                )
             )
     if travels:
         _write_sessions(bids_dir / planned.participant_id, [scanner.name for scanner in scanners])
