@@ -10,6 +10,7 @@ import nibabel as nb
 import numpy as np
 from scipy import ndimage
 
+from bids_harmonize.phantom.cue import brightening_map, place_in
 from bids_harmonize.phantom.person import Person
 from bids_harmonize.phantom.scanner import FIELD_OF_VIEW_MM, Scanner
 from bids_harmonize.phantom.session import Session, draw_session
@@ -35,12 +36,15 @@ class Simulation:
         Voxel-to-world matrix, 4x4, mm, RAS+ world.
     to_person
         4x4, maps the scan's world to the person's own world, mm.
+    cue_mm
+        Centre of the scanner's bright patch in the scan's world, mm; ``None`` without one.
     """
 
     volume: np.ndarray
     noise_free: np.ndarray
     affine: np.ndarray
     to_person: np.ndarray
+    cue_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,12 @@ def simulate(person: Person, scanner: Scanner, session: Session) -> Simulation:
         np.array(scanner.intensities, dtype=np.float32), person.fractions, axes=1
     )
     signal *= person.texture
+    cue_mm = None
+    if scanner.cue is not None:
+        centre = place_in(person, scanner.cue.template_mm)
+        signal *= brightening_map(scanner.cue, centre, signal.shape, person.affine)
+        x, y, z = (np.linalg.inv(to_person) @ [*centre, 1.0])[:3]
+        cue_mm = (float(x), float(y), float(z))
     base_mm = np.sqrt((person.affine[:3, :3] ** 2).sum(axis=0))
     fwhm_mm = scanner.psf_voxels * np.array(scanner.voxel_size_mm)
     signal = ndimage.gaussian_filter(signal, fwhm_mm / _FWHM_PER_SIGMA / base_mm)
@@ -122,7 +132,7 @@ def simulate(person: Person, scanner: Scanner, session: Session) -> Simulation:
     ornt = nb.orientations.axcodes2ornt(scanner.orientation)
     volume, stored_affine = _store(noisy * native, affine, ornt)
     noise_free, _ = _store(clean * native, affine, ornt)
-    return Simulation(volume, noise_free, stored_affine, to_person)
+    return Simulation(volume, noise_free, stored_affine, to_person, cue_mm)
 
 
 def truth_on_grid(

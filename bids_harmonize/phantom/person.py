@@ -17,6 +17,7 @@ _VENTRICLE_MM_PER_YEAR = 0.09
 _GM_LOSS_PER_YEAR = 0.012
 # The velocity field: smoothing (mm), standard deviation (mm), and whether it moves the face too.
 _VELOCITY_SCALES = ((44.0, 3.2, True), (18.0, 1.7, False), (9.0, 0.9, False))
+SIZE_CENTRE_MM = np.array([0.0, -18.0, 10.0])  # a head grows and shrinks about this point
 _MEAN_SIZE = 0.935  # the template's brain has 1.9 L, an adult's about 1.5 L with its fluid
 # A loss of 1 takes about a sixth of the grey matter, most of it on the side of the fluid.
 _FLUID_LOGIT_PER_LOSS, _GM_LOGIT_PER_LOSS = 1.0, 0.6
@@ -83,6 +84,9 @@ class Person:
         Share of each voxel inside the skin, air ways and sinuses included, ``(I, J, K)``.
     texture
         Smooth signal factor around 1 within tissue, shape ``(I, J, K)``.
+    displacement_mm
+        Shape ``(3, i, j, k)``, 6 mm apart: a point x of the person comes from the template's
+        ``c + (x - c) / size + displacement(x)``, c being :data:`SIZE_CENTRE_MM`.
     """
 
     traits: Traits
@@ -90,6 +94,7 @@ class Person:
     fractions: np.ndarray
     head: np.ndarray
     texture: np.ndarray
+    displacement_mm: np.ndarray
 
 
 def draw_traits(
@@ -169,7 +174,8 @@ def make_person(
     canvas = template.canvas
     shares = _pull_back(shares, canvas, canvas.from_lattice(displacement, lattice), traits)
     texture = 1.0 + 0.025 * canvas.from_lattice(smooth_noise(rng, lattice, sigma_mm=7.0), lattice)
-    return Person(traits, canvas.affine, shares[:-1], shares[-1], texture.astype(np.float32))
+    texture = texture.astype(np.float32)
+    return Person(traits, canvas.affine, shares[:-1], shares[-1], texture, displacement)
 
 
 def _compose(
@@ -270,7 +276,7 @@ def _pull_back(
     shares: np.ndarray, canvas: Canvas, displacement: np.ndarray, traits: Traits
 ) -> np.ndarray:
     """The shares in the person's own shape: sampled where each voxel comes from."""
-    centre = (np.array([0.0, -18.0, 10.0]) - canvas.affine[:3, 3]) / canvas.voxel_mm
+    centre = (SIZE_CENTRE_MM - canvas.affine[:3, 3]) / canvas.voxel_mm
     at = displacement / canvas.voxel_mm
     for axis, count in enumerate(canvas.shape):
         place = (np.arange(count) - centre[axis]) / traits.size + centre[axis]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bids_harmonize.phantom.cue import Cue
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -54,6 +56,8 @@ class Preset:
         Dealt to the sites in turn.
     one_scanner
         Whether all site names stand for the same scanner.
+    cue
+        Bright patch that the last site alone shows; ``None`` for none.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Preset:
     scale: tuple[float, float] = (200.0, 1500.0)
     geometry: tuple[Geometry, ...] = (Geometry(),)
     one_scanner: bool = False
+    cue: Cue | None = None
 
 
 _MIXED = (
@@ -104,6 +109,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "null",
                 "several site names, one scanner: there is no site effect",
                 one_scanner=True,
+            ),
+            Preset(
+                "cue",
+                "as null, but the last site alone shows a bright patch: Gaussian, sigma 6 mm, "
+                "+40 %, in the right putamen (template 27, 2, 0 mm)",
+                one_scanner=True,
+                cue=Cue(template_mm=(27.0, 2.0, 0.0), radius_mm=6.0, brightening=0.4),
             ),
         )
     }

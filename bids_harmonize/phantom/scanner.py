@@ -1,10 +1,11 @@
 """Scanners: what each does to a head, drawn from a preset's stated ranges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
 
+from bids_harmonize.phantom.cue import Cue
 from bids_harmonize.phantom.presets import Preset
 from bids_harmonize.phantom.seeds import named_generator, spread_number
 from bids_harmonize.phantom.tissues import BRAIN_TISSUES, TISSUES, base_intensities
@@ -40,6 +41,8 @@ class Scanner:
         Oblique tilt of the field of view about the left-right axis, degrees.
     datatype
         ``"int16"`` (with slope), ``"uint16"`` or ``"float32"``.
+    cue
+        Bright patch that only this scanner shows; ``None`` for none.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Scanner:
     orientation: str = "RAS"
     tilt_deg: float = 0.0
     datatype: str = "int16"
+    cue: Cue | None = None
 
 
 def site_names(n_sites: int) -> tuple[str, ...]:
@@ -85,6 +89,8 @@ def make_scanners(
 ) -> tuple[Scanner, ...]:
     """One scanner a site; more sites leave the first ones as they are.
 
+    A preset's cue belongs to the last site, so there the last one of fewer sites changes.
+
     Parameters
     ----------
     preset
@@ -101,13 +107,14 @@ def make_scanners(
     tuple of Scanner
         Named SiteA, SiteB, ...; in the preset ``null`` they differ in name alone.
     """
-    return tuple(
+    *others, last = (
         draw_scanner(
             preset, name=name, index=0 if preset.one_scanner else place,
             resolution_mm=resolution_mm, seed=seed,
         )
         for place, name in enumerate(site_names(n_sites))
     )  # fmt: skip
+    return (*others, replace(last, cue=preset.cue))
 
 
 def draw_scanner(

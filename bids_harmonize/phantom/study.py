@@ -46,6 +46,8 @@ class ScanTruth:
         Position, gain, coil and noise of this acquisition.
     to_person
         4x4, from the scan's world to the world of the truth's heads, mm.
+    cue_mm
+        Centre of the site's bright patch in the scan's world, mm; ``None`` without one.
     """
 
     stem: str
@@ -54,6 +56,7 @@ class ScanTruth:
     site: str
     session: Session
     to_person: np.ndarray
+    cue_mm: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +131,14 @@ def write_study(bids_dir: Path, **design: Any) -> StudyTruth:
 
 
 def _record(scan: ScanTruth) -> dict[str, Any]:
-    return {
+    record = {
         "site": scan.site,
         **asdict(scan.session),
         "scan_to_truth_world": scan.to_person.round(6).tolist(),
     }
+    if scan.cue_mm is not None:
+        record["cue_mm"] = [round(value, 3) for value in scan.cue_mm]
+    return record
 
 
 def _make_room(folder: Path, *, marker: str) -> None:
@@ -212,7 +218,13 @@ def _write_person(
                 write_noise_free(truth_dir, stem, scan.noise_free, scan.affine)
             scans.append(
                 ScanTruth(
-                    stem, path, planned.participant_id, scanner.name, session, scan.to_person
+                    stem,
+                    path,
+                    planned.participant_id,
+                    scanner.name,
+                    session,
+                    scan.to_person,
+                    scan.cue_mm,
                 )
             )
     if travels:

@@ -26,10 +26,11 @@ Made by {generator} {version}. Not part of the BIDS dataset beside it: no pipeli
 
 * `study.json`: the design, the tissue labels, the planted atrophy patterns and their regions
   (MNI mm; right half, mirrored).
-* `scanners.json`: every parameter of every scanner.
+* `scanners.json`: every parameter of every scanner; `cue` where a site alone shows a bright patch.
 * `participants.tsv`: age, sex, size, ventricles, grey matter, skull, scalp, true subtype.
 * `scans.json`: head position, gain, coil and noise seed of every acquisition, and
-  `scan_to_truth_world`: 4x4, from the scan's world (mm) to that of `heads/`.
+  `scan_to_truth_world`: 4x4, from the scan's world (mm) to that of `heads/`; `cue_mm` where the
+  scan shows its site's bright patch: the patch's centre in the scan's world (mm, RAS+).
 * `heads/`: tissue labels, head mask and brain mask of everybody at rest, all on one grid.
 * `noisefree/` (if asked for): every scan without its noise, on the scan's own grid.
 """
@@ -123,6 +124,8 @@ def write_tables(
     described = {}
     for scanner in scanners:
         record = asdict(scanner)
+        if scanner.cue is None:
+            del record["cue"]
         record["intensities"] = dict(zip(names, scanner.intensities, strict=True))
         described[scanner.name] = record
     write_json(truth_dir / "scanners.json", described)

@@ -10,7 +10,8 @@ def test_the_help_lists_presets_and_patterns(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for word in ("default", "hard", "mixed", "null", "subtypes", "frontotemporal", "hippocampus"):
+    presets = ("default", "hard", "mixed", "null", "cue")
+    for word in (*presets, "subtypes", "frontotemporal", "hippocampus"):
         assert word in text
 
 
