@@ -75,7 +75,7 @@ def cramers_v(first: Sequence[str | None], second: Sequence[str | None]) -> Asso
     return Association(min(value, 1.0) if smaller > 0 else value, float(test.pvalue), n)
 
 
-def correlation_ratio(values: Sequence[float], groups: Sequence[str]) -> Association:
+def correlation_ratio(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -> Association:
     """Share of the variance of a number that lies between groups (eta squared).
 
     Parameters
@@ -118,7 +118,7 @@ def correlation_ratio(values: Sequence[float], groups: Sequence[str]) -> Associa
     return Association(min(float(between / total), 1.0), p, int(numbers.size))
 
 
-def _check_lengths(first: Sequence[object], second: Sequence[object]) -> None:
+def _check_lengths(first: Sequence[object] | np.ndarray, second: Sequence[object]) -> None:
     if len(first) != len(second):
         message = f"need one label a person, found {len(first)} and {len(second)}"
         raise ValueError(message)
