@@ -54,9 +54,14 @@ def stand_in(source) -> Classifier:
     """A network that names the second site where the whole volume is bright enough."""
 
     class Sum(torch.nn.Module):
+        def embed(self, volumes):
+            return volumes.flatten(1).sum(dim=1, keepdim=True)  # (B, 1)
+
+        def head(self, total):
+            return torch.cat([torch.zeros_like(total), total - 6], dim=1)  # (B, 2)
+
         def forward(self, volumes):
-            total = volumes.flatten(1).sum(dim=1)  # (B,)
-            return torch.stack([torch.zeros_like(total), total - 6], dim=1)  # (B, 2)
+            return self.head(self.embed(volumes))
 
     return Classifier(
         network=Sum(),

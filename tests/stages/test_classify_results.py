@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages.classify_confounding import confounding_rows, study_warnings
-from bids_harmonize.stages.classify_tables import accuracy_row, calibration_rows, recall_rows
+from bids_harmonize.stages.classify_tables import (
+    accuracy_row,
+    calibration_rows,
+    recall_rows,
+    write_predictions,
+)
 
 
 def six_people() -> pd.DataFrame:
@@ -54,6 +60,20 @@ def test_recall_and_calibration_rows_count_participants():
     assert [row["n"] for row in bins] == [1, 5]
     assert [row["accuracy"] for row in bins] == [0.0, 1.0]
     assert bins[1]["confidence"] == pytest.approx(0.9)
+
+
+def test_scores_of_unseen_sites_stand_beside_the_probabilities(tmp_path):
+    scan = SimpleNamespace(t1w=tmp_path / "sub-1.nii.gz")
+    study = SimpleNamespace(output_dir=tmp_path, trained_sites=("A", "B"), scan=lambda key: scan)
+    own = six_people().iloc[[0]].assign(key="sub-1")
+    for predictions, names in (
+        (own, []),
+        (own.assign(unseen_score=3.5, unseen_site=True), ["unseen_score", "unseen_site"]),
+    ):
+        table = read_tsv(write_predictions(study, predictions, {}))
+        place = list(table.columns).index("p_B") + 1
+        assert list(table.columns)[place:-2] == names
+    assert table.loc[0, "unseen_score":"unseen_site"].tolist() == ["3.5", "true"]
 
 
 def make_study(**columns):
