@@ -24,6 +24,15 @@ TABLES = (
     "quality",
     "siteclassification",
     "sitepredictions",
+    "siterecall",
+    "sitecalibration",
+    "sitevisibility",
+    "siteconfounding",
+    "siteverdict",
+    "saliency",
+    "saliencyregions",
+    "saliencydeletion",
+    "saliencychecks",
     "travelling",
     "methods",
     "siteprobe",
@@ -34,9 +43,16 @@ NUMBER_COLUMNS = frozenset(
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
         *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
         *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
-        "saliency_brain_ratio",
+        *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
+        *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
+        *("visible_fraction", "difference", "difference_low", "difference_high"),
+        *("in_brain", "brain_ratio", "rank", "share", "ratio", "x_mm", "y_mm", "z_mm"),
+        *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),
     )
 )
+FEATURES = "features"
+"""How the column ``images`` begins where the site was told from a feature table."""
+
 CURVE_TEXT_COLUMNS = frozenset({"source_site", "phase"})
 
 
@@ -78,6 +94,14 @@ class GroupInputs:
     def settings(self) -> Settings:
         """The run's settings, defaults where they cannot be read."""
         return (self.run.settings if self.run else None) or Settings()
+
+    @property
+    def from_features(self) -> bool:
+        """Whether the output was made from a feature table alone, without any scan."""
+        table = self.tables.get("siteclassification")
+        if not self.scans.empty or table is None or "images" not in table:
+            return False
+        return table["images"].astype(str).str.startswith(FEATURES).any()
 
     @property
     def chosen(self) -> HarmonizerFolder | None:

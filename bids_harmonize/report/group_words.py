@@ -33,6 +33,19 @@ MODEL_WORDS: Mapping[str, str] = {
     "metadata": "voxel size, matrix and the like",
     "covariates": "age and sex only",
     "shuffled": "network, shuffled site names",
+    "withoutmaskblock": "network, trained without hidden blocks",
+    "withoutkeepblock": "network, trained without kept blocks",
+    "withoutblocks": "network, trained without either",
+}
+SALIENCY_WORDS: Mapping[str, str] = {
+    "integrated_gradients": "integrated gradients",
+    "hirescam": "HiResCAM",
+    "gradcampp": "Grad-CAM++",
+    "occlusion": "occlusion",
+}
+STATISTIC_WORDS: Mapping[str, str] = {
+    "cramers_v": "Cramér's V",
+    "correlation_ratio": "correlation ratio",
 }
 METRIC_DECIMALS: Mapping[str, int] = {"psnr": 2, "ssim": 3, "mae": 4, "correlation": 3}
 _ACRONYM_LETTERS = 4
@@ -41,6 +54,29 @@ _ACRONYM_LETTERS = 4
 def method_words(method: str) -> str:
     """The method's name in words; an unknown name stands as it is."""
     return METHOD_WORDS.get(method, method.removeprefix("judge:"))
+
+
+def model_words(model: object, images: object = "preproc") -> str:
+    """What named the site, and from which images where these are not the preprocessed ones.
+
+    Examples
+    --------
+    >>> model_words("headmask"), model_words("network", "harmonizedOslo")
+    ('head outline only', 'network, whole head, harmonized')
+    """
+    words = MODEL_WORDS.get(str(model), str(model))
+    if str(images) == "preproc":
+        return words
+    features = str(images).partition(":")
+    if features[0] == "features":
+        arm = features[2]
+        return f"{words} ({arm})" if arm else words
+    return f"{words}, harmonized"
+
+
+def saliency_words(method: object) -> str:
+    """The saliency method in words; an unknown name stands as it is."""
+    return SALIENCY_WORDS.get(str(method), str(method).replace("_", " "))
 
 
 def metric_words(metric: str) -> str:
@@ -166,6 +202,17 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     ('1 scan', '2 scans', '3 people')
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def is_true(value: Any) -> bool:
+    """Whether a cell says yes.
+
+    Examples
+    --------
+    >>> is_true("true"), is_true("false"), is_true(None)
+    (True, False, False)
+    """
+    return str(value).strip().lower() in ("true", "yes", "1")
 
 
 def is_number(value: Any) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Table
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
-from tests.report.group_fixture import REFERENCE, write_group, write_participants, write_tsv
+from tests.report.group_fixture import REFERENCE, write_group, write_participants
+from tests.report.site_fixture import write_tsv
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from bids_harmonize.report.group_proof import probe_section, verdict_section
 from bids_harmonize.report.group_quality import quality_section
 from bids_harmonize.report.group_study import study_section
 from bids_harmonize.report.group_travellers import picture_blocks
-from tests.report.group_fixture import write_group, write_participants, write_tsv
+from tests.report.group_fixture import write_group, write_participants
+from tests.report.site_fixture import write_tsv
 
 
 @pytest.fixture(scope="module")
