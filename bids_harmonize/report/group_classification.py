@@ -4,14 +4,11 @@ from bids_harmonize.report.group_blocks import Block, Paragraph, Section
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_saliency import saliency_blocks
 from bids_harmonize.report.group_saliencychecks import check_blocks
-from bids_harmonize.report.group_siteaccuracy import ablation_blocks, accuracy_blocks
-from bids_harmonize.report.group_siteanswers import brain_sentences, site_sentence
-from bids_harmonize.report.group_siteconfusion import (
-    asked_blocks,
-    calibration_blocks,
-    confounding_blocks,
-    confusion_blocks,
-)
+from bids_harmonize.report.group_siteaccuracy import accuracy_blocks
+from bids_harmonize.report.group_siteanswers import brain_answer, site_sentence
+from bids_harmonize.report.group_siteblocks import block_training_blocks
+from bids_harmonize.report.group_siteconfusion import calibration_blocks, confusion_blocks
+from bids_harmonize.report.group_sitepeople import asked_blocks, confounding_blocks
 
 _KEY = "classification"
 _TITLE = "Can the site be told from an image?"
@@ -42,7 +39,7 @@ def classification_section(inputs: GroupInputs) -> Section:
         *confusion_blocks(inputs),
         *calibration_blocks(inputs),
         *confounding_blocks(inputs),
-        *ablation_blocks(inputs),
+        *block_training_blocks(inputs),
         *saliency_blocks(inputs),
         *([] if inputs.from_features else check_blocks(inputs)),
         *asked_blocks(inputs),
@@ -56,9 +53,11 @@ def _answers(inputs: GroupInputs) -> list[Block]:
     blocks: list[Block] = [Paragraph(site, "lead")] if site else []
     if inputs.from_features:
         return blocks
-    brain = brain_sentences(inputs)
-    if brain:
-        return [*blocks, Paragraph(brain, "lead")]
+    brain = brain_answer(inputs)
+    if brain is not None:
+        answer, reason = brain
+        blocks.append(Paragraph(answer, "lead"))
+        return [*blocks, *([Paragraph(f"Reason: {reason}.")] if reason else [])]
     text = (
         "There is no group_siteverdict.tsv with an answer, so whether the decision lies inside "
         "the brain is open. The maps below alone do not settle it."

@@ -18,7 +18,7 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import HarmonizeError, MissingInputError
 from bids_harmonize.report.group_run import RunRecord, newest_run
-from bids_harmonize.report.group_words import NOT_HARMONIZERS
+from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_feature_table
 
 TABLES = (
     "quality",
@@ -50,9 +50,6 @@ NUMBER_COLUMNS = frozenset(
         *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),
     )
 )
-FEATURES = "features"
-"""How the column ``images`` begins where the site was told from a feature table."""
-
 CURVE_TEXT_COLUMNS = frozenset({"source_site", "phase"})
 
 
@@ -101,7 +98,7 @@ class GroupInputs:
         table = self.tables.get("siteclassification")
         if not self.scans.empty or table is None or "images" not in table:
             return False
-        return table["images"].astype(str).str.startswith(FEATURES).any()
+        return any(is_feature_table(str(images)) for images in table["images"])
 
     @property
     def chosen(self) -> HarmonizerFolder | None:

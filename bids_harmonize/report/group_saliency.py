@@ -91,7 +91,7 @@ def _top_words(inputs: GroupInputs, site: str) -> str:
     method = _DEFAULT_METHOD if _DEFAULT_METHOD in methods else methods[0]
     top = own[texts(own, "method") == method].sort_values("rank").head(_N_TOP)
     named = listing(f"{row['region']} ({percent(row['share'])})" for _, row in top.iterrows())
-    return f"Most of it lies in: {named}. "
+    return f"Strongest in: {named}. "
 
 
 def _regions_blocks(inputs: GroupInputs) -> list[Block]:

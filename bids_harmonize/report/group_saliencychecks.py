@@ -15,8 +15,8 @@ from bids_harmonize.report.group_words import (
 )
 
 CHECK_WORDS = {
-    "deletion": "deletion: taking the marked places away hurts most",
-    "randomisation": "randomisation: random weights lose the map",
+    "deletion": "deletion",
+    "randomisation": "random weights",
 }
 
 
@@ -42,6 +42,11 @@ def failed_checks(table: pd.DataFrame) -> pd.DataFrame:
     return table[(passed != "") & ~passed.map(is_true)]
 
 
+def site_names(table: pd.DataFrame) -> pd.Series:
+    """The column ``site`` as the page writes it."""
+    return texts(table, "site").replace({"": "all sites", "all": "all sites"})
+
+
 def _deletion_blocks(inputs: GroupInputs) -> list[Block]:
     table = inputs.tables.get("saliencydeletion")
     if table is None or not {"site", "order"} <= set(table.columns):
@@ -51,7 +56,7 @@ def _deletion_blocks(inputs: GroupInputs) -> list[Block]:
         )
         return [Paragraph(text, "absent")]
     known = table.dropna(subset=["removed_fraction", "log_odds"])
-    sites = texts(known, "site").replace("", "all sites")
+    sites = site_names(known)
     panels = [(site, known[sites == site]) for site in sorted(sites.unique())]
     if not panels:
         return [Paragraph("group_saliencydeletion.tsv holds no number, so no curve.", "absent")]
@@ -59,11 +64,11 @@ def _deletion_blocks(inputs: GroupInputs) -> list[Block]:
         Figure(
             title="Do the marked places matter? Deletion curves",
             source=draw_deletion(panels),
-            alt="Support for the true site while parts of the head are taken away, by site.",
-            reading="Parts of the head are taken away, more and more to the right. Orange: what "
-            "the map marks most goes first. Blue: blocks at random. If orange falls faster than "
-            "blue, the map points at what the network uses. Log odds 0: undecided. Bands: 95 % "
-            "intervals.",
+            alt="Support for the true site while parts of the head are replaced, by site.",
+            reading="More and more of the head is replaced by that of scans of other sites. "
+            "Orange: what the map marks most goes first. Blue: blocks at random. If orange falls "
+            "faster than blue, the map points at what the network uses. Log odds 0: undecided. "
+            "Bands: 95 % intervals.",
             size="wide" if len(panels) > 1 else "",
         )
     ]
@@ -78,17 +83,18 @@ def _checks_blocks(inputs: GroupInputs) -> list[Block]:
         )
         return [Paragraph(text, "absent")]
     failed = set(failed_checks(table).index)
-    order = table.assign(_failed=[index not in failed for index in table.index])
+    order = table.assign(_passed=[index not in failed for index in table.index])
+    order = order.sort_values("_passed", kind="stable")
     rows: list[list[str | Cell]] = [
         [
             Cell(CHECK_WORDS.get(str(row.get("check")), str(row.get("check"))), "strong"),
-            str(row.get("site") or "all sites"),
+            place,
             saliency_words(row.get("method") or MISSING),
             str(int(row["n"])) if is_number(row["n"]) else MISSING,
             with_interval(row["value"], row["low"], row["high"]),
             _outcome(row),
         ]
-        for _, row in order.sort_values("_failed", kind="stable").iterrows()
+        for place, row in zip(site_names(order), (row for _, row in order.iterrows()), strict=True)
     ]
     return [
         make_table(
@@ -98,10 +104,10 @@ def _checks_blocks(inputs: GroupInputs) -> list[Block]:
                 "value (95 % interval)": True, "outcome": False,
             },
             rows,
-            reading="Failed checks stand first. Deletion: how much more the network loses by the "
-            "marked places than by random blocks; above 0 is good. Randomisation: how alike the "
-            "maps of the trained network and of one with random weights are; near 0 is good. A "
-            "map that fails a check shows the head, not the decision.",
+            reading="Failed checks stand first. Deletion: how much more the network loses with "
+            "the marked places than with random blocks; above 0 is good. Random weights: how "
+            "alike the maps of the network and of an untrained one are; near 0 is good. Do not "
+            "read meaning into a map that fails.",
         )
     ]  # fmt: skip
 

@@ -10,11 +10,8 @@ from bids_harmonize.report.group_siteanswers import (
     MAIN_MODELS,
     interval,
     is_own_image,
-    main_row,
     texts,
-    unseen_rows,
 )
-from bids_harmonize.report.group_sitefigures import draw_visibility
 from bids_harmonize.report.group_words import (
     MISSING,
     MODEL_WORDS,
@@ -47,53 +44,23 @@ def accuracy_blocks(inputs: GroupInputs) -> list[Block]:
     list of Block
         A paragraph where no model was tested on unseen people.
     """
-    rows = unseen_rows(inputs, own=False)
-    if rows is None:
-        text = "No row of group_siteclassification.tsv is about unseen people."
+    table = inputs.tables["siteclassification"]
+    unseen = texts(table, "split") == "validation"
+    shown = reading_order(table[unseen & ~texts(table, "model").isin(ABLATIONS)])
+    if shown.empty:
+        text = "No row of group_siteclassification.tsv is about people that a fold left out."
         return [Paragraph(text, "absent")]
-    shown = _sorted(rows[~texts(rows, "model").isin(ABLATIONS)])
     blocks: list[Block] = [Paragraph(_explain(inputs))]
-    if len(shown):
-        blocks += [_dots(shown), _table(shown, _training_words(inputs))]
-    return blocks
-
-
-def ablation_blocks(inputs: GroupInputs) -> list[Block]:
-    """What hiding and keeping blocks in training adds; accuracy with little of the head visible.
-
-    Parameters
-    ----------
-    inputs
-        What is on disk.
-
-    Returns
-    -------
-    list of Block
-        Empty for a feature table; a paragraph where neither was measured.
-    """
-    if inputs.from_features:
-        return []
-    blocks: list[Block] = []
-    rows = unseen_rows(inputs)
-    if rows is not None and texts(rows, "model").isin(ABLATIONS).any():
-        kept = rows[texts(rows, "model").isin(("network", *ABLATIONS))]
-        blocks.append(_ablation_table(_sorted(kept)))
-    table = inputs.tables.get("sitevisibility")
-    if table is None:
-        text = (
-            "There is no group_sitevisibility.tsv, so it is not known how well the site is told "
-            "when only a part of the head is visible."
-        )
-        return [*blocks, Paragraph(text, "absent")]
-    return [*blocks, *_visibility(inputs, table)]
+    return [*blocks, _dots(shown), _table(shown, _training_words(inputs))]
 
 
 def _explain(inputs: GroupInputs) -> str:
     table = inputs.tables["siteclassification"]
     if inputs.from_features:
         return (
-            "A logistic regression learnt to name the site from the feature table. It was tested "
-            "on people it had not seen, all folds pooled."
+            "A logistic regression learnt to name the site from the numbers of a table and was "
+            "tested on people it had not seen, all folds pooled. What a control can do, it may "
+            "have done in the same way."
         )
     missing = [MODEL_WORDS[model] for model in CONTROLS if model not in set(table["model"])]
     text = (
@@ -116,7 +83,8 @@ def _training_words(inputs: GroupInputs) -> str:
     return f" On the people it was trained on, the model is right for {share}: it could learn."
 
 
-def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
+def reading_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the table in the order of :data:`MODEL_WORDS`, harmonized images last."""
     order = {model: place for place, model in enumerate(MODEL_WORDS)}
     keys = rows.assign(
         _images=~texts(rows, "images").map(is_own_image),
@@ -178,91 +146,6 @@ def _table(shown: pd.DataFrame, training: str) -> Block:
         "right; 0 is best." + training
         + (" Some rows are quick: the first fold only, fewer people." if quick else ""),
     )  # fmt: skip
-
-
-def _ablation_table(kept: pd.DataFrame) -> Block:
-    rows: list[list[str | Cell]] = [
-        [
-            Cell("as it is, with both" if row["model"] == "network" else _short(row["model"])),
-            str(int(row["n"])) if is_number(row["n"]) else MISSING,
-            percent_interval(*interval(row)),
-        ]
-        for _, row in kept.iterrows()
-    ]
-    return make_table(
-        "What hiding parts of the head in training adds",
-        {"trained": False, "people": True, "accuracy on whole heads": True},
-        rows,
-        reading="In training, a block of the head is hidden at random, or everything but a block. "
-        "These rows leave that out. They are no shortcuts; all see the whole head here.",
-    )
-
-
-def _visibility(inputs: GroupInputs, table: pd.DataFrame) -> list[Block]:
-    known = table.dropna(subset=["visible_fraction", "accuracy"])
-    models = [m for m in ("network", *ABLATIONS) if m in set(texts(known, "model"))]
-    if not models:
-        text = "group_sitevisibility.tsv holds no accuracy, so none is drawn."
-        return [Paragraph(text, "absent")]
-    lines = [(_short(m).capitalize(), known[texts(known, "model") == m]) for m in models]
-    row = main_row(inputs)
-    chance = None if row is None else row["chance"]
-    quick = texts(known, "effort").eq("quick").any()
-    return [
-        Figure(
-            title="How well the site is told when only a part of the head is visible",
-            source=draw_visibility(lines, chance=chance),
-            alt="Accuracy against the visible part of the volume, one line a way of training.",
-            reading="From left to right less of the head is shown. Bars: 95 % intervals. If the "
-            "accuracy stays high with 1/8 visible, the site is written all over the head, and "
-            "not in one place." + (" Quick: fewer people." if quick else ""),
-        ),
-        _difference_table(known, [model for model in models if model != "withoutblocks"]),
-    ]
-
-
-def _difference_table(known: pd.DataFrame, models: list[str]) -> Block:
-    rows: list[list[str | Cell]] = []
-    for model in models:
-        own = known[texts(known, "model") == model].dropna(subset=["difference"])
-        for _, row in own.sort_values("visible_fraction").iterrows():
-            rows.append(
-                [
-                    Cell(_short(model)),
-                    f"{row['visible_fraction']:.3g}",
-                    str(int(row["n"])) if is_number(row["n"]) else MISSING,
-                    percent_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"]),
-                    _points(row["difference"], row["difference_low"], row["difference_high"]),
-                ]
-            )
-    return make_table(
-        "Gain over training without either, on the same people",
-        {
-            "trained": False, "visible": True, "people": True, "accuracy": True,
-            "gain in points": True,
-        },
-        rows,
-        reading="Gain: difference in percentage points, with its 95 % interval. Where the "
-        "interval holds 0, no gain was shown.",
-        folded=True,
-    )  # fmt: skip
-
-
-def _short(model: object) -> str:
-    words = {
-        "network": "with both",
-        "withoutmaskblock": "without hidden blocks",
-        "withoutkeepblock": "without kept blocks",
-        "withoutblocks": "without either",
-    }
-    return words.get(str(model), str(model))
-
-
-def _points(value: float, low: float, high: float) -> str:
-    text = number(100 * value, 1) if is_number(value) else MISSING
-    if not (is_number(low) and is_number(high)):
-        return text
-    return f"{text} ({number(100 * low, 1)} to {number(100 * high, 1)})"
 
 
 def _colour(row: pd.Series) -> str:

@@ -1,16 +1,17 @@
 """What the tables of the site classifier answer, in sentences: the site, and where it is read.
 
-The page does not judge anew. Where the stage wrote an answer (group_siteverdict.tsv) it is said;
-only where an older output lacks it, "visible" means an interval above chance and, where there is
-a permutation test, p of at most 0.01.
+The page does not judge anew: where the stage wrote an answer (group_siteverdict.tsv) it is said.
+Where an older output lacks it, the site is visible if the interval lies above chance. Beside
+either, a permutation test with p over 0.01 keeps the page from claiming a site effect.
 """
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from bids_harmonize.report.group_inputs import FEATURES, GroupInputs
+from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import (
+    is_feature_table,
     is_number,
     p_value,
     percent,
@@ -19,7 +20,6 @@ from bids_harmonize.report.group_words import (
 )
 
 MAIN_MODELS = ("network", "logistic")
-OWN_IMAGES = ("preproc", FEATURES)
 P_LIMIT = 0.01
 SITE_QUESTION = "site_visible"
 BRAIN_QUESTION = "decides_inside_brain"
@@ -53,18 +53,18 @@ def texts(table: pd.DataFrame, column: str) -> pd.Series:
 
 def is_own_image(images: str) -> bool:
     """Whether the images are those before harmonization, or a feature table."""
-    return images.startswith(OWN_IMAGES)
+    return images == "preproc" or is_feature_table(images)
 
 
-def unseen_rows(inputs: GroupInputs, *, own: bool = True) -> pd.DataFrame | None:
-    """Rows of group_siteclassification.tsv on people that the model had not seen.
+def rows_of(inputs: GroupInputs, split: str) -> pd.DataFrame | None:
+    """Rows of group_siteclassification.tsv of a split, without those of harmonized images.
 
     Parameters
     ----------
     inputs
         What is on disk.
-    own
-        Leave out what was told from harmonized images.
+    split
+        ``validation``: people that a fold had not seen; ``new``: asked of a finished model.
 
     Returns
     -------
@@ -74,15 +74,13 @@ def unseen_rows(inputs: GroupInputs, *, own: bool = True) -> pd.DataFrame | None
     table = inputs.tables.get("siteclassification")
     if table is None:
         return None
-    kept = texts(table, "split") == "validation"
-    if own:
-        kept &= texts(table, "images").map(is_own_image)
-    return table[kept] if kept.any() else None
+    own = (texts(table, "split") == split) & texts(table, "images").map(is_own_image)
+    return table[own] if own.any() else None
 
 
-def main_row(inputs: GroupInputs) -> pd.Series | None:
+def main_row(inputs: GroupInputs, split: str = "validation") -> pd.Series | None:
     """The row of the network, or of the feature table's model; ``None`` without one."""
-    rows = unseen_rows(inputs)
+    rows = rows_of(inputs, split)
     if rows is None:
         return None
     for model in MAIN_MODELS:
@@ -118,17 +116,13 @@ def given_answer(inputs: GroupInputs, question: str) -> Answer | None:
 
 def site_visible(inputs: GroupInputs) -> str:
     """Whether the site can be told: ``yes``, ``no`` or ``cannot tell``."""
-    given = given_answer(inputs, SITE_QUESTION)
-    if given is not None:
-        return given.answer
     row = main_row(inputs)
-    if row is None:
-        return "cannot tell"
-    _, low, _ = interval(row)
-    if not (is_number(low) and is_number(row["chance"])):
-        return "cannot tell"
-    p = row["p_permutation"]
-    return "yes" if low > row["chance"] and (not is_number(p) or p <= P_LIMIT) else "no"
+    given = given_answer(inputs, SITE_QUESTION)
+    answer = given.answer if given is not None else _above_chance(row)
+    by_chance = row is not None and is_number(row["p_permutation"])
+    if answer == "yes" and row is not None and by_chance and row["p_permutation"] > P_LIMIT:
+        return "no"
+    return answer
 
 
 def site_sentence(inputs: GroupInputs) -> str:
@@ -146,7 +140,7 @@ def site_sentence(inputs: GroupInputs) -> str:
     """
     row = main_row(inputs)
     if row is None:
-        return ""
+        return _new_sentence(inputs)
     who = "a network" if row["model"] == "network" else "a model of the feature table"
     found = (
         f"{who} named the site rightly for {percent_interval(*interval(row))} of the people that "
@@ -167,8 +161,28 @@ def site_sentence(inputs: GroupInputs) -> str:
     return f"Whether the site can be told is open: {found}."
 
 
-def brain_sentences(inputs: GroupInputs) -> str:
-    """Whether the decision lies inside the brain, the reason, and what that means here.
+def _new_sentence(inputs: GroupInputs) -> str:
+    row = main_row(inputs, "new")
+    if row is None:
+        return ""
+    return (
+        "A finished model, trained elsewhere, named the site rightly for "
+        f"{percent_interval(*interval(row))} of the new people whose site it knows; guessing "
+        f"gives {percent(row['chance'])}."
+    )
+
+
+def _above_chance(row: pd.Series | None) -> str:
+    if row is None:
+        return "cannot tell"
+    _, low, _ = interval(row)
+    if not (is_number(low) and is_number(row["chance"])):
+        return "cannot tell"
+    return "yes" if low > row["chance"] else "no"
+
+
+def brain_answer(inputs: GroupInputs) -> tuple[str, str] | None:
+    """Whether the decision lies inside the brain: what that means here, and the reason.
 
     Parameters
     ----------
@@ -177,31 +191,28 @@ def brain_sentences(inputs: GroupInputs) -> str:
 
     Returns
     -------
-    str
-        Empty where the question was not answered by the stage.
+    tuple of str or None
+        The answer with its meaning, and the numbers behind it; ``None`` where the stage did not
+        answer.
     """
     given = given_answer(inputs, BRAIN_QUESTION)
     if given is None:
-        return ""
-    parts = [f"Decides inside the brain: {given.answer}."]
-    if given.reason:
-        parts.append(f"{given.reason[0].upper()}{given.reason[1:].rstrip('.')}.")
-    if given.measured:
-        parts.append(f"({given.measured[0].upper()}{given.measured[1:]}.)")
+        return None
+    meaning = _MEANING[given.answer]
     if site_visible(inputs) == "no":
-        parts.append("As no site effect was shown, there is no decision to find a place for.")
-    else:
-        parts.append(_MEANING[given.answer])
-    return " ".join(parts)
+        meaning = "As no site effect was shown, there is no decision to find a place for."
+    parts = [given.reason.rstrip("."), given.measured]
+    reason = "; ".join(part for part in parts if part)
+    return f"Decides inside the brain: {given.answer}. {meaning}", reason
 
 
 _MEANING = {
-    "yes": "For this study: the brain tissue itself looks different from site to site. Taking "
-    "away the face or the skull would not solve it.",
-    "no": "For this study: a good part of the decision comes from scalp, skull, neck or the "
-    "head's outline. The accuracy says little about the brain.",
-    "cannot tell": "For this study: the accuracy must not be read as a difference in brain "
-    "tissue, and the maps are no proof of one.",
+    "yes": "In this study the brain itself looks different from site to site. Taking away the "
+    "face or the skull would not solve it.",
+    "no": "In this study a good part of the decision comes from scalp, skull, neck or the head's "
+    "outline. The accuracy says little about the brain.",
+    "cannot tell": "In this study the accuracy must not be read as a difference in brain tissue, "
+    "and the maps are no proof of one.",
 }
 
 

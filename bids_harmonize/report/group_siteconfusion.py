@@ -11,14 +11,13 @@ from bids_harmonize.report.group_siteanswers import MAIN_MODELS, is_own_image, m
 from bids_harmonize.report.group_sitefigures import draw_calibration
 from bids_harmonize.report.group_words import (
     MISSING,
-    STATISTIC_WORDS,
+    arm_words,
     count,
+    is_feature_table,
     is_number,
-    is_true,
     listing,
     model_words,
     number,
-    p_value,
     percent,
     percent_interval,
 )
@@ -78,102 +77,8 @@ def calibration_blocks(inputs: GroupInputs) -> list[Block]:
             source=draw_calibration(own),
             alt="Share of right answers against the model's certainty, with counts below.",
             reading="On the dashed line, the model is right as often as it is sure. Below it, it "
-            "is too sure; above, too careful. The bars count the scans; a point over a short bar "
+            "is too sure; above, too careful. The bars count the people; a point over a short bar "
             "rests on few." + (f" Mean gap: {number(error, 3)}." if is_number(error) else ""),
-        )
-    ]
-
-
-def confounding_blocks(inputs: GroupInputs) -> list[Block]:
-    """Whether the sites scanned different people.
-
-    Parameters
-    ----------
-    inputs
-        What is on disk.
-
-    Returns
-    -------
-    list of Block
-        A table, or a paragraph where it is absent.
-    """
-    table = inputs.tables.get("siteconfounding")
-    if table is None:
-        text = (
-            "There is no group_siteconfounding.tsv, so whether the sites scanned people of other "
-            "age, sex or group was not looked at."
-        )
-        return [Paragraph(text, "absent")]
-    rows: list[list[str | Cell]] = []
-    for _, row in table.iterrows():
-        statistic = str(row.get("statistic") or "")
-        warned = is_true(row.get("warning"))
-        rows.append(
-            [
-                Cell(str(row.get("variable") or MISSING), "strong"),
-                STATISTIC_WORDS.get(statistic, statistic),
-                number(row["value"]),
-                p_value(row["p"]),
-                str(int(row["n"])) if is_number(row["n"]) else MISSING,
-                Cell("goes with the site", "bad") if warned else Cell("no warning", "muted"),
-            ]
-        )
-    return [
-        make_table(
-            "Did the sites scan the same kind of people?",
-            {
-                "what": False, "measure": False, "value": True, "p": True, "people": True,
-                "judged": False,
-            },
-            rows,
-            reading="Value: 0 if every site is alike, 1 if the site alone tells it. Where it goes "
-            "with the site, the model may have named the site by the people and not by the "
-            "scanner.",
-        )
-    ]  # fmt: skip
-
-
-def asked_blocks(inputs: GroupInputs) -> list[Block]:
-    """Scans that no fold tested: travelling or new people, and those of no trained site.
-
-    Parameters
-    ----------
-    inputs
-        What is on disk.
-
-    Returns
-    -------
-    list of Block
-        Empty where there is no such scan.
-    """
-    table = inputs.tables.get("sitepredictions")
-    if table is None:
-        return []
-    own = table[texts(table, "images").map(is_own_image)]
-    asked = own[texts(own, "fold") == ""]
-    if asked.empty:
-        return []
-    judged = "unseen_site" in asked and (texts(asked, "unseen_site") != "").any()
-    rows: list[list[str | Cell]] = []
-    sites = texts(asked, "site").replace("", "unknown")
-    for site in sorted(sites.unique()):
-        scans = asked[sites == site]
-        named = texts(scans, "predicted").value_counts()
-        rows.append(
-            [
-                Cell(site, "strong"),
-                str(len(scans)),
-                listing(f"{name} {n}" for name, n in named.items() if name) or MISSING,
-                str(int(texts(scans, "unseen_site").map(is_true).sum())) if judged else MISSING,
-            ]
-        )
-    return [
-        make_table(
-            "Scans that the model was only asked about",
-            {"site": False, "scans": True, "named as": False, "like no trained site": True},
-            rows,
-            reading="Travelling people and new scans: no part of the accuracy above. Like no "
-            "trained site: the scan lies outside of what the model knows; its answer is a guess.",
         )
     ]
 
@@ -186,8 +91,10 @@ def _confusion(own: pd.DataFrame, inputs: GroupInputs) -> list[Block]:
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     for site, predicted in zip(tested["site"], tested["predicted"], strict=True):
         counts[labels.index(str(site)), labels.index(str(predicted))] += 1
-    what = "row" if inputs.from_features else "scan"
-    before = "" if inputs.from_features else " before harmonization"
+    images = str(own["images"].iloc[0])
+    arm = arm_words(images) if is_feature_table(images) else ""
+    what = "row" if arm else "scan"
+    before = "" if arm else " before harmonization"
     text = (
         f"{count(int(counts.sum()), what)}{before}. Rows: true sites. Columns: the model's "
         "answer. All on the diagonal: every site was named rightly."
@@ -199,10 +106,9 @@ def _confusion(own: pd.DataFrame, inputs: GroupInputs) -> list[Block]:
         }
         shown = listing(f"{site} {percent(share)}" for site, share in shares.items())
         text += f" Share named rightly: {shown}."
-    arm = str(own["images"].iloc[0]).partition(":")[2]
     return [
         Figure(
-            title="Which site is taken for which" + (f" ({arm} features)" if arm else ""),
+            title="Which site is taken for which" + (f" (features, {arm})" if arm else ""),
             source=draw_confusion(labels, counts),
             alt="Confusion matrix of the site classifier.",
             reading=text,
@@ -247,8 +153,12 @@ def _recall_blocks(inputs: GroupInputs) -> list[Block]:
 
 def _site_label(row: pd.Series, *, several: bool) -> str:
     people = f" ({int(row['n'])} people)" if is_number(row["n"]) else ""
-    arm = f", {str(row['images']).partition(':')[2]}" if several else ""
+    arm = f", {_images_label(str(row['images']))}" if several else ""
     return f"{row['site']}{arm}{people}"
+
+
+def _images_label(images: str) -> str:
+    return f"features ({arm_words(images)})" if is_feature_table(images) else "images"
 
 
 def _recall_table(table: pd.DataFrame) -> Block:

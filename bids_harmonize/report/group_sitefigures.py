@@ -59,7 +59,7 @@ def draw_calibration(table: pd.DataFrame) -> str:
             (counts["bin_low"] + counts["bin_high"]) / 2, counts["n"].fillna(0),
             width=0.9 * (counts["bin_high"] - counts["bin_low"]), color=FAINT,
         )  # fmt: skip
-        lower.set_ylabel("scans")
+        lower.set_ylabel("people")
         lower.set_xlim(-0.02, 1.02)
         lower.set_xlabel("how sure the model was (0 to 1)")
         lower.grid(False, axis="x")
@@ -105,7 +105,7 @@ def draw_visibility(lines: Sequence[tuple[str, pd.DataFrame]], *, chance: float 
         axes.set_xlabel("visible part of the volume")
         axes.set_ylabel("accuracy")
         axes.grid(False, axis="x")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), fontsize=8.5)
+        axes.legend(loc="lower left", fontsize=8.5, frameon=True, framealpha=0.9, edgecolor="none")
         return svg_uri(figure)
 
 
@@ -137,7 +137,7 @@ def draw_deletion(panels: Sequence[tuple[str, pd.DataFrame]]) -> str:
         for axes in grid[:, 0]:
             axes.set_ylabel("log odds of the site")
         for axes in grid.flat[max(0, len(panels) - n_columns) : len(panels)]:
-            axes.set_xlabel("removed part of the head")
+            axes.set_xlabel("replaced part of the head")
             axes.tick_params(labelbottom=True)
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.tight_layout(rect=(0, 0.3 / figure.get_figheight(), 1, 1))
@@ -146,7 +146,7 @@ def draw_deletion(panels: Sequence[tuple[str, pd.DataFrame]]) -> str:
 
 
 _ORDERS = (
-    ("saliency", ORANGE, "o", "what the map marks goes first"),
+    ("saliency", ORANGE, "o", "marked places first"),
     ("random", BLUE, "s", "blocks at random"),
 )
 
@@ -164,11 +164,11 @@ def _draw_band(axes: Axes, own: pd.DataFrame, colour: str, marker: str, label: s
 
 
 def _draw_chance(axes: Axes, chance: float | None) -> None:
-    if not is_number(chance):
+    if chance is None or not is_number(chance):
         return
     axes.axhline(chance, color=INK, linestyle=(0, (4, 3)), linewidth=1)
     axes.annotate(
-        "chance", (1, float(chance or 0)), xycoords=("axes fraction", "data"), xytext=(0, 3),
+        "chance", (1, chance), xycoords=("axes fraction", "data"), xytext=(0, 3),
         textcoords="offset points", ha="right",
     )  # fmt: skip
 

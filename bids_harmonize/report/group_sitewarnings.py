@@ -4,14 +4,14 @@ import pandas as pd
 
 from bids_harmonize.report.group_blocks import Finding
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_saliencychecks import failed_checks
+from bids_harmonize.report.group_saliencychecks import CHECK_WORDS, failed_checks, site_names
 from bids_harmonize.report.group_siteanswers import (
     MAIN_MODELS,
     P_LIMIT,
     interval,
     is_own_image,
+    rows_of,
     texts,
-    unseen_rows,
 )
 from bids_harmonize.report.group_words import (
     MODEL_WORDS,
@@ -71,7 +71,7 @@ def is_quick(inputs: GroupInputs) -> bool:
 
 def _off_chance(inputs: GroupInputs) -> list[Finding]:
     """A shuffled control off chance, or a model below it: people stand in training and test."""
-    rows = unseen_rows(inputs)
+    rows = rows_of(inputs, "validation")
     found: list[Finding] = []
     if rows is None:
         return found
@@ -101,7 +101,7 @@ def _off_chance(inputs: GroupInputs) -> list[Finding]:
 
 
 def _shortcuts(inputs: GroupInputs) -> list[Finding]:
-    rows = unseen_rows(inputs)
+    rows = rows_of(inputs, "validation")
     if rows is None:
         return []
     able = rows[
@@ -128,7 +128,7 @@ def _shortcuts(inputs: GroupInputs) -> list[Finding]:
 def _small_sites(inputs: GroupInputs) -> list[Finding]:
     if inputs.study is not None:
         return [
-            Finding("caution", f"Left out of training: {site}", f"{str(reason).rstrip('.')}.")
+            Finding("caution", f"Left out of training: {site}", _sentence(str(reason)))
             for site, reason in inputs.study.left_out.items()
         ]
     table = inputs.tables.get("siterecall")
@@ -142,6 +142,10 @@ def _small_sites(inputs: GroupInputs) -> list[Finding]:
     named = listing(f"{row['site']} ({int(row['n'])})" for _, row in own.iterrows())
     text = f"{named}; the minimum is {least}. Nothing certain can be said about so few."
     return [Finding("caution", "Too few people at a site", text)]
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def _confounded(inputs: GroupInputs) -> list[Finding]:
@@ -165,7 +169,7 @@ def _strength(row: pd.Series) -> str:
     words = STATISTIC_WORDS.get(statistic, statistic)
     p = p_value(row["p"])
     p = f", p {p}" if p.startswith("<") else f", p = {p}"
-    return f"{row.get('variable')}: {words} {number(row['value'])}{p}"
+    return f"{str(row.get('variable')).capitalize()}: {words} {number(row['value'])}{p}"
 
 
 def _failed_checks(inputs: GroupInputs) -> list[Finding]:
@@ -177,8 +181,9 @@ def _failed_checks(inputs: GroupInputs) -> list[Finding]:
         return []
     by_check = []
     for check in dict.fromkeys(texts(failed, "check")):
-        sites = texts(failed[texts(failed, "check") == check], "site").replace("", "all sites")
-        by_check.append(f"{check} ({listing(dict.fromkeys(sites))})")
+        sites = site_names(failed[texts(failed, "check") == check])
+        words = CHECK_WORDS.get(check, check)
+        by_check.append(f"{words} ({listing(dict.fromkeys(sites))})")
     text = f"Failed: {listing(by_check)}. Do not read meaning into these maps."
     return [Finding("caution", "Saliency maps did not pass their checks", text)]
 

@@ -45,7 +45,7 @@ SALIENCY_WORDS: Mapping[str, str] = {
 }
 STATISTIC_WORDS: Mapping[str, str] = {
     "cramers_v": "Cramér's V",
-    "correlation_ratio": "correlation ratio",
+    "correlation_ratio": "eta squared",
 }
 METRIC_DECIMALS: Mapping[str, int] = {"psnr": 2, "ssim": 3, "mae": 4, "correlation": 3}
 _ACRONYM_LETTERS = 4
@@ -56,6 +56,18 @@ def method_words(method: str) -> str:
     return METHOD_WORDS.get(method, method.removeprefix("judge:"))
 
 
+def is_feature_table(images: str) -> bool:
+    """Whether the column ``images`` names a feature table (its arm), and no images.
+
+    Examples
+    --------
+    >>> [is_feature_table(name) for name in ("raw", "features:raw", "preproc", "harmonizedOslo")]
+    [True, True, False, False]
+    """
+    arm = images.removeprefix("features").lstrip(":-")
+    return images != "preproc" and (arm == "harmonized" or not arm.startswith("harmonized"))
+
+
 def model_words(model: object, images: object = "preproc") -> str:
     """What named the site, and from which images where these are not the preprocessed ones.
 
@@ -63,15 +75,20 @@ def model_words(model: object, images: object = "preproc") -> str:
     --------
     >>> model_words("headmask"), model_words("network", "harmonizedOslo")
     ('head outline only', 'network, whole head, harmonized')
+    >>> model_words("logistic", "raw"), model_words("shuffled", "harmonized")
+    ('logistic regression on features (raw)', 'shuffled site names (harmonized)')
     """
-    words = MODEL_WORDS.get(str(model), str(model))
-    if str(images) == "preproc":
+    words, name = MODEL_WORDS.get(str(model), str(model)), str(images)
+    if name == "preproc":
         return words
-    features = str(images).partition(":")
-    if features[0] == "features":
-        arm = features[2]
-        return f"{words} ({arm})" if arm else words
-    return f"{words}, harmonized"
+    if not is_feature_table(name):
+        return f"{words}, harmonized"
+    return f"{words.removeprefix('network, ')} ({arm_words(name)})"
+
+
+def arm_words(images: str) -> str:
+    """The arm of a feature table, as the user named it."""
+    return images.removeprefix("features").lstrip(":-") or "features"
 
 
 def saliency_words(method: object) -> str:
