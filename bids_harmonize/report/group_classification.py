@@ -57,7 +57,7 @@ def _answers(inputs: GroupInputs) -> list[Block]:
     if brain is not None:
         answer, reason = brain
         blocks.append(Paragraph(answer, "lead"))
-        return [*blocks, *([Paragraph(f"Reason: {reason}.")] if reason else [])]
+        return [*blocks, *([Paragraph(reason)] if reason else [])]
     text = (
         "There is no group_siteverdict.tsv with an answer, so whether the decision lies inside "
         "the brain is open. The maps below alone do not settle it."

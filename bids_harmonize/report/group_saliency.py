@@ -139,22 +139,22 @@ def _share_blocks(inputs: GroupInputs) -> list[Block]:
             [
                 Cell(str(site), "strong"),
                 saliency_words(method),
-                str(len(own)),
-                percent(own["share"].median()),
                 with_interval(own["ratio"].median(), low, high),
+                percent(own["share"].median()),
+                str(len(own)),
             ]
         )
     return [
         make_table(
             "How much of the saliency lies inside the brain",
             {
-                "site": False, "map by": False, "scans": True, "share of saliency": True,
-                "ratio to the brain's share of the head": True,
+                "site": False, "map by": False, "ratio to its size": True,
+                "share of saliency": True, "scans": True,
             },
             rows,
-            reading="Medians over scans, in brackets the middle half. A ratio above 1: the "
-            "network weighs the brain more than its size would suggest. Below 1: it decides more "
-            "on scalp, skull and neck.",
+            reading="Medians over scans, in brackets the middle half. Ratio: share of the "
+            "saliency over the brain's share of the head. Above 1, the network weighs the brain "
+            "more than its size would suggest; below 1, it decides more on scalp, skull and neck.",
         )
     ]  # fmt: skip
 

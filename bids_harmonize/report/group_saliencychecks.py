@@ -88,11 +88,11 @@ def _checks_blocks(inputs: GroupInputs) -> list[Block]:
     rows: list[list[str | Cell]] = [
         [
             Cell(CHECK_WORDS.get(str(row.get("check")), str(row.get("check"))), "strong"),
-            place,
-            saliency_words(row.get("method") or MISSING),
-            str(int(row["n"])) if is_number(row["n"]) else MISSING,
-            with_interval(row["value"], row["low"], row["high"]),
             _outcome(row),
+            place,
+            with_interval(row["value"], row["low"], row["high"]),
+            str(int(row["n"])) if is_number(row["n"]) else MISSING,
+            saliency_words(row.get("method") or MISSING),
         ]
         for place, row in zip(site_names(order), (row for _, row in order.iterrows()), strict=True)
     ]
@@ -100,8 +100,8 @@ def _checks_blocks(inputs: GroupInputs) -> list[Block]:
         make_table(
             "Checks of the maps",
             {
-                "check": False, "site": False, "map by": False, "scans": True,
-                "value (95 % interval)": True, "outcome": False,
+                "check": False, "outcome": False, "site": False, "value (95 % interval)": True,
+                "people": True, "map by": False,
             },
             rows,
             reading="Failed checks stand first. Deletion: how much more the network loses with "

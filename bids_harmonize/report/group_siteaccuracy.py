@@ -8,6 +8,7 @@ from bids_harmonize.report.group_figures import draw_dots
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_siteanswers import (
     MAIN_MODELS,
+    able_shortcuts,
     interval,
     is_own_image,
     texts,
@@ -22,6 +23,7 @@ from bids_harmonize.report.group_words import (
     p_value,
     percent,
     percent_interval,
+    shortcut_words,
 )
 
 CONTROLS = (
@@ -68,6 +70,12 @@ def _explain(inputs: GroupInputs) -> str:
         "not seen, all folds pooled. Its controls were given less. Whatever a control can do, "
         "the network may have done in the same way."
     )
+    able = able_shortcuts(inputs)
+    if able is not None:
+        shown = listing(
+            shortcut_words(row["model"], row["balanced_accuracy"]) for _, row in able.iterrows()
+        )
+        text += f" Without a look at brain anatomy, these beat guessing: {shown}."
     if missing:
         text += f" Controls that were not run: {listing(missing)}."
     return text

@@ -20,6 +20,9 @@ from bids_harmonize.report.group_words import (
 )
 
 MAIN_MODELS = ("network", "logistic")
+SHORTCUTS = ("headmask", "metadata", "covariates", "headwithoutbrain", "histogram")
+"""Controls that see no brain anatomy; brain only is none of them."""
+
 P_LIMIT = 0.01
 SITE_QUESTION = "site_visible"
 BRAIN_QUESTION = "decides_inside_brain"
@@ -32,16 +35,7 @@ class Answer:
 
     answer: str
     value: float | None = None
-    threshold: str = ""
     reason: str = ""
-
-    @property
-    def measured(self) -> str:
-        """The number and what yes would have needed; empty without a number."""
-        if not is_number(self.value):
-            return ""
-        needed = significant(self.threshold) if is_number(self.threshold) else self.threshold
-        return f"measured {significant(self.value)}" + (f", limit {needed}" if needed else "")
 
 
 def texts(table: pd.DataFrame, column: str) -> pd.Series:
@@ -97,6 +91,16 @@ def interval(row: pd.Series) -> tuple[float, float, float]:
     return row["accuracy"], row["accuracy_low"], row["accuracy_high"]
 
 
+def able_shortcuts(inputs: GroupInputs) -> pd.DataFrame | None:
+    """Rows of the shortcuts whose interval lies above chance, best first; ``None`` without any."""
+    rows = rows_of(inputs, "validation")
+    if rows is None:
+        return None
+    own = rows[texts(rows, "model").isin(SHORTCUTS)]
+    above = own[[interval(row)[1] > row["chance"] for _, row in own.iterrows()]]
+    return above.sort_values("balanced_accuracy", ascending=False) if len(above) else None
+
+
 def given_answer(inputs: GroupInputs, question: str) -> Answer | None:
     """The answer in group_siteverdict.tsv; ``None`` where the question is not there."""
     table = inputs.tables.get("siteverdict")
@@ -109,7 +113,6 @@ def given_answer(inputs: GroupInputs, question: str) -> Answer | None:
     return Answer(
         answer=answer if answer in _ANSWERS else "cannot tell",
         value=own["value"].iloc[0],
-        threshold=texts(own, "threshold").iloc[0],
         reason=texts(own, "reason").iloc[0],
     )
 
@@ -192,8 +195,8 @@ def brain_answer(inputs: GroupInputs) -> tuple[str, str] | None:
     Returns
     -------
     tuple of str or None
-        The answer with its meaning, and the numbers behind it; ``None`` where the stage did not
-        answer.
+        The answer with its meaning, and the reason with its number in words; ``None`` where the
+        stage did not answer.
     """
     given = given_answer(inputs, BRAIN_QUESTION)
     if given is None:
@@ -201,9 +204,13 @@ def brain_answer(inputs: GroupInputs) -> tuple[str, str] | None:
     meaning = _MEANING[given.answer]
     if site_visible(inputs) == "no":
         meaning = "As no site effect was shown, there is no decision to find a place for."
-    parts = [given.reason.rstrip("."), given.measured]
-    reason = "; ".join(part for part in parts if part)
-    return f"Decides inside the brain: {given.answer}. {meaning}", reason
+    reason = f"Reason: {given.reason.rstrip('.')}." if given.reason else ""
+    if is_number(given.value):
+        reason += (
+            f" By the maps, the brain weighs {significant(given.value)} times as much as its size "
+            "would suggest; 1 would be no more than its share of the head."
+        )
+    return f"Decides inside the brain: {given.answer}. {meaning}", reason.strip()
 
 
 _MEANING = {

@@ -140,8 +140,8 @@ def draw_deletion(panels: Sequence[tuple[str, pd.DataFrame]]) -> str:
             axes.set_xlabel("replaced part of the head")
             axes.tick_params(labelbottom=True)
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.tight_layout(rect=(0, 0.3 / figure.get_figheight(), 1, 1))
-        figure.legend(handles, labels, loc="lower center", ncols=len(labels))
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
+        figure.legend(handles, labels, loc="upper left", ncols=len(labels))
         return svg_uri(figure)
 
 

@@ -43,19 +43,19 @@ def confounding_blocks(inputs: GroupInputs) -> list[Block]:
         rows.append(
             [
                 Cell(str(row.get("variable") or MISSING), "strong"),
-                STATISTIC_WORDS.get(statistic, statistic),
+                Cell("goes with the site", "bad") if warned else Cell("no warning", "muted"),
                 number(row["value"]),
+                STATISTIC_WORDS.get(statistic, statistic),
                 p_value(row["p"]),
                 str(int(row["n"])) if is_number(row["n"]) else MISSING,
-                Cell("goes with the site", "bad") if warned else Cell("no warning", "muted"),
             ]
         )
     return [
         make_table(
             "Did the sites scan the same kind of people?",
             {
-                "what": False, "measure": False, "value": True, "p": True, "people": True,
-                "judged": False,
+                "what": False, "judged": False, "value": True, "measure": False, "p": True,
+                "people": True,
             },
             rows,
             reading="Value: 0 if every site is alike, 1 if the site alone tells it. Where it goes "

@@ -8,6 +8,7 @@ from bids_harmonize.report.group_saliencychecks import CHECK_WORDS, failed_check
 from bids_harmonize.report.group_siteanswers import (
     MAIN_MODELS,
     P_LIMIT,
+    SHORTCUTS,
     interval,
     is_own_image,
     rows_of,
@@ -25,10 +26,8 @@ from bids_harmonize.report.group_words import (
     p_value,
     percent,
     percent_interval,
+    shortcut_words,
 )
-
-SHORTCUTS = ("headmask", "metadata", "covariates", "headwithoutbrain", "histogram")
-"""Controls that see no brain anatomy; brain only is none of them."""
 
 SHORTCUT_LIMIT = 0.80
 _N_NAMED = 5
@@ -109,10 +108,7 @@ def _shortcuts(inputs: GroupInputs) -> list[Finding]:
     ].sort_values("balanced_accuracy", ascending=False)
     if able.empty:
         return []
-    named = [
-        f"{MODEL_WORDS[row['model']]} {percent(row['balanced_accuracy'])}"
-        for _, row in able.iterrows()
-    ]
+    named = [shortcut_words(row["model"], row["balanced_accuracy"]) for _, row in able.iterrows()]
     title = (
         f"{MODEL_WORDS[able['model'].iloc[0]].capitalize()}: enough to name the site"
         if len(able) == 1

@@ -86,6 +86,17 @@ def model_words(model: object, images: object = "preproc") -> str:
     return f"{words.removeprefix('network, ')} ({arm_words(name)})"
 
 
+def shortcut_words(model: object, share: Any) -> str:
+    """A control and how often it is right, for a list in a sentence.
+
+    Examples
+    --------
+    >>> shortcut_words("headwithoutbrain", 0.74)
+    'head without brain (74 %)'
+    """
+    return f"{model_words(model).removeprefix('network, ')} ({percent(share)})"
+
+
 def arm_words(images: str) -> str:
     """The arm of a feature table, as the user named it."""
     return images.removeprefix("features").lstrip(":-") or "features"

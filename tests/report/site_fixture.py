@@ -22,6 +22,19 @@ def write_tsv(path: Path, rows: Rows) -> None:
     pd.DataFrame(rows).to_csv(path, sep="\t", index=False, na_rep="n/a")
 
 
+def change(output_dir: Path, name: str, where: dict[str, Any], **cells: object) -> None:
+    """Set cells in the rows of a group table that match."""
+    path = output_dir / f"group_{name}.tsv"
+    table = pd.read_csv(path, sep="\t", keep_default_na=False).astype(object)
+    chosen = pd.Series(data=True, index=table.index)
+    for column, value in where.items():
+        chosen &= table[column] == value
+    assert chosen.any()
+    for column, value in cells.items():
+        table.loc[chosen, column] = value
+    write_tsv(path, table.to_dict("records"))
+
+
 def write_site_tables(output_dir: Path, *, sites: Sequence[str], per_site: int = 6) -> None:
     """Every table of the stage but group_sitepredictions.tsv; all of the network before harm.
 
