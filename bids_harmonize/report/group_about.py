@@ -23,6 +23,15 @@ _FILES: Mapping[str, str] = {
     "group_quality.tsv": "quality measures, one row a scan",
     "group_siteclassification.tsv": "accuracy of the site classifier and its controls",
     "group_sitepredictions.tsv": "the classifier's answer for every scan",
+    "group_siterecall.tsv": "share of each site named rightly, by model",
+    "group_sitecalibration.tsv": "how sure the classifier is, and how often it is right",
+    "group_sitevisibility.tsv": "accuracy when only a part of the head is visible",
+    "group_siteconfounding.tsv": "whether site goes with age, sex or group",
+    "group_siteverdict.tsv": "questions about the site classifier, with answers",
+    "group_saliency.tsv": "share of the saliency inside the brain, by scan and method",
+    "group_saliencyregions.tsv": "regions that the maps of each site mark most",
+    "group_saliencydeletion.tsv": "deletion curves of the saliency maps",
+    "group_saliencychecks.tsv": "checks of the saliency maps",
     "group_travelling.tsv": "similarity for every travelling subject, method and measure",
     "group_methods.tsv": "means of these, one row a method and direction",
     "group_siteprobe.tsv": "site probes on harmonized images",
@@ -103,6 +112,13 @@ def about_section(inputs: GroupInputs) -> Section:
 
 
 def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
+    if inputs.from_features:
+        words = (
+            f"The site was told from a table of features with bids-harmonize {__version__}: "
+            "logistic regression, tested by cross-validation split by participant and pooled over "
+            "folds."
+        )
+        return [words], []
     sentences = [
         f"T1-weighted images, organised by the Brain Imaging Data Structure, were processed with "
         f"bids-harmonize {__version__}."

@@ -56,7 +56,7 @@ def draw_confusion(labels: Sequence[str], counts: np.ndarray) -> str:
                 axes.text(column, row, str(int(n)), ha="center", va="center", color=tone)
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
         axes.set_yticks(range(len(labels)), labels)
-        axes.set_xlabel("named by the network")
+        axes.set_xlabel("named as")
         axes.set_ylabel("true site")
         axes.grid(False)
         return svg_uri(figure)

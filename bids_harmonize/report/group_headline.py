@@ -11,22 +11,18 @@ from bids_harmonize.report.group_blocks import (
 )
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
+from bids_harmonize.report.group_siteanswers import site_sentence
+from bids_harmonize.report.group_sitewarnings import is_quick, site_findings
 from bids_harmonize.report.group_words import (
-    MODEL_WORDS,
     count,
-    is_number,
     listing,
     method_words,
     number,
-    percent,
-    percent_interval,
     significant,
     with_interval,
 )
 
 _ORDER = {"bad": 0, "caution": 1, "note": 2, "good": 3}
-_SHORTCUT_LIMIT = 0.80
-_SHORTCUTS = ("headmask", "metadata", "covariates", "headwithoutbrain", "histogram")
 
 
 def headline_section(inputs: GroupInputs) -> Section:
@@ -47,10 +43,10 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_verdicts(inputs),
         *_fallbacks(inputs),
         *_lost_to_baseline(inputs),
-        *_shortcuts(inputs),
+        *site_findings(inputs),
         *_missing_proof(inputs),
         *_quick(inputs),
-        *_left_out(inputs),
+        *_unread_study(inputs),
         *_doubtful_masks(inputs),
     ]
     rows.sort(key=lambda row: _ORDER[row.level])
@@ -70,17 +66,9 @@ def headline_section(inputs: GroupInputs) -> Section:
 
 def _summary(inputs: GroupInputs) -> str:
     parts = []
-    table = inputs.tables.get("siteclassification")
-    if table is not None:
-        own = table[(table["model"] == "network") & (table["split"] == "validation")]
-        before = own[own["images"] == "preproc"]
-        if len(before):
-            row = before.iloc[0]
-            accuracy = percent_interval(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
-            parts.append(
-                f"Before harmonization, a network names the site of {accuracy} of the scans that "
-                f"it has not seen (balanced chance {percent(row['chance'])})."
-            )
+    site = site_sentence(inputs)
+    if site:
+        parts.append(site)
     if inputs.chosen_method and inputs.reference_site:
         parts.append(
             f"Scans were brought to the look of {inputs.reference_site} by "
@@ -185,37 +173,6 @@ def _lost_to_baseline(inputs: GroupInputs) -> list[Finding]:
     ]
 
 
-def _shortcuts(inputs: GroupInputs) -> list[Finding]:
-    table = inputs.tables.get("siteclassification")
-    if table is None:
-        return []
-    own = table[(table["images"] == "preproc") & (table["split"] == "validation")]
-    found = []
-    for _, row in own[own["model"].isin(_SHORTCUTS)].iterrows():
-        if is_number(row["balanced_accuracy"]) and row["balanced_accuracy"] > _SHORTCUT_LIMIT:
-            found.append(
-                Finding(
-                    "caution",
-                    f"{MODEL_WORDS[row['model']].capitalize()}: enough to name the site",
-                    f"Balanced accuracy {percent(row['balanced_accuracy'])}. The network's "
-                    "accuracy alone does not show that it reads brain tissue.",
-                )
-            )
-    shuffled = own[own["model"] == "shuffled"]
-    for _, row in shuffled.iterrows():
-        if is_number(row["accuracy_low"]) and row["accuracy_low"] > row["chance"]:
-            found.append(
-                Finding(
-                    "bad",
-                    "The shuffled control is above chance",
-                    f"With shuffled site names the network reaches {percent(row['accuracy'])}; "
-                    f"chance is {percent(row['chance'])}. Participants may stand in both training "
-                    "and test.",
-                )
-            )
-    return found
-
-
 def _missing_proof(inputs: GroupInputs) -> list[Finding]:
     if inputs.chosen is None or "methods" in inputs.tables:
         return []
@@ -227,7 +184,7 @@ def _missing_proof(inputs: GroupInputs) -> list[Finding]:
 
 
 def _quick(inputs: GroupInputs) -> list[Finding]:
-    if inputs.run is None or inputs.settings.group.effort != "quick" or not inputs.tables:
+    if not is_quick(inputs):
         return []
     text = (
         "This run was made with --effort quick: fewer folds, seeds and controls. The tables' "
@@ -251,15 +208,16 @@ def _messages(inputs: GroupInputs) -> list[Block]:
     ]
 
 
-def _left_out(inputs: GroupInputs) -> list[Finding]:
-    if inputs.study is None:
-        if inputs.tables and inputs.study_problem:
-            return [Finding("note", "The study could not be read", inputs.study_problem)]
+def _unread_study(inputs: GroupInputs) -> list[Finding]:
+    if inputs.study is not None or not inputs.tables or not inputs.study_problem:
         return []
-    return [
-        Finding("note", f"Left out of training: {site}", f"{str(reason).rstrip('.')}.")
-        for site, reason in inputs.study.left_out.items()
-    ]
+    if inputs.from_features:
+        text = (
+            "The site was told from the numbers of a table. No scan was looked at, so nothing is "
+            "said about image quality, harmonized images or where a network looks."
+        )
+        return [Finding("note", "Made from a feature table", text)]
+    return [Finding("note", "The study could not be read", inputs.study_problem)]
 
 
 def _doubtful_masks(inputs: GroupInputs) -> list[Finding]:

@@ -18,12 +18,21 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import HarmonizeError, MissingInputError
 from bids_harmonize.report.group_run import RunRecord, newest_run
-from bids_harmonize.report.group_words import NOT_HARMONIZERS
+from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_feature_table
 
 TABLES = (
     "quality",
     "siteclassification",
     "sitepredictions",
+    "siterecall",
+    "sitecalibration",
+    "sitevisibility",
+    "siteconfounding",
+    "siteverdict",
+    "saliency",
+    "saliencyregions",
+    "saliencydeletion",
+    "saliencychecks",
     "travelling",
     "methods",
     "siteprobe",
@@ -34,7 +43,11 @@ NUMBER_COLUMNS = frozenset(
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
         *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
         *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
-        "saliency_brain_ratio",
+        *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
+        *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
+        *("visible_fraction", "difference", "difference_low", "difference_high"),
+        *("in_brain", "brain_ratio", "rank", "share", "ratio", "x_mm", "y_mm", "z_mm"),
+        *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),
     )
 )
 CURVE_TEXT_COLUMNS = frozenset({"source_site", "phase"})
@@ -78,6 +91,14 @@ class GroupInputs:
     def settings(self) -> Settings:
         """The run's settings, defaults where they cannot be read."""
         return (self.run.settings if self.run else None) or Settings()
+
+    @property
+    def from_features(self) -> bool:
+        """Whether the output was made from a feature table alone, without any scan."""
+        table = self.tables.get("siteclassification")
+        if not self.scans.empty or table is None or "images" not in table:
+            return False
+        return any(is_feature_table(str(images)) for images in table["images"])
 
     @property
     def chosen(self) -> HarmonizerFolder | None:

@@ -34,6 +34,8 @@ def quality_section(inputs: GroupInputs) -> Section:
     measures = [name for name in QUALITY_MEASURES if name in frame and frame[name].notna().any()]
     if frame.empty or not measures or "site" not in frame:
         text = "The scans tables hold no quality measures, so none are shown."
+        if inputs.from_features:
+            text = "A table of features holds no images, so no image quality is shown."
         return Section("quality", "Image quality", (Paragraph(text, "absent"),))
     compared = find_all_outliers(
         {name: frame[name].to_numpy(float) for name in measures},

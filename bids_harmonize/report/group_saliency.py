@@ -1,6 +1,7 @@
 """Where the site classifier looks: the mean saliency of every site on the template."""
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from bids_harmonize.atlases.templates import load_template_image
@@ -10,11 +11,21 @@ from bids_harmonize.errors import ScanError
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_saliency
-from bids_harmonize.report.group_words import percent, with_interval
+from bids_harmonize.report.group_siteanswers import texts
+from bids_harmonize.report.group_words import (
+    listing,
+    number,
+    percent,
+    saliency_words,
+    with_interval,
+)
+
+_DEFAULT_METHOD = "integrated_gradients"
+_N_TOP = 3
 
 
 def saliency_blocks(inputs: GroupInputs) -> list[Block]:
-    """One mosaic a site and a table of the share of saliency inside the brain.
+    """One mosaic a site with its top regions, and the share of saliency inside the brain.
 
     Parameters
     ----------
@@ -26,12 +37,15 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
     list of Block
         One paragraph that says why where no map was written.
     """
+    if inputs.from_features:
+        text = "A table of features holds no images, so there are no maps of where it looks."
+        return [Paragraph(text, "absent")]
     pattern = OUTPUTS["site_mean_saliency"].pattern
     maps = sorted(inputs.output_dir.glob(f"tpl-*/anat/tpl-*{pattern}"))
     if not maps:
         text = "No mean saliency map (tpl-*/anat) was written, so none is shown."
-        return [Paragraph(text, "absent")]
-    names = {site_label(site): site for site in inputs.scans.get("site", []) if site}
+        return [Paragraph(text, "absent"), *_regions_blocks(inputs)]
+    names = {site_label(site): site for site in _sites(inputs)}
     blocks: list[Block] = []
     for path in maps:
         label = path.name.split("_")[0].removeprefix("tpl-")
@@ -47,47 +61,127 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
                 title=f"What speaks for {site}: mean over its scans",
                 source=draw_saliency(saliency, template, affine),
                 alt=f"Mean site saliency of {site} over the template's brain.",
-                reading="Warm colours: regions whose look makes the network say this site, on "
-                "the template (axial, coronal, sagittal). Grey: the template's brain. Colour "
+                reading=f"{_top_words(inputs, site)}Warm colours: places that make the network "
+                "say this site. Grey: the template's brain (axial, coronal, sagittal). Colour "
                 "outside the grey is scalp, skull or neck.",
                 size="wide",
             )
         )
-    blocks.append(_share_table(inputs))
-    return blocks
+    return [*blocks, *_regions_blocks(inputs), *_share_blocks(inputs)]
 
 
-def _share_table(inputs: GroupInputs) -> Block:
-    table = inputs.tables.get("sitepredictions")
-    known = None if table is None else table.dropna(subset=["saliency_in_brain"])
-    if known is None or known.empty:
+def _sites(inputs: GroupInputs) -> list[str]:
+    """Every site that a table knows; a map's file name holds only its label."""
+    found = [str(site) for site in inputs.scans.get("site", []) if site]
+    for key in ("sitepredictions", "saliency", "saliencyregions"):
+        if key in inputs.tables:
+            found += [site for site in texts(inputs.tables[key], "site") if site]
+    return list(dict.fromkeys(found))
+
+
+def _top_words(inputs: GroupInputs, site: str) -> str:
+    """The regions that hold most of the site's map, in words; empty without the table."""
+    table = inputs.tables.get("saliencyregions")
+    if table is None:
+        return ""
+    own = table[(texts(table, "site") == site) & (texts(table, "region") != "")]
+    methods = list(dict.fromkeys(texts(own, "method")))
+    if not methods:
+        return ""
+    method = _DEFAULT_METHOD if _DEFAULT_METHOD in methods else methods[0]
+    top = own[texts(own, "method") == method].sort_values("rank").head(_N_TOP)
+    named = listing(f"{row['region']} ({percent(row['share'])})" for _, row in top.iterrows())
+    return f"Strongest in: {named}. "
+
+
+def _regions_blocks(inputs: GroupInputs) -> list[Block]:
+    table = inputs.tables.get("saliencyregions")
+    if table is None:
+        text = "There is no group_saliencyregions.tsv, so the regions are not named."
+        return [Paragraph(text, "absent")]
+    order = table.assign(_site=texts(table, "site"), _method=texts(table, "method"))
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(str(row.get("site")), "strong"),
+            saliency_words(row.get("method")),
+            number(row["rank"], 0),
+            str(row.get("region")),
+            percent(row["share"]),
+            number(row["ratio"]),
+            ", ".join(number(row[name], 0) for name in ("x_mm", "y_mm", "z_mm")),
+        ]
+        for _, row in order.sort_values(["_site", "_method", "rank"]).iterrows()
+    ]
+    return [
+        make_table(
+            "Regions that the maps mark most",
+            {
+                "site": False, "map by": False, "rank": True, "region": False,
+                "share of saliency": True, "ratio to its size": True, "peak (x, y, z in mm)": True,
+            },
+            rows,
+            reading="Ratio: 1 if the region holds as much as its size would suggest. Peak: place "
+            "of the strongest voxel on the template (right, front and top are positive).",
+            folded=True,
+        )
+    ]  # fmt: skip
+
+
+def _share_blocks(inputs: GroupInputs) -> list[Block]:
+    known = _shares(inputs)
+    if known.empty:
         text = "How much of the saliency lies inside the brain stands in no table."
-        return Paragraph(text, "absent")
+        return [Paragraph(text, "absent")]
     rows: list[list[str | Cell]] = []
-    for site, own in known.groupby("site"):
-        ratio = own["saliency_brain_ratio"]
-        low, high = ratio.quantile([0.25, 0.75])
+    for (site, method), own in known.groupby(["site", "method"], sort=False):
+        low, high = own["ratio"].quantile([0.25, 0.75])
         rows.append(
             [
                 Cell(str(site), "strong"),
+                saliency_words(method),
+                with_interval(own["ratio"].median(), low, high),
+                percent(own["share"].median()),
                 str(len(own)),
-                percent(own["saliency_in_brain"].median()),
-                with_interval(ratio.median(), low, high),
             ]
         )
-    return make_table(
-        "How much of the saliency lies inside the brain",
+    return [
+        make_table(
+            "How much of the saliency lies inside the brain",
+            {
+                "site": False, "map by": False, "ratio to its size": True,
+                "share of saliency": True, "scans": True,
+            },
+            rows,
+            reading="Medians over scans, in brackets the middle half. Ratio: share of the "
+            "saliency over the brain's share of the head. Above 1, the network weighs the brain "
+            "more than its size would suggest; below 1, it decides more on scalp, skull and neck.",
+        )
+    ]  # fmt: skip
+
+
+def _shares(inputs: GroupInputs) -> pd.DataFrame:
+    """Columns site, method, share, ratio; from the predictions where an older output has no more.
+
+    Sites in alphabetical order; within a site, the default method first.
+    """
+    table = inputs.tables.get("saliency")
+    columns, method = ("in_brain", "brain_ratio"), None
+    if table is None:
+        table = inputs.tables.get("sitepredictions")
+        columns, method = ("saliency_in_brain", "saliency_brain_ratio"), _DEFAULT_METHOD
+    if table is None:
+        return pd.DataFrame(columns=["site", "method", "share", "ratio"])
+    frame = pd.DataFrame(
         {
-            "site": False,
-            "scans": True,
-            "share of saliency": True,
-            "ratio to the brain's share of the head": True,
-        },
-        rows,
-        reading="Medians over scans, in brackets the middle half. A ratio above 1 means that the "
-        "network weighs the brain more than its size would suggest; below 1, that it decides on "
-        "scalp, skull and neck.",
+            "site": texts(table, "site"),
+            "method": texts(table, "method") if method is None else method,
+            "share": table[columns[0]],
+            "ratio": table[columns[1]],
+        }
     )
+    known = frame[frame["site"] != ""].dropna(subset=["share"])
+    first = known["method"] != _DEFAULT_METHOD
+    return known.assign(_first=first).sort_values(["site", "_first", "method"], kind="stable")
 
 
 def _on_map(

@@ -20,6 +20,8 @@ def study_section(inputs: GroupInputs) -> Section:
     """
     blocks: list[Block] = []
     scans = inputs.scans
+    if inputs.from_features:
+        return Section("study", "Study", tuple(_feature_blocks(inputs)))
     if scans.empty:
         text = "There is no participant-level output in this folder, so nobody can be listed."
         return Section("study", "Study", (Paragraph(text, "absent"),))
@@ -32,6 +34,24 @@ def study_section(inputs: GroupInputs) -> Section:
             )
         )
     return Section("study", "Study", tuple(blocks))
+
+
+def _feature_blocks(inputs: GroupInputs) -> list[Block]:
+    """Who stands in the feature table, as far as the predictions tell."""
+    text = "This output was made from a table of features. There are no scans here."
+    table = inputs.tables.get("sitepredictions")
+    if table is None or "site" not in table or "participant_id" not in table:
+        return [Paragraph(f"{text} Who stands in it cannot be listed.", "absent")]
+    own = table.dropna(subset=["site"])
+    rows: list[list[str | Cell]] = [
+        [Cell(str(site), "strong"), str(people["participant_id"].nunique())]
+        for site, people in own.groupby(own["site"].astype(str))
+    ]
+    total = count(own["participant_id"].nunique(), "participant")
+    return [
+        Paragraph(f"{text} It holds {total} of {count(len(rows), 'site')}."),
+        make_table("Sites", {"site": False, "participants": True}, rows),
+    ]
 
 
 def _study_words(inputs: GroupInputs) -> str:

@@ -33,6 +33,19 @@ MODEL_WORDS: Mapping[str, str] = {
     "metadata": "voxel size, matrix and the like",
     "covariates": "age and sex only",
     "shuffled": "network, shuffled site names",
+    "withoutmaskblock": "network, trained without hidden blocks",
+    "withoutkeepblock": "network, trained without kept blocks",
+    "withoutblocks": "network, trained without either",
+}
+SALIENCY_WORDS: Mapping[str, str] = {
+    "integrated_gradients": "integrated gradients",
+    "hirescam": "HiResCAM",
+    "gradcampp": "Grad-CAM++",
+    "occlusion": "occlusion",
+}
+STATISTIC_WORDS: Mapping[str, str] = {
+    "cramers_v": "Cramér's V",
+    "correlation_ratio": "eta squared",
 }
 METRIC_DECIMALS: Mapping[str, int] = {"psnr": 2, "ssim": 3, "mae": 4, "correlation": 3}
 _ACRONYM_LETTERS = 4
@@ -41,6 +54,57 @@ _ACRONYM_LETTERS = 4
 def method_words(method: str) -> str:
     """The method's name in words; an unknown name stands as it is."""
     return METHOD_WORDS.get(method, method.removeprefix("judge:"))
+
+
+def is_feature_table(images: str) -> bool:
+    """Whether the column ``images`` names a feature table (its arm), and no images.
+
+    Examples
+    --------
+    >>> [is_feature_table(name) for name in ("raw", "features:raw", "preproc", "harmonizedOslo")]
+    [True, True, False, False]
+    """
+    arm = images.removeprefix("features").lstrip(":-")
+    return images != "preproc" and (arm == "harmonized" or not arm.startswith("harmonized"))
+
+
+def model_words(model: object, images: object = "preproc") -> str:
+    """What named the site, and from which images where these are not the preprocessed ones.
+
+    Examples
+    --------
+    >>> model_words("headmask"), model_words("network", "harmonizedOslo")
+    ('head outline only', 'network, whole head, harmonized')
+    >>> model_words("logistic", "raw"), model_words("shuffled", "harmonized")
+    ('logistic regression on features (raw)', 'shuffled site names (harmonized)')
+    """
+    words, name = MODEL_WORDS.get(str(model), str(model)), str(images)
+    if name == "preproc":
+        return words
+    if not is_feature_table(name):
+        return f"{words}, harmonized"
+    return f"{words.removeprefix('network, ')} ({arm_words(name)})"
+
+
+def shortcut_words(model: object, share: Any) -> str:
+    """A control and how often it is right, for a list in a sentence.
+
+    Examples
+    --------
+    >>> shortcut_words("headwithoutbrain", 0.74)
+    'head without brain (74 %)'
+    """
+    return f"{model_words(model).removeprefix('network, ')} ({percent(share)})"
+
+
+def arm_words(images: str) -> str:
+    """The arm of a feature table, as the user named it."""
+    return images.removeprefix("features").lstrip(":-") or "features"
+
+
+def saliency_words(method: object) -> str:
+    """The saliency method in words; an unknown name stands as it is."""
+    return SALIENCY_WORDS.get(str(method), str(method).replace("_", " "))
 
 
 def metric_words(metric: str) -> str:
@@ -166,6 +230,17 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     ('1 scan', '2 scans', '3 people')
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def is_true(value: Any) -> bool:
+    """Whether a cell says yes.
+
+    Examples
+    --------
+    >>> is_true("true"), is_true("false"), is_true(None)
+    (True, False, False)
+    """
+    return str(value).strip().lower() in ("true", "yes", "1")
 
 
 def is_number(value: Any) -> bool:

@@ -10,6 +10,7 @@ from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import scan_output, site_label, site_output
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.config import Settings, dump_toml
+from tests.report.site_fixture import write_site_tables, write_tsv
 
 SHAPE = (24, 28, 24)
 VOXEL_MM = 8.0
@@ -107,23 +108,9 @@ def write_group(output_dir: Path) -> None:
         write_image(site_output(output_dir, site, "site_mean_saliency"), saliency, AFFINE)
 
 
-def write_tsv(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write rows as a TSV file with n/a for what is missing."""
-    pd.DataFrame(rows).to_csv(path, sep="\t", index=False, na_rep="n/a")
-
-
 def _write_classification(output_dir: Path) -> None:
     rng = np.random.default_rng(2)
-    accuracy = {"network": 0.97, "shuffled": 0.31, "headmask": 0.86, "histogram": 0.78}
-    rows = []
-    for model, value in accuracy.items():
-        rows.append({
-            "model": model, "images": "preproc", "split": "validation", "n": 18,
-            "accuracy": value, "accuracy_low": max(value - 0.1, 0),
-            "accuracy_high": min(value + 0.03, 1), "balanced_accuracy": value, "chance": 1 / 3,
-        })  # fmt: skip
-    rows.insert(1, {**rows[0], "split": "train", "accuracy": 1.0, "accuracy_low": 0.95})
-    write_tsv(output_dir / "group_siteclassification.tsv", rows)
+    write_site_tables(output_dir, sites=SITES, per_site=N_SINGLE)
     predictions = []
     for stem, site in stems().items():
         if site in SITES and stem != "sub-02":
@@ -132,7 +119,9 @@ def _write_classification(output_dir: Path) -> None:
                 "filename": f"{stem}.nii.gz", "participant_id": stem.split("_")[0], "site": site,
                 "fold": None if "_ses-" in stem else 1,
                 "images": "preproc", "predicted": SITES[0] if wrong else site,
+                **{f"p_{name}": 0.9 if name == site else 0.05 for name in SITES},
                 "saliency_in_brain": 0.6, "saliency_brain_ratio": 1.25,
+                "unseen_score": 1.5, "unseen_site": "true" if stem == "sub-04" else "false",
             })  # fmt: skip
     write_tsv(output_dir / "group_sitepredictions.tsv", predictions)
 

@@ -9,7 +9,8 @@ import pytest
 
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.report.group import write_group_page
-from tests.report.group_fixture import REFERENCE, write_group, write_participants, write_tsv
+from tests.report.group_fixture import REFERENCE, write_group, write_participants
+from tests.report.site_fixture import write_tsv
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 

@@ -9,7 +9,8 @@ import pytest
 from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Table
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
-from tests.report.group_fixture import REFERENCE, write_group, write_participants, write_tsv
+from tests.report.group_fixture import REFERENCE, write_group, write_participants
+from tests.report.site_fixture import write_tsv
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +69,19 @@ def test_suspected_leak_comes_first(output_dir: Path) -> None:
 
 
 def test_control_over_eighty_per_cent_is_a_caution_and_below_is_not(output_dir: Path) -> None:
-    cautions = [row for row in findings(output_dir) if row.level == "caution"]
+    cautions = [row for row in findings(output_dir) if "enough" in row.title]
     assert [row.title for row in cautions] == ["Head outline only: enough to name the site"]
+    assert cautions[0].level == "caution"
     assert "86 %" in cautions[0].text
 
 
 def test_shuffled_control_above_chance_is_a_problem(output_dir: Path) -> None:
     path = output_dir / "group_siteclassification.tsv"
     table = pd.read_csv(path, sep="\t")
-    table.loc[table["model"] == "shuffled", "accuracy_low"] = 0.5
+    table.loc[table["model"] == "shuffled", "balanced_low"] = 0.5
+    write_tsv(path, table.to_dict("records"))
+    assert not [row for row in findings(output_dir) if row.level == "bad"]  # p = 0.4
+    table.loc[table["model"] == "shuffled", "p_permutation"] = 0.001
     write_tsv(path, table.to_dict("records"))
     problems = [row.title for row in findings(output_dir) if row.level == "bad"]
     assert problems == ["The shuffled control is above chance"]

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.report.group_blocks import Block, Figure, Paragraph, Section, Table
-from bids_harmonize.report.group_classification import classification_section
 from bids_harmonize.report.group_harmonization import harmonization_section
 from bids_harmonize.report.group_inputs import (
     GroupInputs,
@@ -22,7 +21,8 @@ from bids_harmonize.report.group_proof import probe_section, verdict_section
 from bids_harmonize.report.group_quality import quality_section
 from bids_harmonize.report.group_study import study_section
 from bids_harmonize.report.group_travellers import picture_blocks
-from tests.report.group_fixture import write_group, write_participants, write_tsv
+from tests.report.group_fixture import write_group, write_participants
+from tests.report.site_fixture import write_tsv
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> GroupInputs:
 @pytest.fixture(scope="module")
 def harmonization(inputs: GroupInputs) -> Section:
     return harmonization_section(inputs)
-
-
-@pytest.fixture(scope="module")
-def classification(inputs: GroupInputs) -> Section:
-    return classification_section(inputs)
 
 
 def only(section: Section, kind: type[Block], title: str) -> Block:
@@ -98,18 +93,6 @@ def test_quality_medians_are_those_of_the_scans(inputs: GroupInputs) -> None:
     rows = {row[0]: row[2:] for row in texts(table)}
     own = inputs.scans.loc[inputs.scans["site"] == "Site C", "snr"]
     assert float(rows["SNR"][2].split(" ")[0]) == pytest.approx(own.median(), abs=0.05)
-
-
-def test_confusion_counts_only_people_a_fold_left_out(classification: Section) -> None:
-    figure = only(classification, Figure, "Which site")
-    assert figure.reading.startswith("17 scans ")  # 18 single-site people, one doubtful
-
-
-def test_saliency_share_is_that_of_the_predictions_table(classification: Section) -> None:
-    table = only(classification, Table, "saliency")
-    assert [row[0] for row in texts(table)] == ["Site A", "Site B", "Site C"]
-    assert texts(table)[0][1:] == ["8", "60 %", "1.25 (1.25 to 1.25)"]
-    assert only(classification, Figure, "What speaks for Site A")
 
 
 def test_best_method_without_training_is_named(
