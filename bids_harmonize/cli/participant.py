@@ -139,6 +139,8 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
             run.tally.failures.append(f"{outcome.scan.stem} failed")
         if outcome.status == "busy":
             run.tally.busy.append(outcome.scan.stem)
+    tables = (outcome.busy_table for outcome in outcomes if outcome.busy_table is not None)
+    run.tally.busy += dict.fromkeys(tables)
     n_by_status = Counter(outcome.status for outcome in outcomes)
     run.tally.done.append(
         f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged"

@@ -410,6 +410,13 @@ def test_scans_that_another_run_works_on_are_75(run, calls):
     assert run() == 1
 
 
+def test_scans_whose_table_another_run_holds_are_done_but_75(run, calls):
+    calls.busy_tables = frozenset({"sub-a1", "sub-b2"})
+    assert run() == 75
+    assert "10 scans processed, 0 unchanged" in run.last
+    assert "sub-a1_scans.tsv, sub-b2_scans.tsv left to another run" in run.last
+
+
 def test_a_busy_table_at_the_end_loses_neither_pages_nor_summary(run, calls, monkeypatch):
     def refuse(*_):
         raise BusyError("tables are held")
