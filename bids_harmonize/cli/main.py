@@ -91,12 +91,12 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     if request.dry_run:
         from bids_harmonize.cli.dry_run import describe_run
 
-        sys.stdout.write(describe_run(request))
+        sys.stdout.write(describe_run(request, tally))
         tally.done.append("dry run, nothing was written")
         return tally
     if request.reports_only:
         return _rewrite_pages(request, tally)
-    scans = find_scans(request) if raw is not None else ()
+    scans = find_scans(request, tally) if raw is not None else ()
     if raw is None:
         require_scan_rows(request.output_dir)
     check_output_dir(raw, request.output_dir)

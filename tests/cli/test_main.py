@@ -2,6 +2,7 @@ import errno
 import fcntl
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -399,6 +400,37 @@ def test_without_locks_no_work_directory_is_emptied(run, calls, tmp_path, monkey
     assert run("-w", str(work), "--clean-workdir") == 2
     assert "without locks (No locks available)" in run.text
     assert (work / "participant/steps").exists()
+
+
+@pytest.fixture
+def close(monkeypatch):
+    """Take the right to list a folder away, from root too."""
+    closed, real = set(), os.scandir
+
+    def refuse(path="."):
+        if str(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return lambda folder: closed.add(str(folder))
+
+
+def test_a_folder_that_may_not_be_read_is_a_failure_and_the_others_are_done(
+    run, calls, raw, close
+):
+    close(raw / "sub-a1/anat")
+    assert run("--dry-run") == 1
+    assert run() == 1
+    assert f"{raw}/sub-a1/anat: cannot be looked into: Permission denied; mend its" in run.text
+    assert "finished with 1 failure(s): sub-a1/anat could not be looked into; 9 scans" in run.last
+    assert calls.scans == sorted(set(two_sites()) - {"sub-a1"})
+    calls.scans.clear()
+    assert run("--participant-label", "a1") == 1
+    assert "sub-a1/anat: cannot be looked into" in run.text
+    assert_stopped(run, 1)
+    assert run("--participant-label", "a2") == 0
+    assert calls.scans == ["sub-a2"]
 
 
 def test_scans_that_another_run_works_on_are_75(run, calls):
