@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,8 +134,9 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
     try:
         with run.claims.holding(TABLES):
             write_participants(output_dir, bids_dir)
+            cite_participants(request)
     except BusyError as error:  # the scans are done; the next run's table holds them too
-        LOGGER.warning("participants.tsv was not written again: %s", error)
+        LOGGER.warning("participants.tsv and CITATION.md were not written again: %s", error)
         run.tally.busy.append("participants.tsv")
     for outcome in outcomes:
         for flag in outcome.flags:
@@ -192,6 +193,17 @@ def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None
         request.settings.resources,
         claims=run.claims,
         tally=run.tally,
+    )
+
+
+def cite_participants(request: Request) -> Path:
+    """Write what the participant level does to ``logs/CITATION.md``, once claimed; its path."""
+    from bids_harmonize.report.citation import cite_participant_level
+
+    return cite_participant_level(
+        request.output_dir,
+        asdict(request.settings.preprocessing),
+        derivatives=tuple(request.settings.selection.derivatives),
     )
 
 

@@ -285,6 +285,31 @@ def test_pages_alone_are_written_without_raw_data(run, calls, out):
     assert run("--reports-only", "--participant-label", "zz") == 18
 
 
+def test_methods_alone_are_written_without_raw_data(run, calls, out):
+    words = ("--boilerplate-only", "--bias-correction", "n4")
+    assert run(*words, levels=("participant", "group"), bids_dir="nowhere") == 0
+    text = (out / "logs/CITATION.md").read_text()
+    assert "## Participant level\n\nT1-weighted images" in text
+    assert "SimpleITK's N4 [4]." in text
+    assert "## Group level\n\nT1-weighted images" in text
+    assert (calls.scans, calls.stages, calls.pages) == ([], [], [])
+    assert run("--boilerplate-only", levels=("group",), output_dir=out / "empty") == 66
+
+
+def test_both_levels_say_what_they_did_in_one_file(run, calls, tmp_path):
+    assert run("--no-tissue", levels=("participant", "group")) == 0
+    text = (tmp_path / "out/logs/CITATION.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Participant level",
+        "## Group level",
+    ]
+    assert "demons" not in text
+    assert run() == 0
+    again = (tmp_path / "out/logs/CITATION.md").read_text()
+    assert "bent onto each brain by diffeomorphic demons" in again
+    assert again.partition("## Group level")[2] == text.partition("## Group level")[2]
+
+
 def test_doubtful_masks_stand_in_the_summary_and_are_no_failure(run, calls):
     calls.doubtful = frozenset({"sub-a1", "sub-b2"})
     assert run() == 0
