@@ -7,18 +7,21 @@ from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import group_output, participant_keys, scan_output
 from bids_harmonize.bids.study import DerivedScan, Study, load_study
 from bids_harmonize.cli.group import plan_stages
+from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
 
 
-def describe_run(request: Request) -> str:
+def describe_run(request: Request, tally: Tally) -> str:
     """The scans with site and source, and the outputs to come, one a line.
 
     Parameters
     ----------
     request
         What the user wants.
+    tally
+        What cannot be done is added to its failures.
 
     Returns
     -------
@@ -32,7 +35,7 @@ def describe_run(request: Request) -> str:
     """
     lines: list[str] = []
     if "participant" in request.levels:
-        lines += _participant_lines(find_scans(request), request)
+        lines += _participant_lines(find_scans(request, tally), request)
     if request.levels == ("group",):
         study = load_study(
             request.output_dir, settings=request.settings, site_map=request.site_map

@@ -85,6 +85,13 @@ def plan_stages(request: Request, study: Study) -> tuple[str, ...]:
     return tuple(stages)
 
 
+def cite_group(request: Request) -> Path:
+    """Write what the group level did to ``logs/CITATION.md``, once claimed; its path."""
+    from bids_harmonize.report.citation import cite_group_level
+
+    return cite_group_level(request.output_dir, site_map=request.site_map)
+
+
 def rewrite_group_page(request: Request, tally: Tally) -> None:
     """Write the group's page from the derivative alone."""
     from bids_harmonize.report.group import write_group_page

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bids_harmonize import __version__
 from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, stopped
 from bids_harmonize.cli.parser import parse
-from bids_harmonize.errors import HarmonizeError, InvalidDatasetError, OutputError
+from bids_harmonize.errors import BusyError, HarmonizeError, InvalidDatasetError, OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -79,6 +79,7 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
 
 
 def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
+    from bids_harmonize.bids.claims import TABLES
     from bids_harmonize.bids.dataset import check_output_dir, check_place, output_in_use
     from bids_harmonize.bids.scans import require_scan_rows
     from bids_harmonize.cli.participant import Run, find_scans, run_participant_level
@@ -91,12 +92,14 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     if request.dry_run:
         from bids_harmonize.cli.dry_run import describe_run
 
-        sys.stdout.write(describe_run(request))
+        sys.stdout.write(describe_run(request, tally))
         tally.done.append("dry run, nothing was written")
         return tally
     if request.reports_only:
         return _rewrite_pages(request, tally)
-    scans = find_scans(request) if raw is not None else ()
+    if request.boilerplate_only:
+        return _write_boilerplate(request, tally)
+    scans = find_scans(request, tally) if raw is not None else ()
     if raw is None:
         require_scan_rows(request.output_dir)
     check_output_dir(raw, request.output_dir)
@@ -111,9 +114,15 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
             if "group" in request.levels and not (
                 tally.failures and request.settings.run.stop_on_first_crash
             ):
-                from bids_harmonize.cli.group import run_group_level
+                from bids_harmonize.cli.group import cite_group, run_group_level
 
                 run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
+                try:
+                    with claims.holding(TABLES):
+                        cite_group(request)
+                except BusyError as error:
+                    LOGGER.warning("CITATION.md was not written again: %s", error)
+                    tally.busy.append("CITATION.md")
     return tally
 
 
@@ -131,6 +140,23 @@ def _rewrite_pages(request: "Request", tally: Tally) -> Tally:
         if "group" in request.levels:
             require_scan_rows(request.output_dir)
             rewrite_group_page(request, tally)
+    return tally
+
+
+def _write_boilerplate(request: "Request", tally: Tally) -> Tally:
+    from bids_harmonize.bids.claims import TABLES
+    from bids_harmonize.bids.dataset import check_output_dir, output_in_use
+    from bids_harmonize.bids.scans import require_scan_rows
+    from bids_harmonize.cli.group import cite_group
+    from bids_harmonize.cli.participant import cite_participants
+
+    if "group" in request.levels:
+        require_scan_rows(request.output_dir)
+    check_output_dir(None, request.output_dir)
+    with output_in_use(request.output_dir, ()) as claims, claims.holding(TABLES):
+        for level, cite in (("participant", cite_participants), ("group", cite_group)):
+            if level in request.levels:
+                tally.done.append(f"methods of the {level} level written to {cite(request)}")
     return tally
 
 

@@ -260,6 +260,13 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         ),
         Option(("--reports-only",), "reports_only", "", "write the pages again", "flag"),
         Option(
+            ("--boilerplate-only",),
+            "boilerplate_only",
+            "",
+            "write the methods and references to logs/CITATION.md, and stop",
+            "flag",
+        ),
+        Option(
             ("--stop-on-first-crash",),
             "run.stop_on_first_crash",
             "",

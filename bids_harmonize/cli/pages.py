@@ -18,7 +18,7 @@ from bids_harmonize.bids.names import figures_folder, participant_page
 from bids_harmonize.bids.study_measures import StudyMeasures, read_study_measures
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.config import ResourceSettings
-from bids_harmonize.errors import OutputError, StorageError
+from bids_harmonize.errors import BusyError, OutputError, StorageError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
 
@@ -29,6 +29,9 @@ PAGE_MEMORY_GB = 0.7
 
 MIN_POOL = 4
 """Fewer pages are drawn sooner than processes have started."""
+
+Fault = str | BusyError | None
+"""Why a page could not be drawn: what went wrong, or who holds it; None where it is drawn."""
 
 LOST = "the process that drew it ended without a word: out of memory?"
 
@@ -88,21 +91,25 @@ def write_pages(
         Of this process on ``output_dir``: a page that another run writes at the same time is
         waited for, so that the later one has seen all.
     tally
-        What was done and what failed is added to it.
+        What was done, what failed and what another run holds is added to it.
 
     Raises
     ------
     OutputError, StorageError
         If no page can be written any more.
     """
-    failed = 0
+    missing = 0
     study = read_study_measures(output_dir, tuple(QUALITY_MEASURES))
     for person, fault in _draw_all(output_dir, people, resources, claims, study):
-        if fault is not None:
-            failed += 1
+        if isinstance(fault, BusyError):
+            missing += 1
+            LOGGER.warning("the page of %s was not drawn: %s", person, fault)
+            tally.busy.append(participant_page(output_dir, person).name)
+        elif fault is not None:
+            missing += 1
             LOGGER.error("the page of %s could not be drawn: %s", person, fault)
             tally.failures.append(f"page of {person} failed")
-    tally.done.append(f"{len(people) - failed} participant pages written to {output_dir}")
+    tally.done.append(f"{len(people) - missing} participant pages written to {output_dir}")
 
 
 def draw_page(
@@ -118,6 +125,8 @@ def draw_page(
 
     Raises
     ------
+    BusyError
+        If another run holds the page all the time.
     OutputError, StorageError
         If no page can be written any more.
     """
@@ -144,7 +153,7 @@ def draw_page(
 def _fault_of(draw: Callable[[], object]) -> str:
     try:
         draw()
-    except (OutputError, StorageError):
+    except (BusyError, OutputError, StorageError):
         raise
     except Exception as error:  # a picture is no reason to lose the run
         LOGGER.debug("not drawn:", exc_info=error)
@@ -158,11 +167,14 @@ def _draw_all(
     resources: ResourceSettings,
     claims: Claims,
     study: StudyMeasures,
-) -> Iterator[tuple[str, str | None]]:
+) -> Iterator[tuple[str, Fault]]:
     n_procs = _count_processes(resources)
     if n_procs == 1 or len(people) < MIN_POOL:
         for person, scans in people.items():
-            yield person, draw_page(output_dir, person, scans, study, claims)
+            try:
+                yield person, draw_page(output_dir, person, scans, study, claims)
+            except BusyError as error:
+                yield person, error
         return
     lost: dict[str, Sequence[Scan]] = {}
     for person, fault in _draw_pooled(output_dir, people, n_procs, study):
@@ -182,7 +194,7 @@ def _draw_pooled(
     people: Mapping[str, Sequence[Scan]],
     n_procs: int,
     study: StudyMeasures,
-) -> Iterator[tuple[str, str | None]]:
+) -> Iterator[tuple[str, Fault]]:
     pool = ProcessPoolExecutor(n_procs, get_context("spawn"), follow_parent)
     try:
         futures = [
@@ -194,6 +206,8 @@ def _draw_pooled(
                 yield person, future.result()
             except BrokenProcessPool:
                 yield person, LOST
+            except BusyError as error:
+                yield person, error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -4,12 +4,13 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_harmonize.bids.brain_masks import attach_brain_masks
 from bids_harmonize.bids.claims import TABLES, Claims
+from bids_harmonize.bids.closed_folders import closed_folders
 from bids_harmonize.bids.dataset import prepare_output, write_participants
 from bids_harmonize.bids.index import Scan, index_scans, select_participants
 from bids_harmonize.bids.sites import resolve_sites
@@ -17,7 +18,7 @@ from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.pages import needs_page, write_pages
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import BusyError, MissingInputError
+from bids_harmonize.errors import BusyError, MissingInputError, ScanError, SelectionError
 
 if TYPE_CHECKING:
     from bids_harmonize.preprocessing.outcome import ScanOutcome
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
-def find_scans(request: Request) -> tuple[Scan, ...]:
+def find_scans(request: Request, tally: Tally) -> tuple[Scan, ...]:
     """The selected scans with their sites; what has none is named in a warning.
 
     Parameters
     ----------
     request
         Names the dataset, the selection and where sites are read.
+    tally
+        Folders that may not be looked into are added to its failures.
 
     Returns
     -------
@@ -40,11 +43,13 @@ def find_scans(request: Request) -> tuple[Scan, ...]:
 
     Raises
     ------
+    ScanError
+        If there is no scan but in folders that may not be looked into.
     HarmonizeError
         As ``index_scans`` and ``resolve_sites``.
     """
     settings = request.settings
-    scans = index_scans(request.bids_dir, selection=settings.selection)
+    scans = _index(request, tally)
     scans = resolve_sites(
         scans, request.bids_dir, settings=settings.site, site_map=request.site_map
     )
@@ -129,8 +134,9 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
     try:
         with run.claims.holding(TABLES):
             write_participants(output_dir, bids_dir)
+            cite_participants(request)
     except BusyError as error:  # the scans are done; the next run's table holds them too
-        LOGGER.warning("participants.tsv was not written again: %s", error)
+        LOGGER.warning("participants.tsv and CITATION.md were not written again: %s", error)
         run.tally.busy.append("participants.tsv")
     for outcome in outcomes:
         for flag in outcome.flags:
@@ -139,12 +145,32 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
             run.tally.failures.append(f"{outcome.scan.stem} failed")
         if outcome.status == "busy":
             run.tally.busy.append(outcome.scan.stem)
+    tables = (outcome.busy_table for outcome in outcomes if outcome.busy_table is not None)
+    run.tally.busy += dict.fromkeys(tables)
     n_by_status = Counter(outcome.status for outcome in outcomes)
     run.tally.done.append(
         f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged"
     )
     run.tally.done += _doubtful_words(outcomes)
     _draw(request, outcomes, run)
+
+
+def _index(request: Request, tally: Tally) -> tuple[Scan, ...]:
+    """The selected scans without their sites; closed folders are told, and are failures."""
+    selection = request.settings.selection
+    selected = {"participants": selection.participant_label, "sessions": selection.session_label}
+    try:
+        scans = index_scans(request.bids_dir, selection=selection)
+    except (MissingInputError, SelectionError) as error:
+        closed = closed_folders(request.bids_dir, **selected)
+        if closed:
+            raise ScanError("\n".join([*closed, str(error)])) from None
+        raise
+    for words in closed_folders(request.bids_dir, **selected):
+        LOGGER.error("%s", words)
+        folder = Path(words.partition(": ")[0]).relative_to(request.bids_dir)
+        tally.failures.append(f"{folder} could not be looked into")
+    return scans
 
 
 def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
@@ -167,6 +193,17 @@ def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None
         request.settings.resources,
         claims=run.claims,
         tally=run.tally,
+    )
+
+
+def cite_participants(request: Request) -> Path:
+    """Write what the participant level does to ``logs/CITATION.md``, once claimed; its path."""
+    from bids_harmonize.report.citation import cite_participant_level
+
+    return cite_participant_level(
+        request.output_dir,
+        asdict(request.settings.preprocessing),
+        derivatives=tuple(request.settings.selection.derivatives),
     )
 
 

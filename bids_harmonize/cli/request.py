@@ -31,6 +31,7 @@ class Request:
     settings: Settings
     dry_run: bool = False
     reports_only: bool = False
+    boilerplate_only: bool = False
     clean_workdir: bool = False
     verbose: int = 0
     site_map: Mapping[str, str] = field(default_factory=dict)
@@ -70,7 +71,7 @@ def make_request(words: argparse.Namespace) -> Request:
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
     faults += _faults_between(values)
     if "participant" in words.analysis_level:
-        if "dry_run" not in words and "reports_only" not in words:  # which run no program
+        if not {"dry_run", "reports_only", "boilerplate_only"} & set(vars(words)):
             faults += missing_tools(_section(values, "preprocessing"))
         named = _section(values, "selection").get("derivatives")
         faults += _derivative_faults(named, output_dir=Path(words.output_dir))
@@ -87,6 +88,7 @@ def make_request(words: argparse.Namespace) -> Request:
         settings=settings,
         dry_run="dry_run" in words,
         reports_only="reports_only" in words,
+        boilerplate_only="boilerplate_only" in words,
         clean_workdir="clean_workdir" in words,
         verbose=getattr(words, "verbose", 0),
         site_map=_site_map(settings),

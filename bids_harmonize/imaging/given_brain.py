@@ -6,11 +6,13 @@ volume in the wrong place. Rejected: believing it because it was asked for. Revi
 mask comes with a confidence of its own.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from bids_harmonize.imaging.brainmask import CORRELATION, OUTSIDE, BrainResult
+from bids_harmonize.errors import ScanError
+from bids_harmonize.imaging.brainmask import CORRELATION, OUTSIDE, BrainResult, find_brain
 from bids_harmonize.imaging.confidence import (
     BRAIN_LITRES,
     DOUBTFUL_UNDER,
@@ -21,10 +23,75 @@ from bids_harmonize.imaging.confidence import (
 )
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.resampling import resample_mask
-from bids_harmonize.imaging.types import Affine, Mask
+from bids_harmonize.imaging.template import TemplateImages
+from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 DICE: Final = (0.92, 0.85)  # two good masks of one brain agree in .93 to .98
 UNUSABLE_DICE: Final = 0.3  # less is another place, not another opinion
+
+
+def find_beside_given(
+    mask: Mask,
+    mask_affine: Affine,
+    volume: Volume,
+    affine: Affine,
+    head_mask: Mask,
+    template: TemplateImages,
+    *,
+    skull_stripped: bool = False,
+) -> BrainResult:
+    """The brain by a given mask, with its place in the template; see :func:`judge_given_brain`.
+
+    Where the template's own search finds no brain in the head, the template is laid on the given
+    mask alone, as on a skull-stripped image: so its shape stands in for the missing overlap.
+
+    Parameters
+    ----------
+    mask
+        The given mask, boolean array on any grid.
+    mask_affine
+        Its 4x4 voxel-to-world matrix, mm, RAS+.
+    volume
+        Array of shape (I, J, K), native intensities.
+    affine
+        4x4 voxel-to-world matrix of the volume, mm, RAS+.
+    head_mask
+        Boolean array of the volume's shape.
+    template
+        The brain template.
+    skull_stripped
+        The head mask is the brain mask already.
+
+    Returns
+    -------
+    BrainResult
+        The mask to use, and how far to trust it.
+
+    Raises
+    ------
+    ScanError
+        If no brain is found, and the given mask is empty in the head or cannot be laid onto the
+        template either.
+    """
+    try:
+        own = find_brain(volume, affine, head_mask, template, skull_stripped=skull_stripped)
+    except ScanError as error:
+        i, j, k = head_mask.shape
+        grid = Grid(shape=(i, j, k), affine=affine)
+        kept = resample_mask(mask, mask_affine, grid) & head_mask
+        if not kept.any():
+            raise
+        brain = np.where(kept, volume, 0).astype(volume.dtype)
+        own = find_brain(brain, affine, kept, template, skull_stripped=True)
+        found = judge_given_brain(mask, mask_affine, own, head_mask, affine)
+        reason = f"the given brain mask stands alone, as the template's search failed: {error}"
+        return replace(
+            found,
+            confidence=min(found.confidence, own.confidence),
+            doubtful=found.doubtful or own.doubtful,
+            flags=(reason, *dict.fromkeys((*found.flags, *own.flags))),
+        )
+    return judge_given_brain(mask, mask_affine, own, head_mask, affine)
 
 
 def judge_given_brain(

@@ -49,6 +49,9 @@ class ScanOutcome:
         Wall-clock time, s; 0 for reused scans.
     doubtful
         Masks that should not be trusted: ``head``, ``brain``.
+    busy_table
+        Name of the ``scans.tsv`` that lacks this scan's row, or has an old one, as another run
+        held the table all the time; the next run writes it. ``None`` where the row is written.
     """
 
     scan: Scan
@@ -57,6 +60,7 @@ class ScanOutcome:
     flags: tuple[str, ...]
     seconds: float
     doubtful: tuple[str, ...] = ()
+    busy_table: str | None = None
 
 
 @dataclass(frozen=True)

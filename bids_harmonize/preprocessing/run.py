@@ -20,6 +20,7 @@ from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import scans_table
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.config import Settings
+from bids_harmonize.errors import BusyError
 from bids_harmonize.preprocessing.execution import Execution
 from bids_harmonize.preprocessing.outcome import (
     KILLED,
@@ -125,6 +126,7 @@ class _Run:
         self.run_id = run_id
         self.stopping = settings.run.stop_on_first_crash
         self.busy: dict[str, int | None] = {}
+        self.busy_tables: dict[str, str] = {}
         self.reused: set[str] = set()
         self.sidecars: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, str] = {}
@@ -226,7 +228,8 @@ class _Run:
             sidecar = self.sidecars[stem]
             flags, doubtful = tuple(sidecar["Flags"]), doubtful_masks(sidecar)
             status: Status = "reused" if stem in self.reused else "done"
-            return ScanOutcome(plan.scan, status, None, flags, seconds, doubtful)
+            busy_table = self.busy_tables.get(stem)
+            return ScanOutcome(plan.scan, status, None, flags, seconds, doubtful, busy_table)
         message = self.failures.get(stem, NOT_RUN if self.stopping else KILLED)
         return ScanOutcome(plan.scan, "failed", message, (), seconds)
 
@@ -238,6 +241,10 @@ class _Run:
             rows.setdefault(table, {})[plan.stem] = row
             output_dir = Path(plan.job.output_dir)
         for table, content in rows.items():
-            with self.claims.holding(table.name):
-                remove_leftovers(table.parent, of=table.stem)
-                write_scan_rows(output_dir, content, measures=measure_columns())
+            try:
+                with self.claims.holding(table.name):
+                    remove_leftovers(table.parent, of=table.stem)
+                    write_scan_rows(output_dir, content, measures=measure_columns())
+            except BusyError as error:  # the images are done; the next run writes the rows
+                LOGGER.warning("%s was not written: %s", table.name, error)
+                self.busy_tables |= dict.fromkeys(content, table.name)

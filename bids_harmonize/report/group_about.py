@@ -111,6 +111,26 @@ def about_section(inputs: GroupInputs) -> Section:
     return Section("methods", "Methods, settings and files", tuple(blocks))
 
 
+def group_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
+    """What the group level did, and what it cites, as texts.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    sentences : list of str
+        Only steps whose outputs are there.
+    references : list of str
+        With a DOI where there is one.
+    """
+    sentences, cited = _methods(inputs)
+    rows = (_REFERENCES[key] for key in cited)
+    return sentences, [row.text + (f" doi:{row.doi}" if row.doi else "") for row in rows]
+
+
 def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     if inputs.from_features:
         words = (

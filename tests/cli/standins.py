@@ -20,6 +20,7 @@ class Calls:
     failing: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
+    busy_tables: frozenset[str] = frozenset()
     stage_failures: tuple[str, ...] = ()
     stage_error: BaseException | None = None
     scan_error: BaseException | None = None
@@ -41,6 +42,7 @@ class Calls:
                 flags=("neck cropped",),
                 seconds=1.0,
                 doubtful=("brain",) if scan.stem in self.doubtful else (),
+                busy_table=f"{scan.stem}_scans.tsv" if scan.stem in self.busy_tables else None,
             )
             for scan in scans
         )

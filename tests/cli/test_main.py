@@ -2,6 +2,7 @@ import errno
 import fcntl
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -284,6 +285,31 @@ def test_pages_alone_are_written_without_raw_data(run, calls, out):
     assert run("--reports-only", "--participant-label", "zz") == 18
 
 
+def test_methods_alone_are_written_without_raw_data(run, calls, out):
+    words = ("--boilerplate-only", "--bias-correction", "n4")
+    assert run(*words, levels=("participant", "group"), bids_dir="nowhere") == 0
+    text = (out / "logs/CITATION.md").read_text()
+    assert "## Participant level\n\nT1-weighted images" in text
+    assert "SimpleITK's N4 [4]." in text
+    assert "## Group level\n\nT1-weighted images" in text
+    assert (calls.scans, calls.stages, calls.pages) == ([], [], [])
+    assert run("--boilerplate-only", levels=("group",), output_dir=out / "empty") == 66
+
+
+def test_both_levels_say_what_they_did_in_one_file(run, calls, tmp_path):
+    assert run("--no-tissue", levels=("participant", "group")) == 0
+    text = (tmp_path / "out/logs/CITATION.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Participant level",
+        "## Group level",
+    ]
+    assert "demons" not in text
+    assert run() == 0
+    again = (tmp_path / "out/logs/CITATION.md").read_text()
+    assert "bent onto each brain by diffeomorphic demons" in again
+    assert again.partition("## Group level")[2] == text.partition("## Group level")[2]
+
+
 def test_doubtful_masks_stand_in_the_summary_and_are_no_failure(run, calls):
     calls.doubtful = frozenset({"sub-a1", "sub-b2"})
     assert run() == 0
@@ -401,6 +427,37 @@ def test_without_locks_no_work_directory_is_emptied(run, calls, tmp_path, monkey
     assert (work / "participant/steps").exists()
 
 
+@pytest.fixture
+def close(monkeypatch):
+    """Take the right to list a folder away, from root too."""
+    closed, real = set(), os.scandir
+
+    def refuse(path="."):
+        if str(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return lambda folder: closed.add(str(folder))
+
+
+def test_a_folder_that_may_not_be_read_is_a_failure_and_the_others_are_done(
+    run, calls, raw, close
+):
+    close(raw / "sub-a1/anat")
+    assert run("--dry-run") == 1
+    assert run() == 1
+    assert f"{raw}/sub-a1/anat: cannot be looked into: Permission denied; mend its" in run.text
+    assert "finished with 1 failure(s): sub-a1/anat could not be looked into; 9 scans" in run.last
+    assert calls.scans == sorted(set(two_sites()) - {"sub-a1"})
+    calls.scans.clear()
+    assert run("--participant-label", "a1") == 1
+    assert "sub-a1/anat: cannot be looked into" in run.text
+    assert_stopped(run, 1)
+    assert run("--participant-label", "a2") == 0
+    assert calls.scans == ["sub-a2"]
+
+
 def test_scans_that_another_run_works_on_are_75(run, calls):
     calls.busy = frozenset({"sub-a1"})
     assert run() == 75
@@ -408,6 +465,13 @@ def test_scans_that_another_run_works_on_are_75(run, calls):
     assert "finished successfully" not in run.text
     calls.failing = frozenset({"sub-b1"})
     assert run() == 1
+
+
+def test_scans_whose_table_another_run_holds_are_done_but_75(run, calls):
+    calls.busy_tables = frozenset({"sub-a1", "sub-b2"})
+    assert run() == 75
+    assert "10 scans processed, 0 unchanged" in run.last
+    assert "sub-a1_scans.tsv, sub-b2_scans.tsv left to another run" in run.last
 
 
 def test_a_busy_table_at_the_end_loses_neither_pages_nor_summary(run, calls, monkeypatch):

@@ -1,6 +1,9 @@
 """Pages of participants: which are drawn, by whom, and what a page that fails costs."""
 
 import os
+import subprocess
+import sys
+from multiprocessing import get_context
 
 import pytest
 
@@ -16,6 +19,7 @@ from bids_harmonize.errors import OutputError
 from bids_harmonize.report.participant_scan import sidecar_of
 from tests.bids.trees import two_sites, write_derivative
 
+FORK = get_context("fork")
 PEOPLE = dict.fromkeys(two_sites(3), ())
 
 
@@ -35,6 +39,36 @@ def test_a_page_that_fails_loses_nothing_but_itself(tmp_path, n_procs):
     assert sorted(path.stem for path in tmp_path.glob("*.html")) == sorted(
         set(PEOPLE) - {"sub-a2"}
     )
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from bids_harmonize.bids.claims import Claims
+claims = Claims(Path(sys.argv[1]))
+print(claims.take("sub-a2.html"), flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("n_procs", [1, 2])
+def test_a_page_that_another_run_holds_is_left_to_it(tmp_path, monkeypatch, n_procs):
+    monkeypatch.setattr("bids_harmonize.bids.claims.WAIT_S", 0.1)
+    if n_procs > 1:  # processes of their own do not see the short wait
+        monkeypatch.setattr("bids_harmonize.cli.pages.get_context", lambda _: FORK)
+    write_derivative(tmp_path, {})
+    tally = Tally()
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "True\n"
+        with Claims(tmp_path) as claims:
+            resources = ResourceSettings(nprocs=n_procs)
+            write_pages(tmp_path, PEOPLE, resources, claims=claims, tally=tally)
+        other.communicate("\n")
+    assert (tally.failures, tally.busy, tally.exit_code) == ([], ["sub-a2.html"], 75)
+    assert tally.done == [f"5 participant pages written to {tmp_path}"]
 
 
 def test_an_output_that_cannot_be_written_stops_the_drawing(tmp_path):

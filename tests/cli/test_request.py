@@ -113,7 +113,7 @@ def test_a_missing_program_is_found_before_any_work(words, program, where, tmp_p
     assert request(*words).settings.preprocessing != request().settings.preprocessing
 
 
-@pytest.mark.parametrize("word", ["--dry-run", "--reports-only"])
+@pytest.mark.parametrize("word", ["--dry-run", "--reports-only", "--boilerplate-only"])
 def test_what_runs_no_program_needs_none(word, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert request("--brain-mask", "bet", word).settings.preprocessing.brain_mask == "bet"

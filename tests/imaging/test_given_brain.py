@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from bids_harmonize.imaging.brainmask import BrainResult
-from bids_harmonize.imaging.given_brain import judge_given_brain
+from bids_harmonize.atlases import load_template
+from bids_harmonize.errors import ScanError
+from bids_harmonize.imaging.brainmask import BrainResult, find_brain
+from bids_harmonize.imaging.given_brain import find_beside_given, judge_given_brain
+from tests.preprocessing.brains import make_brainy_head
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 SHAPE = (48, 56, 48)
@@ -77,3 +81,35 @@ def test_an_empty_mask_is_doubtful_and_not_used():
     found, brain = judge(np.zeros(SHAPE, np.bool_))
     assert (found.doubtful, found.confidence) == (True, 0.0)
     np.testing.assert_array_equal(found.mask, brain)
+
+
+@pytest.fixture
+def no_search(monkeypatch):
+    """The template's search in a whole head fails, as on an image that it cannot register."""
+
+    def fail(*words, skull_stripped=False):
+        if not skull_stripped:
+            raise ScanError("the images could not be registered")
+        return find_brain(*words, skull_stripped=True)
+
+    monkeypatch.setattr("bids_harmonize.imaging.given_brain.find_brain", fail)
+
+
+def test_a_given_mask_stands_where_the_templates_search_fails(no_search):
+    head = make_brainy_head()
+    inside = ndimage.binary_dilation(head.brain, iterations=4)
+    scan = (head.volume, head.affine, inside, load_template(2.0))
+    found = find_beside_given(head.brain, head.affine, *scan)
+    np.testing.assert_array_equal(found.mask, head.brain)
+    assert (found.given_used, found.doubtful) == (True, False)
+    assert found.flags == (
+        "the given brain mask stands alone, as the template's search failed: the images could not"
+        " be registered",
+    )
+    assert np.abs(np.diag(found.template_affine)[:3] - 1.08).max() < 0.05  # 4 mm voxels
+    half = head.brain.copy()
+    half[:24] = False
+    wrong = find_beside_given(half, head.affine, *scan)
+    assert wrong.doubtful
+    with pytest.raises(ScanError, match="could not be registered"):
+        find_beside_given(np.zeros_like(half), head.affine, *scan)

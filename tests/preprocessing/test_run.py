@@ -296,7 +296,7 @@ import sys
 from pathlib import Path
 from bids_harmonize.bids.claims import Claims
 claims = Claims(Path(sys.argv[1]))
-print(claims.take("scan sub-02"), flush=True)
+print(claims.take(sys.argv[2]), flush=True)
 sys.stdin.readline()
 """
 
@@ -304,7 +304,7 @@ sys.stdin.readline()
 def test_a_scan_that_another_run_works_on_is_left_to_it(
     scans: tuple[Scan, ...], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", HOLDER, str(tmp_path / "out")]
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "out"), "scan sub-02"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -316,6 +316,36 @@ def test_a_scan_that_another_run_works_on_is_left_to_it(
     assert outcomes["sub-02"] == ("busy", f"another run is working on it (process {other.pid})")
     assert not (tmp_path / "out/sub-02").exists()
     assert _states(scans, tmp_path / "out", make_run_settings()) == ["reused", "done"]
+
+
+def test_a_table_that_another_run_holds_costs_nothing_but_its_rows(
+    finished: tuple[tuple[Scan, ...], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, output_dir = finished
+    (output_dir / "sub-02/sub-02_scans.tsv").unlink()
+    (output_dir / "sub-01/ses-A/sub-01_ses-A_scans.tsv").unlink()
+    monkeypatch.setattr("bids_harmonize.bids.claims.WAIT_S", 0.1)
+    command = [sys.executable, "-c", HOLDER, str(output_dir), "sub-01_ses-A_scans.tsv"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        outcomes = run_participants(
+            scans,
+            output_dir=output_dir,
+            work_dir=output_dir.with_name("out-work"),
+            settings=make_run_settings(),
+            run_id="busy",
+        )
+        other.communicate("\n")
+    told = [(outcome.status, outcome.busy_table) for outcome in outcomes]
+    held = ("reused", "sub-01_ses-A_scans.tsv")
+    assert told == [held, held, ("reused", None)]
+    assert scan_row(output_dir, "sub-02") is not None
+    assert scan_row(output_dir, "sub-01_ses-A_run-1") is None
+    assert _states(scans, output_dir, make_run_settings()) == ["reused"] * 3
+    assert scan_row(output_dir, "sub-01_ses-A_run-1") is not None
 
 
 def test_what_a_killed_run_left_half_written_is_removed(

@@ -10,7 +10,7 @@ from bids_harmonize.atlases import load_template
 from bids_harmonize.bids.images import read_mask, write_image
 from bids_harmonize.bids.rawimages import read_raw
 from bids_harmonize.imaging.brainmask import BrainResult, find_brain
-from bids_harmonize.imaging.given_brain import judge_given_brain
+from bids_harmonize.imaging.given_brain import find_beside_given
 from bids_harmonize.imaging.grid import resample_mask
 from bids_harmonize.imaging.orientation import to_ras
 from bids_harmonize.imaging.types import Affine, Mask, Volume
@@ -55,7 +55,8 @@ def mask_brain(
     Raises
     ------
     ScanError
-        If an image cannot be used, or a program fails.
+        If an image cannot be used, a program fails, or no brain is found: without another mask
+        that fits the template.
     """
     raw = read_raw(source)
     volume, affine = raw.volume, raw.affine
@@ -69,9 +70,13 @@ def mask_brain(
     elif method != "template" and not skull_stripped:
         told = method
         other = _by_program(method, volume, affine, out_file.parent)
-    brain = find_brain(volume, affine, head, load_template(), skull_stripped=skull_stripped)
-    if other is not None:
-        brain = judge_given_brain(*other, brain, head, affine)
+    template = load_template()
+    if other is None:
+        brain = find_brain(volume, affine, head, template, skull_stripped=skull_stripped)
+    else:
+        brain = find_beside_given(
+            *other, volume, affine, head, template, skull_stripped=skull_stripped
+        )
         told = told if brain.given_used else own
     mask = resample_mask(brain.mask, affine, scan.grid) & scan.head_mask
     np.savez(out_file, mask=mask, world_to_template=brain.template_affine)
