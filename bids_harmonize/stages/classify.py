@@ -29,6 +29,7 @@ from bids_harmonize.stages.classify_models import (
     unseen_predictions,
 )
 from bids_harmonize.stages.classify_saliency import explain, write_means
+from bids_harmonize.stages.classify_saliency_tables import write_saliency_tables
 from bids_harmonize.stages.classify_tables import (
     accuracy_row,
     write_accuracy,
@@ -43,7 +44,7 @@ from bids_harmonize.training.volumes import (
     map_volumes,
 )
 
-_VERSION = 1  # raise when the numbers in the outputs change, so that old ones are not reused
+_VERSION = 2  # raise when the numbers in the outputs change, so that old ones are not reused
 _STAMP = "stamp.json"
 
 
@@ -102,10 +103,12 @@ def _classify(
     explained, shares = explain(context, training, folds, (final, travelling))
     means, warnings = write_means(context, explained)
     remove_old_maps(study, keep=[*explained, *means])
+    tables, notes = write_saliency_tables(context, training, folds, shares=shares, accuracy=rows)
     files = [
         write_accuracy(study.output_dir, rows),
         write_predictions(study, predictions, shares),
         *_write_model(context, training, final, rows),
+        *tables,
         *explained,
         *means,
     ]
@@ -114,7 +117,7 @@ def _classify(
         f"the site of {best['accuracy']:.0%} of {best['n']} unseen participants was named rightly "
         f"({best['accuracy_low']:.0%} to {best['accuracy_high']:.0%})"
     )
-    return StageResult("classify", files=tuple(files), warnings=warnings, notes=(note,))
+    return StageResult("classify", files=tuple(files), warnings=warnings, notes=(note, *notes))
 
 
 def _accuracy_rows(

@@ -4,9 +4,9 @@ Choice: expected gradients, that is integrated gradients whose baselines are tra
 other sites, averaged over many of them and smoothed by a Gaussian. Reason: the map answers "what
 makes this scan look like its site rather than like another", and sums to a difference in
 log-odds. Rejected: the black volume as baseline (the path leads through darkened heads that no
-scanner makes, and what is dark can never be salient), occlusion as the default (hundreds of forward
-passes a scan, and blocks of 32 mm). The other methods stand beside it on a sample: a place that
-methods of different make agree on is seldom the doing of a method. Revisit when scans are
+scanner makes, and what is dark can never be salient), occlusion as the default (hundreds of
+forward passes a scan, and blocks of 32 mm). The other methods stand beside it on a sample: a place
+that methods of different make agree on is seldom the doing of a method. Revisit when scans are
 registered to each other, which would make the differences to a baseline sharper.
 """
 
@@ -34,7 +34,7 @@ _BATCH = 4
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScanQuestion:
-    """What every saliency method is asked: why does this network give this scan to its site?
+    """What every saliency method is asked: why this network gives this scan to its site.
 
     Attributes
     ----------

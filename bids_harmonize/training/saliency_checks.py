@@ -65,8 +65,7 @@ def deletion_curves(
     for other in replacements:
         for kind, order in enumerate((by_score, rng.permutation(len(numbers)))):
             changed = [
-                np.where(gone, other, question.volume)
-                for gone in _removed(blocks, order, volumes)
+                np.where(gone, other, question.volume) for gone in _removed(blocks, order, volumes)
             ]
             curves[kind].append(ask(question.classifier, changed, question.site))
     by_map, at_random = (np.mean(found, axis=0) for found in curves)

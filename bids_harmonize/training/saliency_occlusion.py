@@ -15,6 +15,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from scipy import ndimage
 
 from bids_harmonize.training.saliency import ScanQuestion, ask
 
@@ -36,22 +37,20 @@ def occlusion(question: ScanQuestion, rng: np.random.Generator) -> np.ndarray:
     -------
     np.ndarray
         Float32, shape (I, J, K): mean over the blocks that cover a voxel of the log-odds lost,
-        divided by the block's voxels; 0 where no block with head voxels lies.
+        divided by the block's voxels, smoothed by a Gaussian of a quarter of a block.
 
     References
     ----------
     Zeiler and Fergus 2014, doi:10.1007/978-3-319-10590-1_53.
     """
     volume, classifier = question.volume, question.classifier
-    replacement = np.mean(np.stack(list(question.baselines)), axis=0, dtype=np.float32)
+    replacement = np.stack(list(question.baselines)).mean(axis=0, dtype=np.float32)
     edge = max(1, round(BLOCK_MM / classifier.voxel_size_mm))
     corners = [block_corners(n, edge) for n in volume.shape]
     blocks = [
         place
         for corner in product(*corners)
-        if question.head_mask[
-            place := tuple(slice(start, start + edge) for start in corner)
-        ].any()
+        if question.head_mask[place := tuple(slice(start, start + edge) for start in corner)].any()
     ]
     whole = ask(classifier, [volume], question.site)
     left = ask(classifier, _Occluded(volume, replacement, blocks), question.site)
@@ -60,7 +59,10 @@ def occlusion(question: ScanQuestion, rng: np.random.Generator) -> np.ndarray:
     for place, lost in zip(blocks, whole - left, strict=True):
         total[place] += lost / volume[place].size
         n_covers[place] += 1
-    return (total / np.maximum(n_covers, 1)).astype(np.float32)
+    lost_per_voxel = total / np.maximum(n_covers, 1)
+    # Without smoothing a plateau's first voxel would be the place of the maximum.
+    smoothed = ndimage.gaussian_filter(lost_per_voxel, edge / 4, mode="constant")
+    return smoothed.astype(np.float32)
 
 
 def block_corners(n: int, edge: int) -> list[int]:
