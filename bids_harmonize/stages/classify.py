@@ -37,6 +37,7 @@ from bids_harmonize.stages.classify_results import (
     write_site_tables,
 )
 from bids_harmonize.stages.classify_saliency import explain, write_means
+from bids_harmonize.stages.classify_saliency_tables import write_saliency_tables
 from bids_harmonize.stages.classify_shortcuts import participant_covariates, scan_metadata
 from bids_harmonize.stages.classify_tables import write_predictions, write_rows
 from bids_harmonize.stages.inputs import classifier_resolution_mm, scan_files
@@ -114,11 +115,13 @@ def _classify(
     seen = seen_predictions(training.source, folds)
     rows = accuracy_rows(seen, unseen, controls, seed=context.settings.run.random_seed)
     confounding = confounding_rows(study)
+    tables, notes = write_saliency_tables(context, training, folds, shares=shares, accuracy=rows)
     files = [
         *write_site_tables(context, rows, unseen, controls),
         write_rows(study.output_dir, "group_siteconfounding", confounding, CONFOUNDING_COLUMNS),
         write_predictions(study, predictions, shares),
         *_write_model(context, training, final, (rows, controls.skipped)),
+        *tables,
         *explained,
         *means,
     ]
@@ -126,7 +129,7 @@ def _classify(
         "classify",
         files=tuple(files),
         warnings=(*warnings, *study_warnings(study, rows, confounding)),
-        notes=(result_note(rows), *skipped_notes(controls.skipped)),
+        notes=(result_note(rows), *skipped_notes(controls.skipped), *notes),
     )
 
 

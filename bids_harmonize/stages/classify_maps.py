@@ -55,9 +55,8 @@ def write_scan_map(
     study_grid = Grid(shape=(i, j, k), affine=affine)
     density = saliency / np.float32(resolution_mm**3 / _MM3_PER_ML)
     if saliency.shape != head.shape:
-        x, y, z = saliency.shape
-        own_grid = centred_grid(study_grid, resolution_mm=resolution_mm, shape=(x, y, z))
-        density = resample(density, own_grid.affine, study_grid, interpolation="linear")
+        own_affine = network_affine(study_grid, saliency.shape, resolution_mm=resolution_mm)
+        density = resample(density, own_affine, study_grid, interpolation="linear")
     path = scan_output(study.output_dir, scan.stem, "site_saliency")
     write_image(path, np.where(head, density, np.float32(0)), affine)
     sidecar = {
@@ -91,17 +90,14 @@ def write_site_mean(study: Study, site: str, scans: Sequence[DerivedScan]) -> Pa
     Path
         The map, log-odds per mL of the scans' own volume.
     """
-    resolution_mm = max(_TEMPLATE_MM, study.voxel_size_mm)
-    template, template_affine = load_template_image("t1", resolution_mm=resolution_mm)
-    i, j, k = template.shape
-    grid = Grid(shape=(i, j, k), affine=template_affine)
-    total = np.zeros(template.shape, dtype=np.float64)
+    grid = template_grid(study)
+    total = np.zeros(grid.shape, dtype=np.float64)
     for scan in scans:
         saliency, affine = read_image(scan_output(study.output_dir, scan.stem, "site_saliency"))
         transform = template_to_scan(study, scan)
         total += resample_through(saliency, affine, transform, grid, interpolation="linear")
     path = site_output(study.output_dir, site, "site_mean_saliency")
-    write_image(path, (total / len(scans)).astype(np.float32), template_affine)
+    write_image(path, (total / len(scans)).astype(np.float32), grid.affine)
     sidecar = {
         "Description": f"Mean over {len(scans)} scans of how much each place speaks for the site "
         f"{site}, on the ICBM152 2009a symmetric template.",
@@ -116,6 +112,37 @@ def write_site_mean(study: Study, site: str, scans: Sequence[DerivedScan]) -> Pa
     }
     write_json(_sidecar(path), sidecar)
     return path
+
+
+def network_affine(study_grid: Grid, shape: tuple[int, ...], *, resolution_mm: float) -> Affine:
+    """4x4 voxel-to-world matrix, mm, of a scan's volume on the network's grid.
+
+    Parameters
+    ----------
+    study_grid
+        Where the scan lies.
+    shape
+        Shape (I, J, K) of the network's volume; the study's own where it is not coarser.
+    resolution_mm
+        Its voxel size, mm.
+
+    Returns
+    -------
+    ndarray
+        Around the same centre.
+    """
+    if tuple(shape) == tuple(study_grid.shape):
+        return study_grid.affine
+    x, y, z = shape
+    return centred_grid(study_grid, resolution_mm=resolution_mm, shape=(x, y, z)).affine
+
+
+def template_grid(study: Study) -> Grid:
+    """The template's grid at 2 mm, or at the study's voxel size where that is coarser."""
+    resolution_mm = max(_TEMPLATE_MM, study.voxel_size_mm)
+    template, affine = load_template_image("t1", resolution_mm=resolution_mm)
+    i, j, k = template.shape
+    return Grid(shape=(i, j, k), affine=affine)
 
 
 def template_to_scan(study: Study, scan: DerivedScan) -> Affine:

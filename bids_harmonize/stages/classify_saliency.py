@@ -1,9 +1,7 @@
-"""Which scans get a saliency map, by which network, against which baselines."""
+"""The maps of the default method: one a scan, and the mean of each site."""
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.stages import StageContext
@@ -12,14 +10,13 @@ from bids_harmonize.stages.classify_maps import (
     write_scan_map,
     write_site_mean,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel, select
+from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel
+from bids_harmonize.stages.classify_saliency_sample import asked_scans, sample_scans
 from bids_harmonize.training.classifier import Classifier
-from bids_harmonize.training.runtime import seeded_generator
-from bids_harmonize.training.saliency import brain_share, site_saliency
-from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+from bids_harmonize.training.saliency import brain_share, integrated_gradients
+from bids_harmonize.training.volumes import VolumeSource
 
 QUICK_MAPS_PER_SITE = 4
-N_BASELINES = 24
 
 
 def explain(
@@ -49,37 +46,19 @@ def explain(
     """
     study = context.study
     quick = context.settings.group.effort == "quick"
-    jobs: list[tuple[Classifier, VolumeSource, frozenset[str], str]] = [
-        (fold.classifier, select(training.source, fold.held_out), fold.held_out, f"fold {number}")
-        for number, fold in enumerate(folds, start=1)
-    ]
-    if not quick:
-        jobs.append((last[0], last[1], frozenset(), "final"))
-    sample = _sample(context) if quick else frozenset(scan.stem for scan in study.trained_scans)
+    everybody = frozenset(scan.stem for scan in study.trained_scans)
+    keys = sample_scans(context, QUICK_MAPS_PER_SITE) if quick else everybody
     explained: dict[Path, DerivedScan] = {}
     shares: dict[str, tuple[float, float]] = {}
-    for classifier, source, held_out, name in jobs:
-        everybody = frozenset(scan.participant_id for scan in training.source.scans)
-        others = select(training.source, everybody - held_out)
-        for index, scan in enumerate(source.scans):
-            if scan.key not in sample:
-                continue
-            rng = seeded_generator(context.settings.run.random_seed, "saliency", scan.key)
-            saliency = site_saliency(
-                classifier,
-                source.volume(index),
-                scan.site,
-                baselines=_baselines(others, scan.site, rng),
-                rng=rng,
-            )
-            shares[scan.key] = brain_share(
-                saliency, source.head_mask(index), source.brain_mask(index)
-            )
-            derived = study.scan(scan.key)
-            path = write_scan_map(
-                study, derived, saliency, resolution_mm=source.voxel_size_mm, model=name
-            )
-            explained[path] = derived
+    for asked in asked_scans(context, training, folds, keys=keys, last=None if quick else last):
+        # Not masked on the network's grid: the map is masked where it is written, on a finer one.
+        saliency = integrated_gradients(asked.question, asked.rng)
+        key = asked.scan.key
+        shares[key] = brain_share(saliency, asked.question.head_mask, asked.brain_mask)
+        derived = study.scan(key)
+        size_mm = asked.question.classifier.voxel_size_mm
+        path = write_scan_map(study, derived, saliency, resolution_mm=size_mm, model=asked.model)
+        explained[path] = derived
     return explained, shares
 
 
@@ -116,29 +95,3 @@ def write_means(
         "transform to the template (--brain-mask none?)"
     )
     return means, (warning,)
-
-
-def _sample(context: StageContext) -> frozenset[str]:
-    """A few scans of each site, drawn at random."""
-    study, seed = context.study, context.settings.run.random_seed
-    chosen: list[str] = []
-    for site in study.trained_sites:
-        stems = [scan.stem for scan in study.training_scans if scan.site == site]
-        order = seeded_generator(seed, "saliency sample", site).permutation(len(stems))
-        chosen += [stems[index] for index in order[:QUICK_MAPS_PER_SITE]]
-    return frozenset(chosen)
-
-
-def _baselines(source: SelectedVolumes, site: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """Volumes of other sites; every site gives as many, no scan twice before all were once."""
-    others: dict[str, list[int]] = {}
-    for index, scan in enumerate(source.scans):
-        if scan.site != site:
-            others.setdefault(scan.site, []).append(index)
-    n_each = -(-N_BASELINES // len(others))
-    chosen = [
-        int(index)
-        for members in others.values()
-        for index in np.resize(rng.permutation(members), n_each)
-    ]
-    return [source.volume(index) for index in chosen]
