@@ -6,6 +6,7 @@ nothing else in the dataset can then break the run. Rejected: a database on disk
 jobs corrupt when they create it at once. Revisit when pybids can index by file name.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from bids_harmonize.errors import (
     UnusableDataError,
     UsageError,
 )
+
+LOGGER = logging.getLogger(__name__)
 
 SUFFIX = "T1w"
 EXTENSIONS = (".nii", ".nii.gz")
@@ -93,7 +96,7 @@ def index_scans(bids_dir: Path, *, selection: SelectionSettings) -> tuple[Scan, 
     bids_dir = bids_dir.resolve()
     read_description(bids_dir)
     participants = select_participants(bids_dir, selection.participant_label)
-    scans = [_scan(path) for path in _find(bids_dir, participants, filters={})]
+    scans = _magnitudes([_scan(path) for path in _find(bids_dir, participants, filters={})])
     if not scans:
         whose = f"participants {', '.join(participants)}" if participants else "it"
         message = f"{bids_dir}: no T1w image (sub-*/[ses-*/]anat/*_T1w.nii[.gz]) of {whose}"
@@ -239,6 +242,16 @@ def _scan(path: Path) -> Scan:
         session_id=None if session is None else f"ses-{session}",
         entities=entities,
     )
+
+
+def _magnitudes(scans: list[Scan]) -> list[Scan]:
+    """The scans without phase, real and imaginary parts, which show no head; these are told."""
+    kept = [scan for scan in scans if scan.entities.get("part", "mag") == "mag"]
+    parts = [scan.stem for scan in scans if scan not in kept]
+    if parts:
+        some = ", ".join(parts[:5]) + (", ..." if len(parts) > 5 else "")
+        LOGGER.warning("%d images left out, as only part-mag shows a head: %s", len(parts), some)
+    return kept
 
 
 def _of_sessions(scans: list[Scan], labels: Sequence[str]) -> list[Scan]:

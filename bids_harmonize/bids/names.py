@@ -31,6 +31,7 @@ __all__ = [
     "check_site_labels",
     "classifier_folder",
     "crash_file",
+    "group_crash_file",
     "figures_folder",
     "group_output",
     "group_page",
@@ -206,6 +207,16 @@ def crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path:
     """Path of the report on why this scan failed in this run."""
     stem = scan if isinstance(scan, str) else scan.stem
     return output_dir / stem.split("_")[0] / "log" / run_id / f"crash-{stem}.txt"
+
+
+def group_crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path:
+    """Path of the report on why the group level could not harmonize this scan in this run.
+
+    Its name is another than :func:`crash_file`'s: a participant run must neither take it for its
+    own nor remove it.
+    """
+    own = crash_file(output_dir, scan, run_id)
+    return own.with_name(f"group-{own.name}")
 
 
 def participant_page(output_dir: Path, participant_id: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from bids_harmonize._version import __version__
 from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.images import read_image, read_mask, write_image
-from bids_harmonize.bids.names import crash_file, scan_output
+from bids_harmonize.bids.names import group_crash_file, scan_output
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan
@@ -101,7 +101,7 @@ def write_images(
     Returns
     -------
     Written
-        A scan that fails leaves a crash file; the others go on.
+        A scan that fails leaves a crash file, which goes once it is harmonized; the others go on.
     """
     study = context.study
     waiting: list[Path] = []
@@ -112,20 +112,29 @@ def write_images(
         source_sha256 = file_sha256(scan.t1w)
         if context.settings.run.resume and _is_current(final, model, source_sha256):
             kept += [final, sidecar_path(final)]
+            _forget_crashes(study.output_dir, scan)
             continue
         image = new / final.relative_to(study.output_dir)
         try:
             _harmonize_scan(scan, harmonizer, image)
         except ScanError as error:
             failures.append(f"{scan.stem}: not harmonized: {error}")
-            crash = crash_file(study.output_dir, scan, context.run_id)
+            crash = group_crash_file(study.output_dir, scan, context.run_id)
             write_text(crash, traceback.format_exc())
             continue
         sidecar = make_sidecar(context, scan, harmonizer, model=model, sha256=source_sha256)
         write_json(sidecar_path(image), sidecar)
+        _forget_crashes(study.output_dir, scan)
         waiting += [image, sidecar_path(image)]
         LOGGER.info("harmonized %d of %d: %s", number, len(study.trained_scans), scan.stem)
     return Written(tuple(waiting), tuple(kept), tuple(failures))
+
+
+def _forget_crashes(output_dir: Path, scan: DerivedScan) -> None:
+    """Remove the crash files of earlier runs: those that stay are those to look at."""
+    pattern = group_crash_file(output_dir, scan, "*")
+    for path in pattern.parent.parent.glob(f"*/{pattern.name}"):
+        path.unlink(missing_ok=True)
 
 
 def make_sidecar(

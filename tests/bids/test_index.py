@@ -95,6 +95,20 @@ def test_a_filter_by_an_unknown_entity_is_named(raw):
         stems(raw, bids_filter={"t1w": {"flavour": "x"}})
 
 
+def test_phase_real_and_imaginary_parts_are_no_heads_and_told(tmp_path, caplog):
+    parts = [f"sub-01_part-{part}" for part in ("imag", "mag", "phase", "real")]
+    raw = write_raw(tmp_path / "raw", [*parts, "sub-02"])
+    assert stems(raw) == ["sub-01_part-mag", "sub-02"]
+    told = "3 images left out, as only part-mag shows a head: " + ", ".join(
+        part for part in parts if part != "sub-01_part-mag"
+    )
+    assert told in caplog.messages
+    for path in (raw / "sub-01/anat").glob("*_part-mag_*"):
+        path.unlink()
+    with pytest.raises(MissingInputError, match="no T1w image"):
+        stems(raw, participant_label=("01",))
+
+
 def test_a_dataset_without_t1w_is_named(tmp_path):
     raw = write_raw(tmp_path / "raw", [])
     (raw / "sub-01/anat").mkdir(parents=True)

@@ -6,6 +6,7 @@ from bids_harmonize.bids.names import (
     OUTPUTS,
     check_site_labels,
     crash_file,
+    group_crash_file,
     group_output,
     harmonizer_folder,
     scan_output,
@@ -75,3 +76,5 @@ def test_other_paths_have_their_places():
         "tpl-SiteB/anat/tpl-SiteB_desc-mean_T1w.nii.gz"
     )
     assert crash_file(OUT, "sub-01_ses-A", "r1") == OUT / "sub-01/log/r1/crash-sub-01_ses-A.txt"
+    group = group_crash_file(OUT, "sub-01_ses-A", "r1")
+    assert group == OUT / "sub-01/log/r1/group-crash-sub-01_ses-A.txt"

@@ -204,7 +204,9 @@ def test_one_broken_scan_leaves_a_crash_file_and_the_others_go_on(simple, tmp_pa
     result = run_stage("harmonize", replace(simple, study=study, run_id="third"))
     assert len(result.failures) == 1
     assert scan.stem in result.failures[0]
-    crash = study.output_dir / scan.participant_id / "log" / "third" / f"crash-{scan.stem}.txt"
+    crash = (
+        study.output_dir / scan.participant_id / "log" / "third" / f"group-crash-{scan.stem}.txt"
+    )
     assert "truncated" in crash.read_text()
     assert sum(image_of(study, s).is_file() for s in study.scans) == 5
 
