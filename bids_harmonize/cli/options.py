@@ -7,7 +7,7 @@ in one message.
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["one", "many", "pairs", "three", "labels", "flag", "off", "switch", "count"]
+Kind = Literal["one", "many", "pairs", "three", "labels", "flag", "switch", "count"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Option:
 
     ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
     is how many words follow: one; many (split at commas); pairs (many, each NAME=PATH); three;
-    labels (many, without ``sub-`` and ``ses-``); flag (none); off (none, sets the setting to
-    false); switch (none, with a ``--no-`` form); count (none, repeatable).
+    labels (many, without ``sub-`` and ``ses-``); flag (none); switch (none, with a
+    ``--no-`` form); count (none, repeatable).
     """
 
     names: tuple[str, ...]
@@ -148,11 +148,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "must be installed (default: template)",
         ),
         Option(
-            ("--no-tissue",),
+            ("--tissue",),
             "preprocessing.tissue",
             "",
-            "write no tissue maps and no deformation to the template",
-            "off",
+            "write tissue maps and the deformation to the template (default)",
+            "switch",
         ),
     ),
     "group level": (

@@ -95,9 +95,8 @@ def _behaviour(option: Option) -> dict[str, Any]:
         return {"nargs": "+", "action": "extend", "metavar": option.metavar}
     if option.kind == "three":
         return {"nargs": 3, "metavar": ("I", "J", "K")}
-    if option.kind in ("flag", "off"):
-        action = "store_true" if option.kind == "flag" else "store_false"
-        return {"action": action, "default": argparse.SUPPRESS}
+    if option.kind == "flag":
+        return {"action": "store_true", "default": argparse.SUPPRESS}
     if option.kind == "switch":
         return {"action": argparse.BooleanOptionalAction}
     if option.kind == "count":

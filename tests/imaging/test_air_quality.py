@@ -1,5 +1,6 @@
 """Measures of the raw image, against numbers that the formulas give and against own loops."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import ndimage, stats
 
 from bids_harmonize.imaging.air_quality import (
+    PART_VALUES,
     constant_places,
     energy_ratio,
     entropy_focus,
@@ -193,3 +195,17 @@ def test_formulas_give_known_values():
     values = np.array([3.0, 4.0])
     wanted = -(0.6 * np.log(0.6) + 0.8 * np.log(0.8)) / (np.sqrt(2) * np.log(np.sqrt(2)))
     assert entropy_focus(values) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_entropy_of_a_large_image_takes_parts_and_equals_the_formula():
+    values = np.random.default_rng(0).normal(1.0, 2.0, (130, 128, 128)).astype(np.float32)
+    assert values.size > 2 * PART_VALUES
+    positive = values[values > 0].astype(np.float64)
+    share = positive / np.sqrt((positive**2).sum())
+    most = np.sqrt(values.size) * np.log(np.sqrt(values.size))
+    tracemalloc.start()
+    found = entropy_focus(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(-(share * np.log(share)).sum() / most, rel=1e-9)
+    assert peak < 5 * 8 * PART_VALUES  # five arrays of one part, however large the image is
