@@ -18,7 +18,7 @@ from bids_harmonize.training.splits import Split
 
 IMAGES = "preproc"
 
-_ACCURACY_COLUMNS: dict[str, dict[str, Any]] = {
+ACCURACY_COLUMNS: dict[str, dict[str, Any]] = {
     "model": {
         "Description": "what names the site",
         "Levels": {
@@ -104,12 +104,12 @@ def write_accuracy(output_dir: Path, rows: list[dict[str, Any]]) -> Path:
         The table.
     """
     path = group_output(output_dir, "group_siteclassification")
-    frame = pd.DataFrame(rows, columns=list(_ACCURACY_COLUMNS)).astype(object)
+    frame = pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(object)
     if path.is_file():
         old = read_tsv(path)
         others = old[old["images"] != IMAGES].reindex(columns=frame.columns).astype(object)
         frame = pd.concat([frame, others], ignore_index=True)
-    write_table(path, frame, _ACCURACY_COLUMNS)
+    write_table(path, frame, ACCURACY_COLUMNS)
     return path
 
 
