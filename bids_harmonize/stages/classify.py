@@ -1,7 +1,8 @@
 """Stage ``classify``: whether the site can be told from an image, from what, and where."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from bids_harmonize.bids.names import classifier_folder
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import settings_hash
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.classify_card import write_card
-from bids_harmonize.stages.classify_controls import control_predictions, histogram_predictions
+from bids_harmonize.stages.classify_card import write_card, write_model_tables
+from bids_harmonize.stages.classify_columns import CONFOUNDING_COLUMNS
+from bids_harmonize.stages.classify_confounding import confounding_rows, study_warnings
+from bids_harmonize.stages.classify_controls import run_controls
 from bids_harmonize.stages.classify_maps import remove_old_maps
 from bids_harmonize.stages.classify_models import (
     ClassifierTraining,
-    FoldModel,
     cross_validate,
     fold_folder,
     make_study_folds,
@@ -28,13 +30,15 @@ from bids_harmonize.stages.classify_models import (
     sites_of,
     unseen_predictions,
 )
-from bids_harmonize.stages.classify_saliency import explain, write_means
-from bids_harmonize.stages.classify_tables import (
-    accuracy_row,
-    write_accuracy,
-    write_model_tables,
-    write_predictions,
+from bids_harmonize.stages.classify_results import (
+    accuracy_rows,
+    result_note,
+    skipped_notes,
+    write_site_tables,
 )
+from bids_harmonize.stages.classify_saliency import explain, write_means
+from bids_harmonize.stages.classify_shortcuts import participant_covariates, scan_metadata
+from bids_harmonize.stages.classify_tables import write_predictions, write_rows
 from bids_harmonize.stages.inputs import classifier_resolution_mm, scan_files
 from bids_harmonize.training.classifier import Classifier, save_classifier
 from bids_harmonize.training.volumes import (
@@ -43,7 +47,7 @@ from bids_harmonize.training.volumes import (
     map_volumes,
 )
 
-_VERSION = 1  # raise when the numbers in the outputs change, so that old ones are not reused
+_VERSION = 2  # raise when the numbers in the outputs change, so that old ones are not reused
 _STAMP = "stamp.json"
 
 
@@ -58,7 +62,9 @@ def run(context: StageContext) -> StageResult:
     Returns
     -------
     StageResult
-        Two tables, the model, and saliency maps; a note says if an unchanged result was reused.
+        Tables, the model, and saliency maps; warnings of shortcuts and confounding; notes with
+        the accuracy and the controls that could not run; the first one says if an unchanged
+        result was reused.
     """
     study, settings = context.study, context.settings
     scans = _asked_scans(context)
@@ -69,8 +75,7 @@ def run(context: StageContext) -> StageResult:
     stamp = fold_folder(context.work_dir) / _STAMP
     reused = _read_stamp(stamp, fingerprint, study.output_dir) if settings.run.resume else None
     if reused is not None:
-        note = "classify: inputs and settings are unchanged, the result was reused"
-        return StageResult("classify", files=reused, notes=(note,))
+        return reused
     stamp.unlink(missing_ok=True)
     training = ClassifierTraining(
         source=select(volumes, study.eligible),
@@ -83,7 +88,8 @@ def run(context: StageContext) -> StageResult:
     )
     result = _classify(context, training, volumes)
     files = [path.relative_to(study.output_dir).as_posix() for path in result.files]
-    write_json(stamp, {"fingerprint": fingerprint, "files": files})
+    told = {"warnings": list(result.warnings), "notes": list(result.notes)}
+    write_json(stamp, {"fingerprint": fingerprint, "files": files, **told})
     return result
 
 
@@ -91,10 +97,12 @@ def _classify(
     context: StageContext, training: ClassifierTraining, volumes: MappedVolumes
 ) -> StageResult:
     study = context.study
+    start = time.monotonic()
     folds = cross_validate(training)
+    seconds = (time.monotonic() - start) / len(folds)
     final = training.train(training.source, sites_of(training.source), "final")
-    rows = _accuracy_rows(context, training, folds)
-    asked = [unseen_predictions(training.source, folds)]
+    unseen = unseen_predictions(training.source, folds)
+    asked = [unseen]
     travelling = select(volumes, study.travelling)
     if len(travelling):
         asked.append(prediction_rows(final, travelling, fold="").assign(fold=None))
@@ -102,49 +110,33 @@ def _classify(
     explained, shares = explain(context, training, folds, (final, travelling))
     means, warnings = write_means(context, explained)
     remove_old_maps(study, keep=[*explained, *means])
+    controls = run_controls(study, training, folds, seconds_per_fold=seconds)
+    seen = seen_predictions(training.source, folds)
+    rows = accuracy_rows(seen, unseen, controls, seed=context.settings.run.random_seed)
+    confounding = confounding_rows(study)
     files = [
-        write_accuracy(study.output_dir, rows),
+        *write_site_tables(context, rows, unseen, controls),
+        write_rows(study.output_dir, "group_siteconfounding", confounding, CONFOUNDING_COLUMNS),
         write_predictions(study, predictions, shares),
-        *_write_model(context, training, final, rows),
+        *_write_model(context, training, final, (rows, controls.skipped)),
         *explained,
         *means,
     ]
-    best = rows[1]
-    note = (
-        f"the site of {best['accuracy']:.0%} of {best['n']} unseen participants was named rightly "
-        f"({best['accuracy_low']:.0%} to {best['accuracy_high']:.0%})"
+    return StageResult(
+        "classify",
+        files=tuple(files),
+        warnings=(*warnings, *study_warnings(study, rows, confounding)),
+        notes=(result_note(rows), *skipped_notes(controls.skipped)),
     )
-    return StageResult("classify", files=tuple(files), warnings=warnings, notes=(note,))
-
-
-def _accuracy_rows(
-    context: StageContext, training: ClassifierTraining, folds: Sequence[FoldModel]
-) -> list[dict[str, Any]]:
-    """Rows of the network, seen and unseen, then of its controls."""
-    quick = context.settings.group.effort == "quick"
-    n_folds = 1 if quick else len(folds)
-    seen, unseen = (
-        predicted(training.source, folds) for predicted in (seen_predictions, unseen_predictions)
-    )
-    rows = [
-        accuracy_row(seen, model="network", split="train", effort="full"),
-        accuracy_row(unseen, model="network", split="validation", effort="full"),
-    ]
-    for control in ("shuffled", "headmask"):
-        found = control_predictions(training, control, n_folds=n_folds)
-        effort = "full" if n_folds == len(folds) else "quick"
-        rows.append(accuracy_row(found, model=control, split="validation", effort=effort))
-    found = histogram_predictions(training)
-    rows.append(accuracy_row(found, model="histogram", split="validation", effort="full"))
-    return rows
 
 
 def _write_model(
     context: StageContext,
     training: ClassifierTraining,
     final: Classifier,
-    rows: list[dict[str, Any]],
+    told: tuple[list[dict[str, Any]], Mapping[str, str]],
 ) -> list[Path]:
+    """Weights and what stands beside them; ``told``: rows of the accuracy, controls not run."""
     study, settings = context.study, context.settings
     folder = classifier_folder(study.output_dir)
     model = {
@@ -157,7 +149,7 @@ def _write_model(
     }
     scans = tuple(study.scan(scan.key) for scan in training.source.scans)
     write_model_tables(folder, study=study, scans=scans, folds=training.folds)
-    write_card(folder, study=study, rows=rows, classifier=final)
+    write_card(folder, study=study, rows=told[0], skipped=told[1], classifier=final)
     save_classifier(folder, final, model)
     names = ("model.safetensors", "model.json", "training.tsv", "splits.tsv", "README.md")
     return [folder / name for name in names]
@@ -174,18 +166,32 @@ def _fingerprint(context: StageContext, volumes: MappedVolumes) -> str:
     study, settings = context.study, context.settings
     who = [(scan.key, scan.participant_id, scan.site) for scan in volumes.scans]
     people = [sorted(study.eligible), sorted(study.travelling), study.trained_sites]
+    warned = [dict(study.left_out), confounding_rows(study)]
+    tables = [participant_covariates(study), scan_metadata(study, [s.key for s in volumes.scans])]
+    known = [table.to_csv() for table in tables]
     group = [settings.group.folds, settings.group.effort, settings.run.random_seed]
     runtime = [context.runtime.precision, context.runtime.device.type]
-    parts = (_VERSION, volumes.content, who, people, settings.classifier, group, runtime)
+    parts = (
+        _VERSION,
+        volumes.content,
+        who,
+        people,
+        warned,
+        known,
+        settings.classifier,
+        group,
+        runtime,
+    )
     return settings_hash(*parts)
 
 
-def _read_stamp(stamp: Path, fingerprint: str, output_dir: Path) -> tuple[Path, ...] | None:
-    """The files of the last run, if it was the same one and all of them are still there."""
+def _read_stamp(stamp: Path, fingerprint: str, output_dir: Path) -> StageResult | None:
+    """The last run's result, if it was the same one and all of its files are still there."""
     if not stamp.is_file():
         return None
     found = json.loads(stamp.read_text(encoding="utf-8"))
     files = tuple(output_dir / name for name in found["files"])
     if found["fingerprint"] != fingerprint or not all(path.is_file() for path in files):
         return None
-    return files
+    notes = ("classify: inputs and settings are unchanged, the result was reused", *found["notes"])
+    return StageResult("classify", files=files, warnings=tuple(found["warnings"]), notes=notes)

@@ -1,31 +1,124 @@
 """Controls of the site classifier: what can be told from less than the image."""
 
-from typing import Literal
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from bids_harmonize.bids.study import Study
 from bids_harmonize.stages.classify_models import (
     ClassifierTraining,
-    prediction_frame,
+    FoldModel,
     prediction_rows,
     select,
-    sites_of,
+    unseen_predictions,
 )
+from bids_harmonize.stages.classify_shortcuts import (
+    Method,
+    head_histograms,
+    participant_covariates,
+    scan_metadata,
+    shortcut_predictions,
+)
+from bids_harmonize.stages.classify_visibility import visible_shares
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import TransformedVolumes, VolumeSource
 
-Control = Literal["shuffled", "headmask"]
+LOGGER = logging.getLogger(__name__)
 
-_HISTOGRAM_BINS = 64
-_HISTOGRAM_TOP = 1.5  # rescaled units
+NETWORK_CONTROLS: Final = ("shuffled", "headmask", "brainonly", "headwithoutbrain")
+"""Networks that are given less than the image."""
+ABLATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "withoutmaskblock": ("mask_block_probability",),
+    "withoutkeepblock": ("keep_block_probability",),
+    "withoutblocks": ("mask_block_probability", "keep_block_probability"),
+}
+"""Networks that are trained on the image without an augmentation; the settings that become 0."""
+
+_QUICK_ABLATIONS = ("withoutblocks",)
+# Below this share of the head outside the brain mask the image is a skull-stripped brain.
+_LEAST_AROUND_BRAIN = 0.05
+_BRAIN_CONTROLS = ("brainonly", "headwithoutbrain")
+
+
+@dataclass(kw_only=True)
+class Controls:
+    """What the controls of one study came to.
+
+    Attributes
+    ----------
+    predictions
+        Control to its out-of-fold predictions and the effort.
+    visible
+        Network to how often it is right where only a block is visible.
+    skipped
+        Control that could not run, and the reason; filled by nothing else.
+    """
+
+    predictions: dict[str, tuple[pd.DataFrame, str]] = field(default_factory=dict)
+    visible: dict[str, pd.DataFrame] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def run_controls(
+    study: Study,
+    training: ClassifierTraining,
+    folds: tuple[FoldModel, ...],
+    *,
+    seconds_per_fold: float,
+) -> Controls:
+    """All controls that this study allows, and accuracy against the visible fraction.
+
+    Parameters
+    ----------
+    study
+        For age, sex and metadata.
+    training
+        Scans, folds and settings of the network itself. With ``--effort quick`` networks are
+        trained on the first fold only, and of the ablations only the one without both blocks.
+    folds
+        The cross-validated network.
+    seconds_per_fold
+        How long one training took, for the expected time.
+
+    Returns
+    -------
+    Controls
+        With the reason for each that could not run.
+    """
+    quick = training.settings.group.effort == "quick"
+    n_folds, effort = (1, "quick") if quick else (len(folds), "full")
+    seed = training.settings.run.random_seed
+    done = Controls()
+    for name in (*NETWORK_CONTROLS, *ABLATIONS):
+        reason = _unable(study, training, name)
+        if quick and name in ABLATIONS and name not in _QUICK_ABLATIONS:
+            reason = "--effort quick"
+        if reason is not None:
+            done.skipped[name] = reason
+    _run_shortcuts(study, training, done)
+    networks = [n for n in (*NETWORK_CONTROLS, *ABLATIONS) if n not in done.skipped]
+    _announce(len(networks), n_folds, seconds_per_fold)
+    done.visible["network"] = visible_shares(training.source, folds[:n_folds], seed=seed)
+    for name in networks:
+        start = time.monotonic()
+        if name in ABLATIONS:
+            models = ablated_models(training, name, n_folds=n_folds)
+            found = unseen_predictions(training.source, models)
+            done.visible[name] = visible_shares(training.source, models, seed=seed)
+        else:
+            found = control_predictions(training, name, n_folds=n_folds)
+        done.predictions[name] = (found, effort)
+        LOGGER.info("control %s: %.0f s", name, time.monotonic() - start)
+    return done
 
 
 def control_predictions(
-    training: ClassifierTraining, control: Control, *, n_folds: int
+    training: ClassifierTraining, control: str, *, n_folds: int
 ) -> pd.DataFrame:
     """Out-of-fold predictions of a control network.
 
@@ -36,7 +129,8 @@ def control_predictions(
     control
         ``shuffled``: sites exchanged between participants, inside each fold so that every fold
         keeps all sites; the column ``site`` holds the exchanged ones. ``headmask``: the head's
-        outline instead of the image.
+        outline instead of the image. ``brainonly``: the image, 0 outside the brain mask.
+        ``headwithoutbrain``: the image, 0 inside it.
     n_folds
         How many of the folds are computed.
 
@@ -47,13 +141,10 @@ def control_predictions(
     """
     source: VolumeSource = training.source
     site_of = {scan.key: scan.site for scan in source.scans}
-    if control == "headmask":
-        masks = training.source
-        source = TransformedVolumes(
-            masks, lambda index, _: masks.head_mask(index).astype(np.float32)
-        )
-    else:
+    if control == "shuffled":
         site_of = _exchanged_sites(training)
+    else:
+        source = TransformedVolumes(source, _views(source)[control])
     parts = []
     for number, fold in enumerate(training.folds[:n_folds], start=1):
         seen, unseen = select(source, fold.train), select(source, fold.validation)
@@ -64,31 +155,109 @@ def control_predictions(
     return pd.concat(parts, ignore_index=True)
 
 
-def histogram_predictions(training: ClassifierTraining) -> pd.DataFrame:
-    """Out-of-fold predictions of a logistic regression on the head's intensity histogram.
+def ablated_models(
+    training: ClassifierTraining, ablation: str, *, n_folds: int
+) -> tuple[FoldModel, ...]:
+    """The network of each fold, trained without an augmentation.
 
     Parameters
     ----------
     training
-        Scans and folds.
+        Scans, folds and settings of the network itself.
+    ablation
+        A name of :data:`ABLATIONS`.
+    n_folds
+        How many of the folds are computed.
 
     Returns
     -------
-    DataFrame
-        Columns as in :func:`unseen_predictions`.
+    tuple of FoldModel
+        Each with the participants it has not seen.
     """
-    parts = []
-    for number, fold in enumerate(training.folds, start=1):
+    classifier = replace(training.settings.classifier, **_changed(ablation))
+    ablated = replace(training, settings=replace(training.settings, classifier=classifier))
+    models = []
+    for number, fold in enumerate(training.folds[:n_folds], start=1):
         seen = select(training.source, fold.train)
-        unseen = select(training.source, fold.validation)
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
-        )
-        model.fit(_histograms(seen), sites_of(seen))
-        found = model.predict_proba(_histograms(unseen))
-        columns = [list(model.classes_).index(site) for site in training.sites]
-        parts.append(prediction_frame(unseen, found[:, columns], training.sites, fold=str(number)))
-    return pd.concat(parts, ignore_index=True)
+        labels = [scan.site for scan in seen.scans]
+        trained = ablated.train(seen, labels, f"{ablation}-{number}")
+        models.append(FoldModel(classifier=trained, held_out=fold.validation))
+    return tuple(models)
+
+
+def _run_shortcuts(study: Study, training: ClassifierTraining, done: Controls) -> None:
+    """Controls without a network: seconds, so all folds even with ``--effort quick``."""
+    people = [scan.participant_id for scan in training.source.scans]
+    stems = [scan.key for scan in training.source.scans]
+    known = participant_covariates(study).loc[people].dropna(axis="columns", how="all")
+    tables: dict[str, tuple[pd.DataFrame, Method, str]] = {
+        "covariates": (
+            known.set_axis(stems, axis="index"),
+            "logistic",
+            "participants.tsv has neither age nor sex",
+        ),
+        "metadata": (
+            scan_metadata(study, stems),
+            "forest",
+            "scans.tsv has no voxel size, matrix, orientation, datatype or cropped share",
+        ),
+        "histogram": (head_histograms(training.source), "logistic", ""),
+    }
+    for name, (features, method, reason) in tables.items():
+        if features.empty:
+            done.skipped[name] = reason
+        else:
+            found = shortcut_predictions(training, features, method=method, name=name)
+            done.predictions[name] = (found, "full")
+
+
+def _unable(study: Study, training: ClassifierTraining, name: str) -> str | None:
+    """Why a network control cannot run, or ``None`` if it can."""
+    if name in _BRAIN_CONTROLS:
+        if study.scaling_mask != "brain":
+            return "there are no brain masks (--brain-mask none)"
+        if name == "headwithoutbrain" and _share_around_brain(training) < _LEAST_AROUND_BRAIN:
+            return "the images are skull-stripped: nothing is left around the brain"
+    own = training.settings.classifier
+    if name in ABLATIONS and all(getattr(own, setting) == 0 for setting in ABLATIONS[name]):
+        return f"the network itself is trained with {' = '.join(ABLATIONS[name])} = 0"
+    return None
+
+
+def _changed(ablation: str) -> dict[str, Any]:
+    return dict.fromkeys(ABLATIONS[ablation], 0.0)
+
+
+def _views(source: VolumeSource) -> dict[str, Callable[[int, np.ndarray], np.ndarray]]:
+    """What each control network sees of a volume."""
+    zero = np.float32(0)
+    return {
+        "headmask": lambda index, _: source.head_mask(index).astype(np.float32),
+        "brainonly": lambda index, volume: np.where(source.brain_mask(index), volume, zero),
+        "headwithoutbrain": lambda index, volume: np.where(source.brain_mask(index), zero, volume),
+    }
+
+
+def _share_around_brain(training: ClassifierTraining) -> float:
+    """Median share of the head that lies outside the brain mask, 0 to 1."""
+    shares = []
+    for index in range(len(training.source)):
+        head, brain = training.source.head_mask(index), training.source.brain_mask(index)
+        shares.append(float((~brain[head]).mean()))
+    return float(np.median(shares))
+
+
+def _announce(n_networks: int, n_folds: int, seconds_per_fold: float) -> None:
+    n_trainings = n_networks * n_folds
+    LOGGER.info(
+        "controls: %d networks to train (%d controls, %d fold(s) each); expected time %.1f min, "
+        "as the network's own folds took %.0f s each",
+        n_trainings,
+        n_networks,
+        n_folds,
+        n_trainings * seconds_per_fold / 60,
+        seconds_per_fold,
+    )
 
 
 def _exchanged_sites(training: ClassifierTraining) -> dict[str, str]:
@@ -104,15 +273,3 @@ def _exchanged_sites(training: ClassifierTraining) -> dict[str, str]:
             for person, other in zip(people, order, strict=True)
         }
     return {scan.key: exchanged[scan.participant_id] for scan in training.source.scans}
-
-
-def _histograms(source: VolumeSource) -> np.ndarray:
-    """Share of the head's voxels in each bin, shape (n_scans, 64)."""
-    rows = []
-    for index in range(len(source)):
-        inside = source.volume(index)[source.head_mask(index)]
-        counts, _ = np.histogram(
-            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
-        )
-        rows.append(counts / max(inside.size, 1))
-    return np.stack(rows)

@@ -1,60 +1,37 @@
-"""Tables and model files of the stage ``classify``."""
+"""Rows and tables of the stage ``classify``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.study import DerivedScan, Study
-from bids_harmonize.bids.tables import MISSING, read_tsv, write_table
+from bids_harmonize.bids.study import Study
+from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.metrics.calibration import (
+    brier_score,
+    expected_calibration_error,
+    reliability_bins,
+)
 from bids_harmonize.metrics.siteness import accuracy, balanced_accuracy
-from bids_harmonize.stages.probes import person_predictions
-from bids_harmonize.stats import wilson_interval
-from bids_harmonize.training.splits import Split
+from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, Columns, prediction_columns
+from bids_harmonize.stages.probes import person_probabilities
+from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
 
 IMAGES = "preproc"
 
-ACCURACY_COLUMNS: dict[str, dict[str, Any]] = {
-    "model": {
-        "Description": "what names the site",
-        "Levels": {
-            "network": "3D network on the whole volume",
-            "shuffled": "the same network after participants have exchanged their sites inside "
-            "each fold; must stay at chance",
-            "headmask": "the same network on the outline of the head alone",
-            "histogram": "logistic regression on the 64-bin intensity histogram of the head",
-        },
-    },
-    "images": {"Description": "images the model was trained and tested on"},
-    "split": {
-        "Description": "participants that are counted",
-        "Levels": {
-            "train": "seen in training; probabilities averaged over the folds that saw them",
-            "validation": "unseen, pooled over the folds",
-        },
-    },
-    "n": {"Description": "participants; a person's scans at a site are averaged first"},
-    "accuracy": {"Description": "share of participants whose site was named rightly, 0 to 1"},
-    "accuracy_low": {"Description": "lower end of Wilson's 95 % interval of the accuracy"},
-    "accuracy_high": {"Description": "upper end of Wilson's 95 % interval of the accuracy"},
-    "balanced_accuracy": {"Description": "mean over sites of the share named rightly, 0 to 1"},
-    "chance": {"Description": "balanced accuracy of guessing: 1 / number of sites"},
-    "effort": {
-        "Description": "how much of the cross-validation was computed for this row",
-        "Levels": {
-            "full": "all folds",
-            "quick": "the first fold only, because of --effort quick; fewer participants count",
-        },
-    },
-}
+_N_PERMUTATIONS = 1000
 
 
 def accuracy_row(
-    predictions: pd.DataFrame, *, model: str, split: str, effort: str
+    predictions: pd.DataFrame,
+    *,
+    model: str,
+    split: str,
+    effort: str,
+    rng: np.random.Generator | None = None,
 ) -> dict[str, Any]:
     """One row of group_siteclassification.tsv.
 
@@ -64,16 +41,25 @@ def accuracy_row(
         One row a scan: participant_id, site, fold, ``p_<site>``.
     model, split, effort
         Words of the table's columns.
+    rng
+        Source of the permutations; without it there is no p-value.
 
     Returns
     -------
     dict
-        Participants, accuracy with interval, balanced accuracy and chance.
+        Participants, accuracies with intervals, chance, p-value, calibration error, Brier score.
     """
-    people = person_predictions(predictions)
+    people = person_probabilities(predictions)
     true, predicted = list(people["site"]), list(people["predicted"])
-    n_right = sum(one == two for one, two in zip(true, predicted, strict=True))
-    low, high = wilson_interval(n_right, len(true))
+    sites, probabilities = _probabilities(people)
+    low, high = wilson_interval(int((people["site"] == people["predicted"]).sum()), len(people))
+    balanced_low, balanced_high = mean_proportion_interval(list(_right_of_site(people).values()))
+    p = float("nan")
+    if rng is not None:
+        folds = list(people["fold"])
+        p = permutation_p_value(
+            true, predicted, folds, balanced_accuracy, rng=rng, n=_N_PERMUTATIONS
+        )
     return {
         "model": model,
         "images": IMAGES,
@@ -83,9 +69,84 @@ def accuracy_row(
         "accuracy_low": low,
         "accuracy_high": high,
         "balanced_accuracy": balanced_accuracy(true, predicted),
-        "chance": 1 / sum(name.startswith("p_") for name in predictions.columns),
+        "balanced_low": balanced_low,
+        "balanced_high": balanced_high,
+        "chance": 1 / len(sites),
+        "p_permutation": p,
+        "calibration_error": expected_calibration_error(true, probabilities, sites),
+        "brier": brier_score(true, probabilities, sites),
         "effort": effort,
     }
+
+
+def recall_rows(predictions: pd.DataFrame, *, model: str) -> list[dict[str, Any]]:
+    """Rows of group_siterecall.tsv, one a site.
+
+    Parameters
+    ----------
+    predictions
+        Out of fold; one row a scan as in :func:`accuracy_row`.
+    model
+        Word of the table's column.
+
+    Returns
+    -------
+    list of dict
+        Participants and share named rightly, with interval.
+    """
+    rows = []
+    for site, (n_right, n) in _right_of_site(person_probabilities(predictions)).items():
+        low, high = wilson_interval(n_right, n)
+        numbers = {"site": site, "n": n, "recall": n_right / n, "low": low, "high": high}
+        rows.append({"model": model, "images": IMAGES, **numbers})
+    return rows
+
+
+def calibration_rows(predictions: pd.DataFrame, *, model: str) -> list[dict[str, Any]]:
+    """Rows of group_sitecalibration.tsv, one a bin of the greatest probability.
+
+    Parameters
+    ----------
+    predictions
+        Out of fold; one row a scan as in :func:`accuracy_row`.
+    model
+        Word of the table's column.
+
+    Returns
+    -------
+    list of dict
+        Participants, confidence and share named rightly.
+    """
+    people = person_probabilities(predictions)
+    sites, probabilities = _probabilities(people)
+    bins = reliability_bins(list(people["site"]), probabilities, sites)
+    return [{"model": model, "images": IMAGES, **row._asdict()} for row in bins]
+
+
+def write_rows(
+    output_dir: Path, name: str, rows: Sequence[Mapping[str, Any]], columns: Columns
+) -> Path:
+    """Write a table of the study.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    name
+        Such as ``group_siterecall``.
+    rows
+        May be empty: then the table has its header only.
+    columns
+        Column to its description.
+
+    Returns
+    -------
+    Path
+        The table.
+    """
+    path = group_output(output_dir, name)
+    write_table(path, pd.DataFrame(rows, columns=list(columns)), columns)
+    return path
 
 
 def write_accuracy(output_dir: Path, rows: list[dict[str, Any]]) -> Path:
@@ -152,65 +213,17 @@ def write_predictions(
         }
     ).sort_values("filename", ignore_index=True)
     path = group_output(root, "group_sitepredictions")
-    write_table(path, frame, _prediction_columns(columns))
+    write_table(path, frame, prediction_columns(columns))
     return path
 
 
-def write_model_tables(
-    folder: Path, *, study: Study, scans: tuple[DerivedScan, ...], folds: tuple[Split, ...]
-) -> None:
-    """Write ``training.tsv`` and ``splits.tsv`` beside a model.
-
-    Parameters
-    ----------
-    folder
-        The model's folder.
-    study
-        Where the files lie.
-    scans
-        The scans that the model was trained on.
-    folds
-        The cross-validation; a participant's fold is the one that has not seen it.
-    """
-    training = pd.DataFrame(
-        {
-            "participant_id": [scan.participant_id for scan in scans],
-            "site": [scan.site for scan in scans],
-            "filename": [scan.t1w.relative_to(study.output_dir).as_posix() for scan in scans],
-            "sha256": [file_sha256(scan.t1w) for scan in scans],
-        }
-    )
-    fold_of = {
-        person: number for number, fold in enumerate(folds, start=1) for person in fold.validation
-    }
-    splits = training[["participant_id", "site"]].drop_duplicates()
-    splits = splits.assign(fold=splits["participant_id"].map(fold_of))
-    for name, frame in (("training.tsv", training), ("splits.tsv", splits)):
-        text = frame.to_csv(sep="\t", index=False, na_rep=MISSING, lineterminator="\n")
-        write_text(folder / name, text)
+def _probabilities(people: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Sites, and probabilities of shape (n_people, n_sites)."""
+    columns = [name for name in people.columns if name.startswith("p_")]
+    return [name.removeprefix("p_") for name in columns], people[columns].to_numpy(np.float64)
 
 
-def _prediction_columns(probabilities: list[str]) -> dict[str, dict[str, Any]]:
-    return {
-        "filename": {"Description": "the scan, relative to the dataset"},
-        "participant_id": {"Description": "the person"},
-        "site": {"Description": "where the scan was made"},
-        "fold": {
-            "Description": "fold whose network, which has not seen this person, was asked; n/a "
-            "for travelling subjects: the final network, which has not seen them either"
-        },
-        "images": {"Description": "images the network was trained on and asked about"},
-        "predicted": {"Description": "the most probable site"},
-        **{
-            name: {"Description": f"probability of the site {name.removeprefix('p_')}, 0 to 1"}
-            for name in probabilities
-        },
-        "saliency_in_brain": {
-            "Description": "share of the positive saliency of the head that lies inside the "
-            "brain, 0 to 1; n/a where no saliency map was made (--effort quick: 4 scans a site)"
-        },
-        "saliency_brain_ratio": {
-            "Description": "that share divided by the brain's share of the head's volume; 1 for "
-            "a map that ignores the brain, higher if the brain decides"
-        },
-    }
+def _right_of_site(people: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """True site to the number of people named rightly and of all."""
+    right = (people["site"] == people["predicted"]).groupby(people["site"]).agg(["sum", "count"])
+    return {str(site): (int(row["sum"]), int(row["count"])) for site, row in right.iterrows()}

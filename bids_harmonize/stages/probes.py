@@ -187,12 +187,17 @@ def person_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         participant_id, site, fold, predicted.
     """
+    return person_probabilities(predictions)[["participant_id", "site", "fold", "predicted"]]
+
+
+def person_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
+    """:func:`person_predictions` with the averaged probabilities ``p_<site>`` beside them."""
     columns = [name for name in predictions.columns if name.startswith(_PROBABILITY)]
     keys = ["participant_id", "site", "fold"]
     people = predictions.groupby(keys, as_index=False)[columns].mean()
     best = people[columns].to_numpy().argmax(axis=1)
     people["predicted"] = [columns[index].removeprefix(_PROBABILITY) for index in best]
-    return people[[*keys, "predicted"]]
+    return people[[*keys, "predicted", *columns]]
 
 
 def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:

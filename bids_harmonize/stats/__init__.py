@@ -1,17 +1,26 @@
 """Numbers in, intervals and p-values out; pure, and seeded by a passed Generator."""
 
+from bids_harmonize.stats.association import Association, correlation_ratio, cramers_v
 from bids_harmonize.stats.comparisons import holm, wilcoxon_paired
 from bids_harmonize.stats.outliers import find_all_outliers, find_outliers, outlier_threshold
 from bids_harmonize.stats.proportions import mean_proportion_interval, wilson_interval
-from bids_harmonize.stats.resampling import bootstrap_interval, permutation_quantile
+from bids_harmonize.stats.resampling import (
+    bootstrap_interval,
+    permutation_p_value,
+    permutation_quantile,
+)
 
 __all__ = [
+    "Association",
     "bootstrap_interval",
+    "correlation_ratio",
+    "cramers_v",
     "find_all_outliers",
     "find_outliers",
     "holm",
     "mean_proportion_interval",
     "outlier_threshold",
+    "permutation_p_value",
     "permutation_quantile",
     "wilcoxon_paired",
     "wilson_interval",

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 
-def wilson_interval(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(k: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion.
 
     Parameters
     ----------
     k
-        Number of successes, 0 to n.
+        Number of successes, 0 to n. A sum of shares (each person right in some of several
+        trials) is allowed: its variance is smaller, so the interval is rather too wide.
     n
         Number of trials.
     level

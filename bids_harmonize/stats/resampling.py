@@ -1,10 +1,12 @@
-"""Intervals and null quantiles by resampling."""
+"""Intervals, null quantiles and p-values by resampling."""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+_SAME = 1e-12
 
 Statistic = Callable[[Any, Any], float]
 """Takes true and predicted labels of one length, gives a number."""
@@ -49,7 +51,7 @@ def bootstrap_interval(
 def permutation_quantile(
     true: Sequence[str],
     predicted: Sequence[str],
-    folds: Sequence[int],
+    folds: Sequence[Any],
     statistic: Statistic,
     *,
     rng: np.random.Generator,
@@ -81,6 +83,63 @@ def permutation_quantile(
     float
         In the unit of the statistic.
     """
+    permuted = _permuted(true, predicted, folds, statistic, rng=rng, n=n)
+    return float(np.quantile(permuted, quantile))
+
+
+def permutation_p_value(
+    true: Sequence[str],
+    predicted: Sequence[str],
+    folds: Sequence[Any],
+    statistic: Statistic,
+    *,
+    rng: np.random.Generator,
+    n: int = 1000,
+) -> float:
+    """How often labels that are permuted within folds score as much as the true ones.
+
+    Predictions stay fixed and nothing is retrained.
+
+    Parameters
+    ----------
+    true, predicted
+        One label a person, in the same order.
+    folds
+        The fold in which each was predicted.
+    statistic
+        Takes true and predicted labels, gives a number that is higher for better predictions.
+    rng
+        Source of the permutations.
+    n
+        Number of permutations.
+
+    Returns
+    -------
+    float
+        ``(1 + number of permutations that reach the true labels' value) / (n + 1)``, so never 0:
+        from ``1 / (n + 1)`` to 1.
+
+    References
+    ----------
+    Phipson and Smyth 2010, doi:10.2202/1544-6115.1585
+    """
+    observed = statistic(np.asarray(true, dtype=object), np.asarray(predicted, dtype=object))
+    permuted = _permuted(true, predicted, folds, statistic, rng=rng, n=n)
+    # Means of the same shares may differ in the last bit when they are added in another order.
+    n_reached = int(np.sum(np.asarray(permuted) >= observed - _SAME))
+    return (1 + n_reached) / (n + 1)
+
+
+def _permuted(
+    true: Sequence[str],
+    predicted: Sequence[str],
+    folds: Sequence[Any],
+    statistic: Statistic,
+    *,
+    rng: np.random.Generator,
+    n: int,
+) -> list[float]:
+    """The statistic under each permutation of the true labels within folds."""
     labels = np.asarray(true, dtype=object)
     answers = np.asarray(predicted, dtype=object)
     members = [np.flatnonzero(np.asarray(folds) == fold) for fold in np.unique(folds)]
@@ -90,7 +149,7 @@ def permutation_quantile(
         for index in members:
             shuffled[index] = labels[rng.permutation(index)]
         permuted.append(statistic(shuffled, answers))
-    return float(np.quantile(permuted, quantile))
+    return permuted
 
 
 def _interval(samples: np.ndarray, level: float) -> tuple[float, float]:

@@ -23,6 +23,12 @@ def test_wilson_without_trials_is_not_a_number_and_too_many_successes_are_refuse
         wilson_interval(4, 3)
 
 
+def test_a_sum_of_shares_lies_between_its_whole_neighbours():
+    low, high = wilson_interval(7.5, 10)
+    assert wilson_interval(7, 10)[0] < low < wilson_interval(8, 10)[0]
+    assert wilson_interval(7, 10)[1] < high < wilson_interval(8, 10)[1]
+
+
 def test_one_group_has_its_wilson_interval():
     assert mean_proportion_interval([(7, 10)]) == pytest.approx(wilson_interval(7, 10), abs=1e-12)
 

@@ -1,0 +1,113 @@
+"""Whether the sites differ in who was scanned, and what a reader must be warned of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from bids_harmonize.bids.study import Study
+from bids_harmonize.stages.classify_shortcuts import participant_covariates
+from bids_harmonize.stats import correlation_ratio, cramers_v
+
+CRAMERS_V_LIMIT: Final = 0.3
+"""A medium effect (w of a two-valued variable; Cohen 1988, ISBN 0805802835)."""
+CORRELATION_RATIO_LIMIT: Final = 0.06
+"""A medium effect (f = .25; Cohen 1988, ISBN 0805802835)."""
+CONFOUNDING_P: Final = 0.05
+"""In a small study chance alone reaches the limits, so both must be met."""
+SHORTCUT_LIMIT: Final = 0.8
+"""Balanced accuracy of a control beyond which the network's own says little."""
+
+_SHORTCUTS = {
+    "covariates": "age and sex alone",
+    "metadata": "voxel size, matrix and the like alone",
+    "headmask": "the outline of the head alone",
+    "headwithoutbrain": "the head without the brain",
+    "histogram": "the intensity histogram alone",
+}
+_GROUP_COLUMNS = ("group", "diagnosis", "dx")
+
+
+def confounding_rows(study: Study) -> list[dict[str, Any]]:
+    """Rows of group_siteconfounding.tsv, of the participants that were trained on.
+
+    Parameters
+    ----------
+    study
+        Participants and sites.
+
+    Returns
+    -------
+    list of dict
+        One row each for age, sex and a group column, as far as ``participants.tsv`` has them.
+    """
+    pairs = sorted({(scan.participant_id, scan.site) for scan in study.training_scans})
+    people, sites = [person for person, _ in pairs], [site for _, site in pairs]
+    known = participant_covariates(study)
+    rows = []
+    if "age" in known:
+        found = correlation_ratio(known["age"].loc[people].to_numpy(), sites)
+        rows.append(("age", "correlation_ratio", found, CORRELATION_RATIO_LIMIT))
+    words = {"sex": known["sex"]} if "sex" in known else {}
+    lower = {str(name).lower(): name for name in study.participants.columns}
+    words |= {
+        name: study.participants[lower[name]].astype(object)
+        for name in _GROUP_COLUMNS
+        if name in lower
+    }
+    for name, column in words.items():
+        labels = [None if pd.isna(cell) else str(cell) for cell in column.loc[people]]
+        rows.append((name, "cramers_v", cramers_v(labels, sites), CRAMERS_V_LIMIT))
+    return [
+        {
+            "variable": name,
+            "statistic": statistic,
+            "value": found.value,
+            "p": found.p,
+            "n": found.n,
+            # Comparisons with NaN are false: nothing to tell is no warning.
+            "warning": bool(found.value >= limit and found.p < CONFOUNDING_P),
+        }
+        for name, statistic, found, limit in rows
+    ]
+
+
+def study_warnings(
+    study: Study, accuracy: Sequence[Mapping[str, Any]], confounding: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """What a reader of the site accuracy must know.
+
+    Parameters
+    ----------
+    study
+        Sites that are left out.
+    accuracy
+        Rows of group_siteclassification.tsv.
+    confounding
+        Rows of group_siteconfounding.tsv.
+
+    Returns
+    -------
+    tuple of str
+        One sentence each.
+    """
+    told = [
+        f"{_SHORTCUTS[row['model']]} ({row['model']}) names the site of "
+        f"{row['balanced_accuracy']:.0%} (balanced; limit {SHORTCUT_LIMIT:.0%}): the network's "
+        "accuracy does not show by itself that it reads the brain's image"
+        for row in accuracy
+        if row["model"] in _SHORTCUTS
+        and row["split"] == "validation"
+        and row["balanced_accuracy"] > SHORTCUT_LIMIT
+    ]
+    told += [f"site {site} takes no part: {reason}" for site, reason in study.left_out.items()]
+    limits = {"cramers_v": CRAMERS_V_LIMIT, "correlation_ratio": CORRELATION_RATIO_LIMIT}
+    names = {"cramers_v": "Cramer's V", "correlation_ratio": "eta squared"}
+    told += [
+        f"site goes together with {row['variable']} ({names[row['statistic']]} "
+        f"{row['value']:.2f}, limit {limits[row['statistic']]:g}; p {row['p']:.1g}): what names "
+        "the site may be who was scanned there"
+        for row in confounding
+        if row["warning"]
+    ]
+    return tuple(told)
