@@ -1,6 +1,7 @@
 """Stage ``classify`` on tables of features: whether a row of numbers tells the site."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,13 @@ import pandas as pd
 
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.stages import FeatureContext, StageResult
-from bids_harmonize.stages.classify_tables import ACCURACY_COLUMNS, accuracy_row
+from bids_harmonize.stages.classify_columns import (
+    ACCURACY_COLUMNS,
+    CALIBRATION_COLUMNS,
+    RECALL_COLUMNS,
+    Columns,
+)
+from bids_harmonize.stages.classify_tables import accuracy_row, calibration_rows, recall_rows
 from bids_harmonize.stages.feature_controls import (
     covariate_features,
     exchanged_sites,
@@ -18,9 +25,21 @@ from bids_harmonize.stages.feature_models import fit_logistic, probabilities
 from bids_harmonize.stages.feature_study import FeatureStudy
 from bids_harmonize.stages.feature_tables import prediction_columns, prediction_table
 from bids_harmonize.stages.merged_tables import merge_table
+from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 
 _MODEL = "logistic"
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Rows of the four tables, and sentences to tell."""
+
+    accuracy: list[dict[str, Any]] = field(default_factory=list)
+    recall: list[dict[str, Any]] = field(default_factory=list)
+    calibration: list[dict[str, Any]] = field(default_factory=list)
+    predictions: list[pd.DataFrame] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def run(context: FeatureContext) -> StageResult:
@@ -36,55 +55,56 @@ def run(context: FeatureContext) -> StageResult:
     StageResult
         The tables of the stage; a note says the accuracy of each arm.
     """
-    rows: list[dict[str, Any]] = []
-    asked: list[pd.DataFrame] = []
-    notes: list[str] = []
+    results = _Results()
     for study in context.studies:
-        own, predictions, said = _classify(study, context)
-        rows += own
-        asked.append(predictions)
-        notes += said
+        _classify(study, context, results)
     return StageResult(
         "classify",
-        files=_write(context, rows, pd.concat(asked, ignore_index=True)),
+        files=_write(context, results),
         warnings=tuple(_different_people(context.studies)),
-        notes=tuple(notes),
+        notes=tuple(results.notes),
     )
 
 
-def _classify(
-    study: FeatureStudy, context: FeatureContext
-) -> tuple[list[dict[str, Any]], pd.DataFrame, list[str]]:
-    """Rows of the accuracy table, predictions of every row, and what to tell."""
+def _classify(study: FeatureStudy, context: FeatureContext, results: _Results) -> None:
+    """Add what is found on one table to the results."""
     arm, seed = study.source.arm, context.settings.run.random_seed
     folds = _folds(study, context)
     features = study.features.to_numpy()
     sites = study.rows["site"].to_numpy(dtype=object)
     seen, unseen = _cross_validate(study, features, sites, folds, seed=seed)
-    predictions = [unseen]
-    if study.travels.any():
-        predictions.append(_travelling(study, features, sites, seed=seed))
-    quick = context.settings.group.effort == "quick"
-    effort, some = ("quick", folds[:1]) if quick and len(folds) > 1 else ("full", folds)
+    own = [accuracy_row(seen, model=_MODEL, split="train", effort="full")]
+    found = {_MODEL: (unseen, "full")}
+    quick = context.settings.group.effort == "quick" and len(folds) > 1
+    exchanged = exchanged_sites(study, folds, seed=seed)
     _, shuffled = _cross_validate(
-        study, features, exchanged_sites(study, folds, seed=seed), some, seed=seed
+        study, features, exchanged, folds[:1] if quick else folds, seed=seed
     )
-    rows = [
-        accuracy_row(seen, model=_MODEL, split="train", effort="full"),
-        accuracy_row(unseen, model=_MODEL, split="validation", effort="full"),
-        accuracy_row(shuffled, model="shuffled", split="validation", effort=effort),
-    ]
-    notes = [_accuracy_words(study, rows[1], len(folds))]
+    found["shuffled"] = shuffled, "quick" if quick else "full"
     covariates = covariate_features(study)
     if covariates is None:
-        notes.append(f"{arm}: the control covariates needs age or sex, and neither varies here")
+        reason = "neither age nor sex varies among the participants"
+        results.notes.append(f"{arm}: control covariates was not run: {reason}")
     else:
-        _, found = _cross_validate(study, covariates, sites, folds, seed=seed)
-        rows.append(accuracy_row(found, model="covariates", split="validation", effort="full"))
-    if study.skipped:
-        notes.append(f"{arm}: columns of text are no features: {', '.join(study.skipped)}")
-    table = pd.concat(predictions, ignore_index=True).assign(images=arm)
-    return [{**row, "images": arm} for row in rows], table, notes
+        _, told = _cross_validate(study, covariates, sites, folds, seed=seed)
+        found["covariates"] = told, "full"
+    recalls = []
+    for model, (predictions, effort) in found.items():
+        rng = seeded_generator(seed, "permutations", arm, model)
+        own.append(
+            accuracy_row(predictions, model=model, split="validation", effort=effort, rng=rng)
+        )
+        recalls += recall_rows(predictions, model=model)
+    images = {"images": arm}
+    results.accuracy.extend({**row, **images} for row in own)
+    results.recall.extend({**row, **images} for row in recalls)
+    bins = calibration_rows(unseen, model=_MODEL)
+    results.calibration.extend({**row, **images} for row in bins)
+    results.predictions.append(unseen.assign(**images))
+    if study.travels.any():
+        asked = _travelling(study, features, sites, seed=seed)
+        results.predictions.append(asked.assign(**images))
+    results.notes.extend(_words(study, own[1:], len(folds)))
 
 
 def _folds(study: FeatureStudy, context: FeatureContext) -> tuple[Split, ...]:
@@ -107,12 +127,13 @@ def _cross_validate(
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions of the rows that each fold's model has seen, and of those it has not."""
-    seen, unseen = [], []
+    seen: list[pd.DataFrame] = []
+    unseen: list[pd.DataFrame] = []
     people = study.rows["participant_id"]
     for number, fold in enumerate(folds, start=1):
         train = study.trains & people.isin(fold.train).to_numpy()
         test = study.trains & people.isin(fold.validation).to_numpy()
-        model = fit_logistic(features[train], sites[train], people[train], seed=seed)
+        model = fit_logistic(features[train], list(sites[train]), list(people[train]), seed=seed)
         for chosen, word, into in ((train, "train", seen), (test, str(number), unseen)):
             found = probabilities(model, features[chosen], study.trained_sites)
             into.append(_frame(study, chosen, sites, found).assign(fold=word))
@@ -125,7 +146,7 @@ def _travelling(
     """What a model of everybody eligible says about those who never train."""
     train, chosen = study.trains, study.travels
     people = study.rows["participant_id"]
-    model = fit_logistic(features[train], sites[train], people[train], seed=seed)
+    model = fit_logistic(features[train], list(sites[train]), list(people[train]), seed=seed)
     found = probabilities(model, features[chosen], study.trained_sites)
     return _frame(study, chosen, sites, found).assign(fold=None)
 
@@ -138,38 +159,40 @@ def _frame(
     return frame.assign(**{f"p_{s}": found[:, i] for i, s in enumerate(study.trained_sites)})
 
 
-def _write(
-    context: FeatureContext, rows: list[dict[str, Any]], predictions: pd.DataFrame
-) -> tuple[Path, ...]:
+def _write(context: FeatureContext, results: _Results) -> tuple[Path, ...]:
     arms = {study.source.arm: study.source.words for study in context.studies}
     images = {"Description": "what was looked at; preproc are images", "Levels": arms}
-
-    def is_own(old: pd.DataFrame) -> "pd.Series[bool]":
-        return old["images"].isin(list(arms))
-
-    accuracy = merge_table(
-        group_output(context.output_dir, "group_siteclassification"),
-        pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)),
-        {**ACCURACY_COLUMNS, "images": images},
-        is_own=is_own,
+    asked = prediction_table(pd.concat(results.predictions, ignore_index=True))
+    tables: dict[str, tuple[pd.DataFrame, Columns]] = {
+        "group_siteclassification": (pd.DataFrame(results.accuracy), ACCURACY_COLUMNS),
+        "group_siterecall": (pd.DataFrame(results.recall), RECALL_COLUMNS),
+        "group_sitecalibration": (pd.DataFrame(results.calibration), CALIBRATION_COLUMNS),
+        "group_sitepredictions": (asked, prediction_columns(list(asked.columns))),
+    }
+    return tuple(
+        merge_table(
+            group_output(context.output_dir, name),
+            frame,
+            {**columns, "images": images},
+            is_own=lambda old: old["images"].isin(list(arms)),
+        )
+        for name, (frame, columns) in tables.items()
     )
-    table = prediction_table(predictions)
-    asked = merge_table(
-        group_output(context.output_dir, "group_sitepredictions"),
-        table,
-        {**prediction_columns(list(table.columns)), "images": images},
-        is_own=is_own,
-    )
-    return accuracy, asked
 
 
-def _accuracy_words(study: FeatureStudy, row: dict[str, Any], n_folds: int) -> str:
-    return (
-        f"{study.source.arm}: {study.features.shape[1]} features of {row['n']} participants at "
+def _words(study: FeatureStudy, rows: Sequence[dict[str, Any]], n_folds: int) -> list[str]:
+    arm, (own, *controls) = study.source.arm, rows
+    beside = ", ".join(f"{row['model']} {row['balanced_accuracy']:.3f}" for row in controls)
+    words = [
+        f"{arm}: {study.features.shape[1]} features of {own['n']} participants at "
         f"{len(study.trained_sites)} sites, {n_folds} folds: balanced accuracy "
-        f"{row['balanced_accuracy']:.3f} (chance {row['chance']:.3f}), accuracy "
-        f"{row['accuracy']:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
-    )
+        f"{own['balanced_accuracy']:.3f} ({own['balanced_low']:.3f} to "
+        f"{own['balanced_high']:.3f}; chance {own['chance']:.3f}, p {own['p_permutation']:.3f}); "
+        f"controls: {beside}"
+    ]
+    if study.skipped:
+        words.append(f"{arm}: columns of text are no features: {', '.join(study.skipped)}")
+    return words
 
 
 def _different_people(studies: Sequence[FeatureStudy]) -> list[str]:

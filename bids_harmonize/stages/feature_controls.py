@@ -50,10 +50,20 @@ def covariate_features(study: FeatureStudy) -> np.ndarray | None:
     Returns
     -------
     np.ndarray or None
-        Shape (n_rows, n_columns): age in years (NaN where unknown) and one column a sex, 0 or 1;
-        a row of unknown sex is 0 in all. ``None`` where nothing varies among the rows that train.
+        Shape (n_rows, n_columns): age in years (NaN where unknown), whether it is unknown, and
+        one column a sex and for an unknown one, 0 or 1. ``None`` where neither age nor sex varies
+        among the rows that train.
     """
-    sexes = pd.get_dummies(study.rows["sex"], dtype=np.float64)
-    columns = [study.rows["age"].to_numpy(), *sexes.to_numpy().T]
-    varying = [c for c in columns if len(np.unique(c[study.trains & np.isfinite(c)])) > 1]
-    return np.stack(varying, axis=1) if varying else None
+    age = study.rows["age"].to_numpy()
+    sex = study.rows["sex"].str.lower().replace({"female": "f", "male": "m"})
+    told = [age, *pd.get_dummies(sex, dtype=np.float64).to_numpy().T]
+    if not any(_varies(column, study.trains) for column in told):
+        return None
+    unknown = [np.isnan(age), sex.isna().to_numpy()]
+    columns = [*told, *(column.astype(np.float64) for column in unknown)]
+    varying = [column for column in columns if _varies(column, study.trains)]
+    return np.stack(varying, axis=1)
+
+
+def _varies(column: np.ndarray, trains: np.ndarray) -> bool:
+    return len(np.unique(column[trains & np.isfinite(column)])) > 1

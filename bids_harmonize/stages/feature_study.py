@@ -172,20 +172,25 @@ def _with_people(
     """Keys, site, age and sex of every row; cells that the table lacks come from people."""
     found = rows[["participant_id", "session_id"]].copy()
     found["site"] = _joined(rows, sites)
-    lower = {name.lower(): name for name in reversed(rows.columns)}
     for name in COVARIATES:
-        found[name] = rows[lower[name]] if name in lower else pd.NA
+        found[name] = _covariate(rows, name)
     path = output_dir / "participants.tsv"
     if path.is_file():
         people = read_people(path)
         own = site_columns(list(people.columns), wanted=settings.site.site_key)
-        lower = {name.lower(): name for name in reversed(people.columns)}
-        told = {"site": _joined(people, own)}
-        told |= {name: people[lower[name]] for name in COVARIATES if name in lower}
-        for name, column in told.items():
+        told = {name: _covariate(people, name) for name in COVARIATES}
+        for name, column in {"site": _joined(people, own), **told}.items():
             found[name] = found[name].fillna(found["participant_id"].map(column))
     found["age"] = pd.to_numeric(found["age"], errors="coerce").astype(np.float64)
     return found.astype({"site": object, "sex": object})
+
+
+def _covariate(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The column of age or sex by any of its spellings; NA where there is none."""
+    lower = {column.lower(): column for column in reversed(rows.columns)}
+    spelt = next((lower[word] for word in COVARIATES[name] if word in lower), None)
+    nothing = pd.Series(pd.NA, index=rows.index, dtype=object)
+    return nothing if spelt is None else rows[spelt].astype(object)
 
 
 def _joined(rows: pd.DataFrame, columns: list[str]) -> pd.Series:

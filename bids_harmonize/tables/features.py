@@ -12,7 +12,8 @@ from bids_harmonize.errors import UnusableDataError, UsageError
 from bids_harmonize.tables.plain import read_plain_table
 
 KEYS = ("participant_id", "session_id")
-COVARIATES = ("age", "sex")
+COVARIATES = {"age": ("age",), "sex": ("sex", "gender")}
+"""What we say, and how tables spell it, in any case."""
 GROUP_COLUMNS = ("group", "diagnosis", "dx", "dx_group")
 """In any case; what a person suffers from is asked about, so it is never a feature."""
 
@@ -101,7 +102,8 @@ def select_features(
     UnusableDataError
         If a matching column holds text, is constant, or lacks a finite number; all are named.
     """
-    known = {*KEYS, *COVARIATES, *GROUP_COLUMNS, *(name.lower() for name in reserved)}
+    spelt = [name for names in COVARIATES.values() for name in names]
+    known = {*KEYS, *spelt, *GROUP_COLUMNS, *(name.lower() for name in reserved)}
     free = [name for name in rows.columns if name.lower() not in known]
     unmatched = [p for p in patterns if not any(fnmatchcase(name, p) for name in free)]
     if unmatched or not free:
