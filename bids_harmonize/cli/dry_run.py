@@ -12,8 +12,10 @@ from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
 
+_APPLIED = ("group_siteclassification", "group_sitepredictions")
+_FEATURES = (*_APPLIED, "group_siterecall", "group_sitecalibration")
 _TABLES = {
-    "classify": ("group_siteclassification", "group_sitepredictions"),
+    "classify": (*_FEATURES, "group_sitevisibility", "group_siteconfounding"),
     "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
 }
 
@@ -91,11 +93,8 @@ def _feature_lines(request: Request) -> list[str]:
         size = f"{len(study.rows)}\t{study.features.shape[1]}"
         trained = f"{', '.join(study.trained_sites)}\t{len(study.travelling)}"
         lines.append(f"{study.source.arm}\t{study.source.path}\t{size}\t{trained}")
-    paths = [
-        group_output(request.output_dir, key) for stage in stages for key in _TABLES.get(stage, ())
-    ]
     lines += ["", f"stages: {', '.join(stages)}", "", "outputs to come"]
-    return [*lines, *(str(path) for path in paths), ""]
+    return [*lines, *(str(group_output(request.output_dir, key)) for key in _FEATURES), ""]
 
 
 def _role(study: Study, scan: DerivedScan) -> str:
@@ -118,5 +117,6 @@ def _group_outputs(study: Study, stages: tuple[str, ...]) -> list[Path]:
                 scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
             )
     for stage in stages:
-        paths += [group_output(study.output_dir, key) for key in _TABLES.get(stage, ())]
+        keys = _TABLES.get(stage, ()) if study.trained_sites else _APPLIED
+        paths += [group_output(study.output_dir, key) for key in keys]
     return paths

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import pandas as pd
 
@@ -11,9 +11,9 @@ from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import UnusableDataError
-from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, prediction_columns
+from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, Columns, prediction_columns
 from bids_harmonize.stages.classify_tables import IMAGES, accuracy_row
-from bids_harmonize.stages.merged_tables import Columns, merge_table
+from bids_harmonize.stages.merged_tables import merge_table
 from bids_harmonize.training.runtime import seeded_generator
 
 FOLD_NEW = "new"
@@ -22,7 +22,7 @@ FOLD_NEW = "new"
 SPLIT_NEW = "new"
 _TRAINING_COLUMNS = {"participant_id", "site", "sha256"}
 
-UNSEEN_COLUMNS: Columns = {
+UNSEEN_COLUMNS: Final[Columns] = {
     "unseen_score": {
         "Description": "how little the scan is like any site that the model was trained on, 0 or "
         "higher; model.json names the score and its threshold; n/a for models without one"
@@ -32,7 +32,7 @@ UNSEEN_COLUMNS: Columns = {
         "Levels": {"true": "like none of the sites", "false": "like one of them"},
     },
 }
-_APPLIED_COLUMNS: Columns = {
+_APPLIED_COLUMNS: Final[Columns] = {
     **UNSEEN_COLUMNS,
     "trained_on": {
         "Description": "whether the model of --model-dir was trained on this very scan, by its "
@@ -112,7 +112,7 @@ def prediction_frame_of(study: Study, found: pd.DataFrame, sites: Sequence[str])
         filename=[study.scan(key).t1w.relative_to(root).as_posix() for key in found["key"]],
         fold=None,
         images=IMAGES,
-        predicted=named,
+        predicted=pd.Series(named, index=found.index, dtype=object),
     )
     names = [*prediction_columns(columns), *_APPLIED_COLUMNS]
     return frame.reindex(columns=names).sort_values("filename", ignore_index=True)
@@ -143,7 +143,7 @@ def write_applied(
     sites = [name.removeprefix("p_") for name in found.columns if name.startswith("p_")]
     path = group_output(output_dir, "group_sitepredictions")
     crossed = _crossvalidated(path) & set(table.loc[table["trained_on"], "filename"])
-    described: dict[str, dict[str, Any]] = {
+    described: Columns = {
         **prediction_columns([f"p_{site}" for site in sites]),
         **_APPLIED_COLUMNS,
     }

@@ -33,7 +33,7 @@ def prediction_table(predictions: pd.DataFrame) -> pd.DataFrame:
         The columns of the table, without a file name.
     """
     columns = [name for name in predictions.columns if name.startswith("p_")]
-    best = predictions[columns].idxmax(axis=1).str.removeprefix("p_")
+    best = [str(name).removeprefix("p_") for name in predictions[columns].idxmax(axis=1)]
     table = predictions.assign(filename=None, predicted=best)[[*_COLUMNS, *columns]]
     order = ["images", "participant_id", "session_id"]
     return table.sort_values(order, ignore_index=True)

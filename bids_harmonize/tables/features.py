@@ -61,9 +61,10 @@ def read_feature_rows(path: Path) -> pd.DataFrame:
         message = f"{path}: record {record} has no participant_id"
         raise UnusableDataError(message)
     sessions = frame.get("session_id", pd.Series(pd.NA, index=frame.index, dtype=object))
+    labels = "ses-" + sessions.astype("string").str.removeprefix("ses-")
     rows = frame.assign(
         participant_id="sub-" + frame["participant_id"].str.removeprefix("sub-"),
-        session_id=[pd.NA if pd.isna(s) else f"ses-{s.removeprefix('ses-')}" for s in sessions],
+        session_id=labels.astype(object),
     ).drop_duplicates()
     twice = rows.loc[rows.duplicated(list(KEYS), keep=False), list(KEYS)]
     if len(twice):
@@ -116,7 +117,7 @@ def select_features(
     chosen = [n for n in free if not patterns or any(fnmatchcase(n, p) for p in patterns)]
     numbers = rows[chosen].apply(pd.to_numeric, errors="coerce").astype(np.float64)
     cells = rows[chosen]
-    is_text = numbers.isna() & cells.notna() & cells.ne("nan") & cells.ne("NaN")
+    is_text = numbers.isna() & cells.notna() & ~cells.isin(["nan", "NaN"])
     only_text = [n for n in chosen if is_text[n].any() and numbers[n].isna().all()]
     skipped = () if patterns else tuple(only_text)
     used = [name for name in chosen if name not in skipped]
@@ -151,7 +152,7 @@ def _faults(rows: pd.DataFrame, numbers: pd.DataFrame, is_text: pd.DataFrame) ->
 
 
 def _key_words(participant_id: str, session_id: object) -> str:
-    return participant_id if pd.isna(session_id) else f"{participant_id} {session_id}"
+    return f"{participant_id} {session_id}" if isinstance(session_id, str) else participant_id
 
 
 def _some(names: Sequence[str]) -> str:
