@@ -148,13 +148,28 @@ CONFOUNDING_COLUMNS: Final[Columns] = {
 }
 
 
-def prediction_columns(probabilities: list[str]) -> Columns:
+UNSEEN_COLUMNS: Final[Columns] = {
+    "unseen_score": {
+        "Description": "how little the scan looks like one of any trained site: Mahalanobis "
+        "distance of the network's features to the nearest site (Lee et al. 2018)"
+    },
+    "unseen_site": {
+        "Description": "whether the score is above the network's threshold, so that no trained "
+        "site should be named",
+        "Levels": {"true": "looks like an unseen site", "false": "looks like a trained one"},
+    },
+}
+
+
+def prediction_columns(probabilities: list[str], *, unseen: bool) -> Columns:
     """Columns of group_sitepredictions.tsv.
 
     Parameters
     ----------
     probabilities
         The columns ``p_<site>``.
+    unseen
+        Whether the network gives a score of unseen sites.
 
     Returns
     -------
@@ -175,6 +190,7 @@ def prediction_columns(probabilities: list[str]) -> Columns:
             name: {"Description": f"probability of the site {name.removeprefix('p_')}, 0 to 1"}
             for name in probabilities
         },
+        **(UNSEEN_COLUMNS if unseen else {}),
         "saliency_in_brain": {
             "Description": "share of the positive saliency of the head that lies inside the "
             "brain, 0 to 1; n/a where no saliency map was made (--effort quick: 4 scans a site)"

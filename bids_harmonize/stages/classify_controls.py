@@ -128,9 +128,8 @@ def control_predictions(
         Scans, folds and settings of the network itself.
     control
         ``shuffled``: sites exchanged between participants, inside each fold so that every fold
-        keeps all sites; the column ``site`` holds the exchanged ones. ``headmask``: the head's
-        outline instead of the image. ``brainonly``: the image, 0 outside the brain mask.
-        ``headwithoutbrain``: the image, 0 inside it.
+        keeps all sites; the column ``site`` holds the exchanged ones. Others: see
+        :func:`control_view`.
     n_folds
         How many of the folds are computed.
 
@@ -139,12 +138,10 @@ def control_predictions(
     DataFrame
         Columns as in :func:`unseen_predictions`.
     """
-    source: VolumeSource = training.source
+    source = control_view(training.source, control)
     site_of = {scan.key: scan.site for scan in source.scans}
     if control == "shuffled":
         site_of = _exchanged_sites(training)
-    else:
-        source = TransformedVolumes(source, _views(source)[control])
     parts = []
     for number, fold in enumerate(training.folds[:n_folds], start=1):
         seen, unseen = select(source, fold.train), select(source, fold.validation)
@@ -153,6 +150,31 @@ def control_predictions(
         rows = prediction_rows(classifier, unseen, fold=str(number))
         parts.append(rows.assign(site=[site_of[key] for key in rows["key"]]))
     return pd.concat(parts, ignore_index=True)
+
+
+def control_view(source: VolumeSource, control: str) -> VolumeSource:
+    """The volumes as a control network sees them.
+
+    Parameters
+    ----------
+    source
+        The scans.
+    control
+        ``headmask``: 1 in the head, 0 outside. ``brainonly``: the image, 0 outside the brain
+        mask. ``headwithoutbrain``: the image, 0 inside it. Others: the image itself.
+
+    Returns
+    -------
+    VolumeSource
+        The same scans in the same order.
+    """
+    zero = np.float32(0)
+    views: dict[str, Callable[[int, np.ndarray], np.ndarray]] = {
+        "headmask": lambda index, _: source.head_mask(index).astype(np.float32),
+        "brainonly": lambda index, volume: np.where(source.brain_mask(index), volume, zero),
+        "headwithoutbrain": lambda index, volume: np.where(source.brain_mask(index), zero, volume),
+    }
+    return TransformedVolumes(source, views[control]) if control in views else source
 
 
 def ablated_models(
@@ -226,16 +248,6 @@ def _unable(study: Study, training: ClassifierTraining, name: str) -> str | None
 
 def _changed(ablation: str) -> dict[str, Any]:
     return dict.fromkeys(ABLATIONS[ablation], 0.0)
-
-
-def _views(source: VolumeSource) -> dict[str, Callable[[int, np.ndarray], np.ndarray]]:
-    """What each control network sees of a volume."""
-    zero = np.float32(0)
-    return {
-        "headmask": lambda index, _: source.head_mask(index).astype(np.float32),
-        "brainonly": lambda index, volume: np.where(source.brain_mask(index), volume, zero),
-        "headwithoutbrain": lambda index, volume: np.where(source.brain_mask(index), zero, volume),
-    }
 
 
 def _share_around_brain(training: ClassifierTraining) -> float:

@@ -16,7 +16,12 @@ from bids_harmonize.metrics.calibration import (
     reliability_bins,
 )
 from bids_harmonize.metrics.siteness import accuracy, balanced_accuracy
-from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, Columns, prediction_columns
+from bids_harmonize.stages.classify_columns import (
+    ACCURACY_COLUMNS,
+    UNSEEN_COLUMNS,
+    Columns,
+    prediction_columns,
+)
 from bids_harmonize.stages.probes import person_probabilities
 from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
 
@@ -184,7 +189,8 @@ def write_predictions(
     study
         Files and sites of the scans.
     predictions
-        One row a scan: key, participant_id, site, fold (NA: final model), ``p_<site>``.
+        One row a scan: key, participant_id, site, fold (NA: final model), ``p_<site>``, and
+        unseen_score and unseen_site where the network gives them.
     shares
         Scan to its saliency's share inside the brain and the ratio to chance.
 
@@ -194,6 +200,7 @@ def write_predictions(
         The table.
     """
     columns = [f"p_{site}" for site in study.trained_sites]
+    unseen = [name for name in UNSEEN_COLUMNS if name in predictions.columns]
     best = predictions[columns].to_numpy().argmax(axis=1)
     unknown = (float("nan"), float("nan"))
     root = study.output_dir
@@ -207,13 +214,13 @@ def write_predictions(
             "fold": predictions["fold"],
             "images": IMAGES,
             "predicted": [study.trained_sites[index] for index in best],
-            **{column: predictions[column] for column in columns},
+            **{column: predictions[column] for column in (*columns, *unseen)},
             "saliency_in_brain": [shares.get(key, unknown)[0] for key in predictions["key"]],
             "saliency_brain_ratio": [shares.get(key, unknown)[1] for key in predictions["key"]],
         }
     ).sort_values("filename", ignore_index=True)
     path = group_output(root, "group_sitepredictions")
-    write_table(path, frame, prediction_columns(columns))
+    write_table(path, frame, prediction_columns(columns, unseen=bool(unseen)))
     return path
 
 

@@ -14,10 +14,15 @@ from bids_harmonize.stages.classify import run
 from bids_harmonize.stages.classify_models import load_fold_classifiers
 from bids_harmonize.training.classifier import load_classifier
 from tests.stages.classify_study import make_context, write_study
+from tests.stages.small_study import train_briefly
 from tests.training.toys import SITES, cpu_runtime
 
 ACCURACY = "group_siteclassification.tsv"
 PREDICTIONS = "group_sitepredictions.tsv"
+TABLES = (
+    *(ACCURACY, PREDICTIONS, "group_siterecall.tsv", "group_sitecalibration.tsv"),
+    *("group_sitevisibility.tsv", "group_siteconfounding.tsv"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +41,18 @@ def read_accuracy(context) -> pd.DataFrame:
 
 def test_all_files_are_there_and_listed_once(classified):
     result = classified[1]
-    assert result.failures == result.warnings == ()
+    assert result.failures == ()
+    assert [warning.split(" names ")[0] for warning in result.warnings] == [
+        "voxel size, matrix and the like alone (metadata)",
+        "the intensity histogram alone (histogram)",
+        "the head without the brain (headwithoutbrain)",
+    ]
     assert all(path.is_file() for path in result.files)
     names = [path.name for path in result.files]
     assert len(result.files) == len(set(result.files))
     assert sum(name.endswith("_desc-siteSaliency_statmap.nii.gz") for name in names) == 8
     assert sum(name.endswith("_desc-meanSiteSaliency_statmap.nii.gz") for name in names) == 2
-    assert {ACCURACY, PREDICTIONS, "model.safetensors", "README.md"} <= set(names)
+    assert {*TABLES, "model.safetensors", "README.md"} <= set(names)
 
 
 def test_the_network_names_the_site_and_says_how_surely(classified):
@@ -58,12 +68,15 @@ def test_the_network_names_the_site_and_says_how_surely(classified):
 def test_controls_that_were_computed_on_one_fold_say_so(classified):
     table = read_accuracy(classified[0])
     efforts = {model: table.loc[(model, "validation"), "effort"] for model, _ in table.index}
-    assert efforts == {
-        "network": "full",
-        "shuffled": "quick",
-        "headmask": "quick",
-        "histogram": "full",
-    }
+    full = ("network", "covariates", "metadata", "histogram")
+    quick = ("shuffled", "headmask", "brainonly", "headwithoutbrain", "withoutblocks")
+    assert efforts == dict.fromkeys(full, "full") | dict.fromkeys(quick, "quick")
+    notes = classified[1].notes
+    assert [note.split(":")[0] for note in notes[1:]] == [
+        "control withoutmaskblock was not run",
+        "control withoutkeepblock was not run",
+    ]
+    assert all(f"{model} " in notes[0] for model in efforts if model != "network")
     assert table.loc[("shuffled", "validation"), "n"] == 6
     assert table.loc[("histogram", "validation"), "n"] == 12
 
@@ -87,9 +100,46 @@ def test_every_scan_is_predicted_by_a_network_that_has_not_seen_the_person(class
 
 def test_every_column_is_described(classified):
     root = classified[0].study.output_dir
-    for name in (ACCURACY, PREDICTIONS):
+    for name in TABLES:
         described = json.loads((root / name).with_suffix(".json").read_text())
         assert list(described) == list(read_tsv(root / name).columns)
+
+
+def test_what_says_nothing_of_the_site_has_a_large_p_and_what_names_it_a_small_one(classified):
+    table = read_accuracy(classified[0])
+    p = {model: float(table.loc[(model, "validation"), "p_permutation"]) for model in
+         ("network", "covariates", "metadata", "histogram")}  # fmt: skip
+    # 12 people in two folds: 400 deals, of which one is right.
+    assert p["metadata"] < 0.01
+    assert p["histogram"] < 0.01
+    assert p["network"] < 0.05
+    assert p["covariates"] > 0.05
+    assert pd.isna(table.loc[("network", "train"), "p_permutation"])
+
+
+def test_visibility_recall_and_confounding_stand_in_tables(classified):
+    root = classified[0].study.output_dir
+    visible = read_tsv(root / "group_sitevisibility.tsv")
+    assert visible["model"].tolist() == ["network"] * 4 + ["withoutblocks"] * 4
+    assert visible["visible_fraction"].tolist() == ["1.0", "0.5", "0.25", "0.125"] * 2
+    assert visible["difference"].notna().tolist() == [True] * 4 + [False] * 4
+    assert set(visible["n"]) == {"6"}
+    recall = read_tsv(root / "group_siterecall.tsv")
+    network = recall[recall["model"] == "network"]
+    assert (network["site"].tolist(), network["n"].tolist()) == (list(SITES[:2]), ["6", "6"])
+    mean = network["recall"].astype(float).mean()
+    balanced = read_accuracy(classified[0]).loc[("network", "validation"), "balanced_accuracy"]
+    assert mean == pytest.approx(balanced)
+    confounding = read_tsv(root / "group_siteconfounding.tsv").set_index("variable")
+    assert confounding.loc["age", "n"] == "11"
+    assert set(confounding["warning"]) == {"false"}
+
+
+def test_the_card_lists_every_row_and_what_was_not_run(classified):
+    card = (classifier_folder(classified[0].study.output_dir) / "README.md").read_text()
+    for model in read_accuracy(classified[0]).index.get_level_values("model"):
+        assert f"| {model} | " in card
+    assert "Not run: withoutmaskblock, because --effort quick." in card
 
 
 def test_saliency_lies_on_the_study_grid_and_is_zero_outside_the_head(classified):
@@ -152,15 +202,17 @@ def test_an_unchanged_study_is_reused_and_harmonized_rows_stay(classified):
     before = {path: path.stat().st_mtime_ns for path in result.files}
     again = run(context)
     assert "reused" in again.notes[0]
+    assert (again.notes[1:], again.warnings) == (result.notes, result.warnings)
     assert set(again.files) == set(result.files)
     assert {path: path.stat().st_mtime_ns for path in again.files} == before
 
 
-def test_a_changed_study_is_classified_anew_and_keeps_rows_of_others(tmp_path):
+def test_a_changed_study_is_classified_anew_and_keeps_rows_of_others(tmp_path, monkeypatch):
+    train_briefly(monkeypatch)
     context = make_context(write_study(tmp_path / "out", n_per_site=3), tmp_path / "work")
     first = run(context)
     path = context.study.output_dir / ACCURACY
-    other = "network\tharmonizedLeeds\tvalidation\t8\t0.5\t0.2\t0.8\t0.5\t0.5\tfull\n"
+    other = "network\tharmonizedLeeds\tvalidation\t8" + "\t0.5" * 10 + "\tfull\n"
     path.write_text(path.read_text() + other)
     fewer = replace(context.study, eligible=context.study.eligible - {"sub-Nara2"})
     result = run(replace(context, study=fewer))
