@@ -22,18 +22,7 @@ FOLD_NEW = "new"
 SPLIT_NEW = "new"
 _TRAINING_COLUMNS = {"participant_id", "site", "sha256"}
 
-UNSEEN_COLUMNS: Final[Columns] = {
-    "unseen_score": {
-        "Description": "how little the scan is like any site that the model was trained on, 0 or "
-        "higher; model.json names the score and its threshold; n/a for models without one"
-    },
-    "unseen_site": {
-        "Description": "whether the score is above the threshold",
-        "Levels": {"true": "like none of the sites", "false": "like one of them"},
-    },
-}
 _APPLIED_COLUMNS: Final[Columns] = {
-    **UNSEEN_COLUMNS,
     "trained_on": {
         "Description": "whether the model of --model-dir was trained on this very scan, by its "
         "SHA-256; n/a in rows of the cross-validation",
@@ -114,7 +103,7 @@ def prediction_frame_of(study: Study, found: pd.DataFrame, sites: Sequence[str])
         images=IMAGES,
         predicted=pd.Series(named, index=found.index, dtype=object),
     )
-    names = [*prediction_columns(columns), *_APPLIED_COLUMNS]
+    names = [*prediction_columns(columns, unseen=True), *_APPLIED_COLUMNS]
     return frame.reindex(columns=names).sort_values("filename", ignore_index=True)
 
 
@@ -144,7 +133,7 @@ def write_applied(
     path = group_output(output_dir, "group_sitepredictions")
     crossed = _crossvalidated(path) & set(table.loc[table["trained_on"], "filename"])
     described: Columns = {
-        **prediction_columns([f"p_{site}" for site in sites]),
+        **prediction_columns([f"p_{site}" for site in sites], unseen=True),
         **_APPLIED_COLUMNS,
     }
     described["predicted"] = {

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import classifier_in
@@ -27,10 +26,10 @@ from bids_harmonize.stages.applied_tables import (
     trained_on,
     write_applied,
 )
+from bids_harmonize.stages.classify_columns import UNSEEN_COLUMNS
 from bids_harmonize.stages.classify_models import fold_folder, prediction_rows
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.classifier import Classifier, load_classifier
-from bids_harmonize.training.site_model import unseen_scores
 from bids_harmonize.training.volumes import DiskVolumes, map_volumes
 
 _SAME_MM = 1e-3
@@ -71,9 +70,7 @@ def run(context: StageContext) -> StageResult:
         folder=context.work_dir,
     )
     training = read_training(folder)
-    found = prediction_rows(classifier, source, fold=FOLD_NEW)
-    found["unseen_score"] = unseen_scores(classifier, source)
-    found["unseen_site"] = _unseen(found["unseen_score"], classifier.unseen_threshold)
+    found = _with_unseen(prediction_rows(classifier, source, fold=FOLD_NEW))
     found["trained_on"] = trained_on(scans, training)
     # The stage's own result is no longer what it left behind, so it must not be reused.
     (fold_folder(context.work_dir) / _STAMP).unlink(missing_ok=True)
@@ -85,7 +82,7 @@ def run(context: StageContext) -> StageResult:
             found,
             seed=context.settings.run.random_seed,
         ),
-        warnings=tuple(_warnings(study, found, training, (classifier, model))),
+        warnings=tuple(_warnings(study, found, training, model)),
         notes=tuple(_notes(found, classifier, folder)),
     )
 
@@ -144,30 +141,29 @@ def _folder(context: StageContext) -> Path:
     return folder
 
 
-def _unseen(scores: pd.Series, threshold: float | None) -> list[bool | None]:
-    """Whether each scan is like no trained site; ``None`` where the model cannot tell."""
-    if threshold is None:
-        return [None] * len(scores)
-    return [None if np.isnan(score) else bool(score > threshold) for score in scores]
+def _with_unseen(found: pd.DataFrame) -> pd.DataFrame:
+    """The answers with both columns of unseen sites; ``None`` where the model cannot tell."""
+    told = found.reindex(columns=[*found.columns.union(list(UNSEEN_COLUMNS), sort=False)])
+    unseen = [None if pd.isna(cell) else bool(cell) for cell in told["unseen_site"]]
+    return told.assign(unseen_site=pd.Series(unseen, index=told.index, dtype=object))
 
 
 def _warnings(
     study: Study,
     found: pd.DataFrame,
     training: pd.DataFrame,
-    model: tuple[Classifier, Mapping[str, Any]],
+    model: Mapping[str, Any],
 ) -> list[str]:
-    classifier, facts = model
     warnings = []
     doubtful = [scan.stem for scan in study.scans if not scan.usable]
     if doubtful:
         warnings.append(f"not asked about, head or brain mask doubtful: {', '.join(doubtful)}")
-    if classifier.unseen_threshold is None:
+    if found["unseen_site"].isna().all():
         warnings.append(
             "the model keeps no threshold for unseen sites, so every scan gets one of its sites, "
             "even a scan that is like none; train it again with this version"
         )
-    made = facts.get("study_voxel_size_mm")
+    made = model.get("study_voxel_size_mm")
     if isinstance(made, float) and abs(made - study.voxel_size_mm) > _SAME_MM:
         warnings.append(
             f"the model was trained on images of {made:g} mm, these have {study.voxel_size_mm:g} "
