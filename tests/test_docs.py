@@ -27,7 +27,7 @@ def test_usage_names_every_option_and_no_other() -> None:
     assert {name for name in options if f"`{name}" not in text} == set()
     tables = "\n".join(line for line in text.splitlines() if line.startswith("| `-"))
     named = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", tables))
-    extra = {"--version", "--help", "--no-resume", "-vv"}
+    extra = {"--version", "--help", "--no-resume", "--no-tissue", "-vv"}
     assert named - options - extra == set()
 
 

@@ -60,6 +60,13 @@ def test_the_command_line_overrides_the_file_and_the_file_the_defaults(tmp_path)
     assert settings.classifier.n_epochs == 2
 
 
+def test_tissue_that_a_file_switched_off_can_be_switched_on_again(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text("[preprocessing]\ntissue = false\n")
+    assert not request("--config-file", str(path)).settings.preprocessing.tissue
+    assert request("--config-file", str(path), "--tissue").settings.preprocessing.tissue
+
+
 def test_written_settings_are_a_file_for_the_next_run(tmp_path):
     first = request("--resolution", "3", "--site-from-session", "(?P<site>[A-Z]+)").settings
     path = tmp_path / "run.toml"
