@@ -23,6 +23,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
 StageName = Literal["classify", "harmonize", "evaluate"]
+FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
 BiasCorrection = Literal["none", "n4", "ants"]
 BrainMaskMethod = Literal["template", "none", "bet", "synthstrip"]
@@ -101,6 +102,9 @@ class GroupSettings:
     effort: Effort = "full"
     folds: int = Field(default=5, ge=2)
     overwrite_harmonized: bool = False
+    model_dir: str | None = None
+    features: dict[FeatureArm, str] = field(default_factory=dict)
+    feature_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

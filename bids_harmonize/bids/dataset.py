@@ -20,8 +20,8 @@ from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
 from bids_harmonize.bids.provenance import generated_by
 from bids_harmonize.bids.readme import README
 from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.bids.tables import read_tsv, write_table
-from bids_harmonize.errors import ScanError, UnusableDataError, UsageError
+from bids_harmonize.bids.tables import read_people, write_table
+from bids_harmonize.errors import ScanError, UsageError
 
 BIDS_VERSION = "1.10.0"
 
@@ -124,9 +124,7 @@ def prepare_output(
     if raw.get("License"):
         description["License"] = raw["License"]
     write_json(output_dir / "dataset_description.json", description)
-    write_text(output_dir / ".bidsignore", "".join(f"{line}\n" for line in BIDSIGNORE))
-    write_text(output_dir / "README.md", README)
-    write_descriptions(output_dir)
+    write_surroundings(output_dir)
     write_participants(output_dir, bids_dir)
 
 
@@ -205,8 +203,8 @@ def write_participants(output_dir: Path, bids_dir: Path) -> None:
         If two rows of one participant disagree.
     """
     people = sorted(path.name for path in output_dir.glob("sub-*") if path.is_dir())
-    raw = _read_people(bids_dir / "participants.tsv")
-    stood = _read_people(output_dir / "participants.tsv")
+    raw = read_people(bids_dir / "participants.tsv")
+    stood = read_people(output_dir / "participants.tsv")
     names = [*raw.columns, *(name for name in stood.columns if name not in raw.columns)]
     stood = stood.loc[[person for person in stood.index if person not in raw.index]]
     frame = pd.concat([raw, stood]).reindex(index=people, columns=names)
@@ -246,6 +244,13 @@ def link_to(target: Path, start: Path) -> str:
     return "/".join([".."] * ups + list(target.relative_to(shared[0]).parts)) or "."
 
 
+def write_surroundings(output_dir: Path) -> None:
+    """Write what every derivative has: the ignore list, the read-me and ``descriptions.tsv``."""
+    write_text(output_dir / ".bidsignore", "".join(f"{line}\n" for line in BIDSIGNORE))
+    write_text(output_dir / "README.md", README)
+    write_descriptions(output_dir)
+
+
 def _links(output_dir: Path, bids_dir: Path, derivatives: Mapping[str, Path]) -> dict[str, str]:
     stood = _read_or_empty(output_dir / "dataset_description.json").get("DatasetLinks", {})
     links = {RAW: link_to(bids_dir, output_dir)}
@@ -258,23 +263,6 @@ def _source(raw: Mapping[str, Any], bids_dir: Path) -> dict[str, str]:
     if raw.get("DatasetDOI"):
         source["DOI"] = str(raw["DatasetDOI"])
     return source
-
-
-def _read_people(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        return pd.DataFrame(index=pd.Index([], name="participant_id"))
-    frame = read_tsv(path)
-    if "participant_id" not in frame.columns:
-        message = f"{path}: no column participant_id"
-        raise UnusableDataError(message)
-    labels = frame["participant_id"].fillna("")
-    frame["participant_id"] = "sub-" + labels.str.removeprefix("sub-")
-    frame = frame.drop_duplicates()
-    twice = sorted(set(frame.loc[frame["participant_id"].duplicated(), "participant_id"]))
-    if twice:
-        message = f"{path}: rows that disagree about {', '.join(twice)}; keep one row a person"
-        raise UnusableDataError(message)
-    return frame.set_index("participant_id")
 
 
 def _described(entry: Any, otherwise: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "OutputRow",
     "check_site_labels",
     "classifier_folder",
+    "classifier_in",
     "crash_file",
     "group_crash_file",
     "figures_folder",
@@ -232,6 +233,25 @@ def group_page(output_dir: Path) -> Path:
 def classifier_folder(output_dir: Path) -> Path:
     """Folder of the site classifier's model."""
     return output_dir / "models" / "classifier"
+
+
+def classifier_in(model_dir: Path) -> Path | None:
+    """Folder of the site classifier in a folder of models, or that folder itself.
+
+    Parameters
+    ----------
+    model_dir
+        ``models`` of some run, or ``models/classifier``.
+
+    Returns
+    -------
+    Path or None
+        ``None`` if there is none in it.
+    """
+    for folder in (model_dir / "classifier", model_dir):
+        if (folder / "model.json").is_file():
+            return folder
+    return None
 
 
 def harmonizer_folder(output_dir: Path, harmonizer: str, reference: str) -> Path:

@@ -1,6 +1,6 @@
 """Who trains, who travels, which sites take part, and which one is the reference."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,16 @@ class Roles:
     travelling: frozenset[str]
     eligible: frozenset[str]
     reference_site: str
+
+
+NO_ROLES = Roles(
+    trained_sites=(),
+    left_out={},
+    travelling=frozenset(),
+    eligible=frozenset(),
+    reference_site="",
+)
+"""Of a study on which nothing is trained."""
 
 
 def assign_roles(
@@ -86,6 +96,43 @@ def assign_roles(
         eligible=frozenset(eligible),
         reference_site=_reference(settings.reference_site, n_eligible, left_out),
     )
+
+
+def stratum_of_participant(
+    visits: Iterable[tuple[str, str]], trained_sites: Iterable[str]
+) -> dict[str, str]:
+    """Participant to the one site by which splits are stratified.
+
+    A person of several sites (only with ``--hold-out-travelling``) counts at the one that has
+    the fewest so far, so that strata stay even.
+
+    Parameters
+    ----------
+    visits
+        Participant and site of every scan that trains.
+    trained_sites
+        All sites of the visits.
+
+    Returns
+    -------
+    dict
+        Everybody in the visits.
+
+    Examples
+    --------
+    >>> stratum_of_participant([("sub-1", "A"), ("sub-2", "A"), ("sub-2", "B")], ["A", "B"])
+    {'sub-1': 'A', 'sub-2': 'B'}
+    """
+    sites: dict[str, set[str]] = {}
+    for participant, site in visits:
+        sites.setdefault(participant, set()).add(site)
+    chosen: dict[str, str] = {}
+    counts = dict.fromkeys(trained_sites, 0)
+    for participant in sorted(sites, key=lambda name: (len(sites[name]), name)):
+        site = min(sites[participant], key=lambda name: (counts[name], name))
+        chosen[participant] = site
+        counts[site] += 1
+    return chosen
 
 
 def _held_out(visits: Mapping[str, Set[str]], *, n: int, seed: int) -> set[str]:

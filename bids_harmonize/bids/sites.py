@@ -63,6 +63,7 @@ def group_sites(
     *,
     settings: SiteSettings,
     site_map: Mapping[str, str] | None = None,
+    unknown: str | None = None,
 ) -> dict[str, tuple[str, str]]:
     """Stem to site and its source, from the derivative alone.
 
@@ -76,6 +77,8 @@ def group_sites(
         An explicit source is asked again, on what the derivative has; else the row counts.
     site_map
         Overrides everything else.
+    unknown
+        What stands for a site that nobody knows; ``None`` makes that an error.
 
     Returns
     -------
@@ -85,7 +88,8 @@ def group_sites(
     Raises
     ------
     SiteError
-        If the site of a scan is unknown; lists every scan and where a site could be read.
+        If the site of a scan is unknown and may not be; lists every scan and where a site could
+        be read.
     """
     asked_again = settings.site_source != "auto" or bool(
         settings.site_key or settings.site_from_session
@@ -102,7 +106,9 @@ def group_sites(
         found[row.stem] = site, source
     known = {stem: (site, source or "scans.tsv") for stem, (site, source) in found.items() if site}
     if len(known) < len(found):
-        raise SiteError(_unknown_sites(found, output_dir))
+        if unknown is None:
+            raise SiteError(_unknown_sites(found, output_dir))
+        known = {stem: known.get(stem, (unknown, unknown)) for stem in found}
     return known
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.names import check_site_labels, scan_output
-from bids_harmonize.bids.roles import Roles, assign_roles
+from bids_harmonize.bids.roles import NO_ROLES, Roles, assign_roles, stratum_of_participant
 from bids_harmonize.bids.scans import ScanRow, require_scan_rows
 from bids_harmonize.bids.sites import group_sites
-from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.bids.tables import MISSING, read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
@@ -52,7 +52,8 @@ class Study:
     participants: pd.DataFrame
     """Index ``participant_id``; one row for every participant with a scan."""
     trained_sites: tuple[str, ...]
-    """Sites with at least ``min_per_site`` eligible participants, sorted."""
+    """Sites with at least ``min_per_site`` eligible participants, sorted; with ``--model-dir``
+    nothing is trained here, so there is none."""
     left_out: Mapping[str, str]
     """Site that takes no part, and the reason."""
     travelling: frozenset[str]
@@ -60,6 +61,7 @@ class Study:
     eligible: frozenset[str]
     """Participants that may be trained on."""
     reference_site: str
+    """Empty where nothing is trained."""
     grid_shape: tuple[int, int, int]
     voxel_size_mm: float
     scaling_mask: str
@@ -97,25 +99,17 @@ class Study:
         )
 
     def site_of_participant(self) -> dict[str, str]:
-        """Eligible participant to the site by which splits are stratified.
-
-        A person of several sites (only with ``--hold-out-travelling``) counts at the one that has
-        the fewest so far, so that strata stay even.
-        """
-        sites: dict[str, set[str]] = {}
-        for scan in self.training_scans:
-            sites.setdefault(scan.participant_id, set()).add(scan.site)
-        chosen: dict[str, str] = {}
-        counts = dict.fromkeys(self.trained_sites, 0)
-        for participant in sorted(sites, key=lambda name: (len(sites[name]), name)):
-            site = min(sites[participant], key=lambda name: (counts[name], name))
-            chosen[participant] = site
-            counts[site] += 1
-        return chosen
+        """Eligible participant to the site by which splits are stratified."""
+        visits = [(scan.participant_id, scan.site) for scan in self.training_scans]
+        return stratum_of_participant(visits, self.trained_sites)
 
 
 def load_study(
-    output_dir: Path, *, settings: Settings, site_map: Mapping[str, str] | None = None
+    output_dir: Path,
+    *,
+    settings: Settings,
+    site_map: Mapping[str, str] | None = None,
+    trains: bool = True,
 ) -> Study:
     """The study in a derivative dataset.
 
@@ -127,6 +121,9 @@ def load_study(
         Of the run; the site section decides who trains, the seed who is held out.
     site_map
         Stem, ``sub-01_ses-A`` or ``sub-01`` to site; overrides what the tables say.
+    trains
+        Whether anything will be trained on it. If not, any number of sites will do, a site may be
+        unknown (``n/a``), and nobody has a role.
 
     Returns
     -------
@@ -145,11 +142,17 @@ def load_study(
     """
     output_dir = output_dir.resolve()
     rows = require_scan_rows(output_dir)
-    sites = group_sites(rows, output_dir, settings=settings.site, site_map=site_map)
+    sites = group_sites(
+        rows,
+        output_dir,
+        settings=settings.site,
+        site_map=site_map,
+        unknown=None if trains else MISSING,
+    )
     scans = tuple(_derived_scan(row, output_dir, site=sites[row.stem]) for row in rows)
     scaling_mask = _scaling_mask(scans)
     grid_shape, voxel_size_mm = _one_grid(scans)
-    roles = _roles(scans, settings)
+    roles = _roles(scans, settings) if trains else NO_ROLES
     check_site_labels(roles.trained_sites)
     return Study(
         output_dir=output_dir,

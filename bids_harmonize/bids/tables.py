@@ -59,6 +59,40 @@ def read_tsv(path: Path) -> pd.DataFrame:
     return stripped.mask(stripped.isin([MISSING, ""]))
 
 
+def read_people(path: Path) -> pd.DataFrame:
+    """A ``participants.tsv``, indexed by label with ``sub-``.
+
+    Parameters
+    ----------
+    path
+        The table; one that does not exist has no rows.
+
+    Returns
+    -------
+    DataFrame
+        One row a participant, text in every cell.
+
+    Raises
+    ------
+    UnusableDataError
+        If it has no column ``participant_id``, or two rows of one participant disagree.
+    """
+    if not path.is_file():
+        return pd.DataFrame(index=pd.Index([], name="participant_id"))
+    frame = read_tsv(path)
+    if "participant_id" not in frame.columns:
+        message = f"{path}: no column participant_id"
+        raise UnusableDataError(message)
+    labels = frame["participant_id"].fillna("")
+    frame["participant_id"] = "sub-" + labels.str.removeprefix("sub-")
+    frame = frame.drop_duplicates()
+    twice = sorted(set(frame.loc[frame["participant_id"].duplicated(), "participant_id"]))
+    if twice:
+        message = f"{path}: rows that disagree about {', '.join(twice)}; keep one row a person"
+        raise UnusableDataError(message)
+    return frame.set_index("participant_id")
+
+
 def write_table(path: Path, frame: pd.DataFrame, columns: Mapping[str, Mapping[str, Any]]) -> None:
     """Write a TSV file and, beside it, the JSON file that describes every column.
 

@@ -5,12 +5,20 @@ from pathlib import Path
 
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import group_output, participant_keys, scan_output
-from bids_harmonize.bids.study import DerivedScan, Study, load_study
-from bids_harmonize.cli.group import plan_stages
+from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_stages
+from bids_harmonize.cli.group import load_any_study, plan_image_stages
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
+
+_APPLIED = ("group_siteclassification", "group_sitepredictions")
+_FEATURES = (*_APPLIED, "group_siterecall", "group_sitecalibration")
+_TABLES = {
+    "classify": (*_FEATURES, "group_sitevisibility", "group_siteconfounding"),
+    "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
+}
 
 
 def describe_run(request: Request, tally: Tally) -> str:
@@ -36,11 +44,10 @@ def describe_run(request: Request, tally: Tally) -> str:
     lines: list[str] = []
     if "participant" in request.levels:
         lines += _participant_lines(find_scans(request, tally), request)
-    if request.levels == ("group",):
-        study = load_study(
-            request.output_dir, settings=request.settings, site_map=request.site_map
-        )
-        lines += _group_lines(study, request)
+    if request.settings.group.features:
+        lines += _feature_lines(request)
+    elif request.levels == ("group",):
+        lines += _group_lines(load_any_study(request), request)
     elif "group" in request.levels:
         stages = request.settings.group.stages or ("all that the data allow",)
         lines.append(f"then the group level on all of {request.output_dir}: {', '.join(stages)}")
@@ -71,21 +78,35 @@ def _wanted_outputs(scan: Scan, settings: Settings) -> tuple[str, ...]:
 
 
 def _group_lines(study: Study, request: Request) -> list[str]:
-    stages = plan_stages(request, study)
+    stages = plan_image_stages(request, study)
     lines = ["scan\tsite\tread in\trole"]
     lines += [
         f"{scan.t1w}\t{scan.site}\t{scan.site_source}\t{_role(study, scan)}"
         for scan in study.scans
     ]
-    lines += ["", f"reference site: {study.reference_site}", f"stages: {', '.join(stages)}"]
+    reference = study.reference_site or "none, nothing is trained"
+    lines += ["", f"reference site: {reference}", f"stages: {', '.join(stages)}"]
     return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages)), ""]
 
 
+def _feature_lines(request: Request) -> list[str]:
+    stages = plan_feature_stages(request)
+    lines = ["arm\ttable\trows\tfeatures\ttrained sites\ttravelling subjects"]
+    for study in load_feature_studies(request):
+        size = f"{len(study.rows)}\t{study.features.shape[1]}"
+        trained = f"{', '.join(study.trained_sites)}\t{len(study.travelling)}"
+        lines.append(f"{study.source.arm}\t{study.source.path}\t{size}\t{trained}")
+    lines += ["", f"stages: {', '.join(stages)}", "", "outputs to come"]
+    return [*lines, *(str(group_output(request.output_dir, key)) for key in _FEATURES), ""]
+
+
 def _role(study: Study, scan: DerivedScan) -> str:
-    if scan.site not in study.trained_sites:
+    if study.trained_sites and scan.site not in study.trained_sites:
         return "left out"
     if not scan.usable:
         return "doubtful"
+    if not study.trained_sites:
+        return "asked about"
     return "travelling" if scan.participant_id in study.travelling else "training"
 
 
@@ -98,10 +119,7 @@ def _group_outputs(study: Study, stages: tuple[str, ...]) -> list[Path]:
             paths.append(
                 scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
             )
-    made_by = {
-        "classify": ("group_siteclassification", "group_sitepredictions"),
-        "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
-    }
     for stage in stages:
-        paths += [group_output(study.output_dir, key) for key in made_by.get(stage, ())]
+        keys = _TABLES.get(stage, ()) if study.trained_sites else _APPLIED
+        paths += [group_output(study.output_dir, key) for key in keys]
     return paths

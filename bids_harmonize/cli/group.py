@@ -8,10 +8,12 @@ from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
+from bids_harmonize.cli.feature_group import run_on_features
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import HarmonizeError, UnusableDataError
-from bids_harmonize.stages import STAGES, StageContext, StageResult, can_run, run_stage
+from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
+from bids_harmonize.errors import HarmonizeError
+from bids_harmonize.stages import STAGES, StageContext, can_apply, can_run, run_stage
 
 LOGGER = logging.getLogger(__name__)
 
@@ -36,53 +38,43 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
         If the study cannot be used, or a stage that was asked for by name cannot run.
     """
     with group_lock(request.output_dir):
+        if request.settings.group.features:
+            run_on_features(request, run_id=run_id, tally=tally)
+            rewrite_group_page(request, tally)
+            return
         study = _load_study(request)
         _log_study(study)
         _warn_of_mixed_settings(request.output_dir)
-        stages = plan_stages(request, study)
+        stages = plan_image_stages(request, study)
         context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
         for stage in stages:
             LOGGER.info("stage %s: %s", stage, STAGES[stage].description)
-            _tally_stage(run_stage(stage, context), tally)
+            tally_stage(run_stage(stage, context), tally)
         write_descriptions(request.output_dir)
         rewrite_group_page(request, tally)
 
 
-def plan_stages(request: Request, study: Study) -> tuple[str, ...]:
-    """The stages that will run, in their order.
-
-    Parameters
-    ----------
-    request
-        Names stages, or leaves the choice to the data.
-    study
-        What there is.
-
-    Returns
-    -------
-    tuple of str
-        Those that can run.
+def load_any_study(request: Request) -> Study:
+    """The study: one to train on, or with ``--model-dir`` one to apply a model to.
 
     Raises
     ------
-    UnusableDataError
-        If a stage that was asked for by name cannot run, or none can.
+    HarmonizeError
+        If it cannot be used.
     """
-    asked = request.settings.group.stages
-    stages, reasons = [], []
-    for name in STAGES:
-        if asked is not None and name not in asked:
-            continue
-        reason = can_run(name, study)
-        if reason is None:
-            stages.append(name)
-        else:
-            reasons.append(f"stage {name} cannot run: {reason}")
-    if reasons and (asked is not None or not stages):
-        raise UnusableDataError("\n".join(reasons))
-    for reason in reasons:
-        LOGGER.warning("%s", reason)
-    return tuple(stages)
+    return load_study(
+        request.output_dir,
+        settings=request.settings,
+        site_map=request.site_map,
+        trains=request.settings.group.model_dir is None,
+    )
+
+
+def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
+    """The stages that will run on the images of this study; raises as ``plan_stages``."""
+    if request.settings.group.model_dir is not None:
+        return plan_stages(request, can_apply)
+    return plan_stages(request, lambda name: can_run(name, study))
 
 
 def cite_group(request: Request) -> Path:
@@ -104,7 +96,7 @@ def _load_study(request: Request) -> Study:
     """The study, once the quality of its scans is written; it is written without a study too."""
     output_dir = request.output_dir
     try:
-        study = load_study(output_dir, settings=request.settings, site_map=request.site_map)
+        study = load_any_study(request)
     except HarmonizeError:
         write_group_quality(output_dir)
         raise
@@ -126,6 +118,10 @@ def _make_context(request: Request, study: Study, *, work_dir: Path, run_id: str
 
 
 def _log_study(study: Study) -> None:
+    if not study.trained_sites:
+        names = sorted({scan.site for scan in study.scans})
+        LOGGER.info("nothing is trained; scans: %d, sites: %s", len(study.scans), ", ".join(names))
+        return
     for site in study.trained_sites:
         scans = study.of_site(site, participants=study.eligible)
         n_people = len({scan.participant_id for scan in scans if scan.usable})
@@ -154,14 +150,3 @@ def _warn_of_mixed_settings(output_dir: Path) -> None:
             most[0],
             ", ".join(stems),
         )
-
-
-def _tally_stage(result: StageResult, tally: Tally) -> None:
-    for note in result.notes:
-        LOGGER.info("%s: %s", result.name, note)
-    for warning in result.warnings:
-        LOGGER.warning("%s: %s", result.name, warning)
-    for failure in result.failures:
-        LOGGER.error("%s: %s", result.name, failure)
-        tally.failures.append(f"{result.name}: {failure}")
-    tally.done.append(f"stage {result.name} done")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bids_harmonize.cli.logs import RunLog
     from bids_harmonize.cli.request import Request
+    from bids_harmonize.stages.feature_study import FeatureSource
 
 LOGGER = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     if request.boilerplate_only:
         return _write_boilerplate(request, tally)
     scans = find_scans(request, tally) if raw is not None else ()
-    if raw is None:
+    if raw is None and not request.settings.group.features:
         require_scan_rows(request.output_dir)
     check_output_dir(raw, request.output_dir)
     people = None if raw is None else sorted({scan.participant_id for scan in scans})
@@ -138,7 +139,8 @@ def _rewrite_pages(request: "Request", tally: Tally) -> Tally:
         if "participant" in request.levels:
             rewrite_participant_pages(request, claims=claims, tally=tally)
         if "group" in request.levels:
-            require_scan_rows(request.output_dir)
+            if not any(request.output_dir.glob("group_*.tsv")):
+                require_scan_rows(request.output_dir)
             rewrite_group_page(request, tally)
     return tally
 
@@ -168,8 +170,17 @@ def _write_settings(request: "Request", run_id: str) -> None:
         f"# bids-harmonize {__version__}, run {run_id}: {' '.join(request.levels)}\n"
         f"# bids_dir: {request.bids_dir}\n# output_dir: {request.output_dir}\n\n"
     )
+    head += "".join(f"# {source.arm}: {source.words}\n" for source in _sources(request))
     path = request.output_dir / "logs" / f"{run_id}.toml"
     write_text(path, head + dump_toml(request.settings))
+
+
+def _sources(request: "Request") -> "tuple[FeatureSource, ...]":
+    if not request.settings.group.features:
+        return ()
+    from bids_harmonize.stages.feature_study import feature_sources
+
+    return feature_sources(request.settings)
 
 
 def _as_ours(error: Exception, request: "Request") -> Exception:

@@ -4,33 +4,8 @@ Values stay text here. ``config`` checks them together with the TOML file, so th
 in one message.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["one", "many", "pairs", "three", "labels", "flag", "switch", "count"]
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option.
-
-    ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
-    is how many words follow: one; many (split at commas); pairs (many, each NAME=PATH); three;
-    labels (many, without ``sub-`` and ``ses-``); flag (none); switch (none, with a
-    ``--no-`` form); count (none, repeatable).
-    """
-
-    names: tuple[str, ...]
-    key: str
-    metavar: str
-    help: str
-    kind: Kind = "one"
-
-    @property
-    def destination(self) -> str:
-        """Attribute of the parsed arguments."""
-        return self.key.replace(".", "__")
-
+from bids_harmonize.cli.group_options import GROUP_LEVEL
+from bids_harmonize.cli.option import Option
 
 GROUPS: dict[str, tuple[Option, ...]] = {
     "which scans": (
@@ -151,40 +126,12 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--tissue",),
             "preprocessing.tissue",
             "",
-            "write tissue maps and the deformation to the template (default)",
+            "write tissue maps and the deformation to the template (default); --no-tissue leaves "
+            "them out",
             "switch",
         ),
     ),
-    "group level": (
-        Option(("--stages",), "group.stages", "STAGE", "stages to run (default: all)", "many"),
-        Option(("--harmonizer",), "group.harmonizer", "NAME", "method to use (default: cyclegan)"),
-        Option(
-            ("--network-resolution",),
-            "group.network_resolution_mm",
-            "MM",
-            "voxel size at which networks train, never finer than the study "
-            "(default: on CPU 4 for the classifier and 3 for generators, else the study's)",
-        ),
-        Option(
-            ("--effort",),
-            "group.effort",
-            "{quick,full}",
-            "quick computes less and says so in every table (default: full)",
-        ),
-        Option(
-            ("--folds",),
-            "group.folds",
-            "N",
-            "folds of the cross-validation, lowered to the smallest trained site (default: 5)",
-        ),
-        Option(
-            ("--overwrite-harmonized",),
-            "group.overwrite_harmonized",
-            "",
-            "replace harmonized images of another harmonizer or reference site",
-            "flag",
-        ),
-    ),
+    "group level": GROUP_LEVEL,
     "resources": (
         Option(
             ("--device",),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bids_harmonize import __version__
-from bids_harmonize.cli.options import GROUPS, Option
+from bids_harmonize.cli.option import Option
+from bids_harmonize.cli.options import GROUPS
 from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS
@@ -91,7 +92,7 @@ def _with_dashes(word: str) -> str:
 
 
 def _behaviour(option: Option) -> dict[str, Any]:
-    if option.kind in ("many", "labels", "pairs"):
+    if option.kind in ("many", "labels", "pairs", "words"):
         return {"nargs": "+", "action": "extend", "metavar": option.metavar}
     if option.kind == "three":
         return {"nargs": 3, "metavar": ("I", "J", "K")}

@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from bids_harmonize.cli.group_checks import group_faults
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
 from bids_harmonize.cli.parser import LEVELS
 from bids_harmonize.cli.tools import missing_tools
-from bids_harmonize.config import Settings, make_settings, parse_toml
+from bids_harmonize.config import FeatureArm, Settings, make_settings, parse_toml
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings
 
@@ -77,6 +78,7 @@ def make_request(words: argparse.Namespace) -> Request:
         faults += _derivative_faults(named, output_dir=Path(words.output_dir))
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
+        faults += group_faults(settings, words.analysis_level)
     except UsageError as error:
         faults.append(str(error))
     if faults:
@@ -118,6 +120,8 @@ def _given_values(words: argparse.Namespace, faults: list[str]) -> dict[str, dic
         value = getattr(words, option.destination)
         if option.kind == "pairs":
             value = _pairs(value, option.names[0], faults)
+        if option.kind == "words":
+            value = _arms(value, option.names[0], faults)
         if option.kind in ("many", "labels"):
             value = [part for word in value for part in word.split(",") if part]
         if option.kind == "labels":
@@ -140,6 +144,21 @@ def _pairs(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
         elif pairs.setdefault(name, path) != path:
             faults.append(f"{option}: {name!r} names both {pairs[name]} and {path}")
     return pairs
+
+
+def _arms(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
+    """Arm to table; a word without a known arm before its ``=`` is a path of the raw arm."""
+    arms: dict[str, str] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or (name not in get_args(FeatureArm) and Path(word).is_file()):
+            name, path = "raw", word
+        if name not in get_args(FeatureArm) or not path:
+            known = " or ".join(get_args(FeatureArm))
+            faults.append(f"{option} {word}: expected TSV or ARM=TSV, where ARM is {known}")
+        elif arms.setdefault(name, path) != path:
+            faults.append(f"{option}: the arm {name} is both {arms[name]} and {path}; keep one")
+    return arms
 
 
 def _gigabytes(text: str, faults: list[str]) -> float | None:

@@ -3,6 +3,9 @@
 A stage reads only what the participant level or an earlier stage wrote to ``output_dir``, so any
 stage runs again alone. The rows are "module:function" strings that are loaded on use: listing the
 stages imports neither torch nor pandas.
+
+A stage has up to three functions: it learns from the study's images; it applies a model of
+another run to them (``--model-dir``); it learns from tables of features (``--features``).
 """
 
 from dataclasses import dataclass
@@ -15,9 +18,21 @@ from bids_harmonize.errors import UsageError
 if TYPE_CHECKING:
     from bids_harmonize.bids.study import Study
     from bids_harmonize.config import Settings
+    from bids_harmonize.stages.feature_study import FeatureStudy
     from bids_harmonize.training.runtime import Runtime
 
-__all__ = ["STAGES", "StageContext", "StageResult", "StageRow", "can_run", "run_stage"]
+__all__ = [
+    "STAGES",
+    "FeatureContext",
+    "StageContext",
+    "StageResult",
+    "StageRow",
+    "applies_models",
+    "can_apply",
+    "can_run",
+    "can_use_features",
+    "run_stage",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,16 @@ class StageContext:
     work_dir: Path
     run_id: str
     runtime: "Runtime"
+
+
+@dataclass(frozen=True)
+class FeatureContext:
+    """All that a stage may use when tables of features stand in for images."""
+
+    output_dir: Path
+    studies: tuple["FeatureStudy", ...]
+    settings: "Settings"
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -44,11 +69,17 @@ class StageResult:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage: its name, the function that runs it, and what it does."""
+    """One stage: its name, the function that runs it, and what it does.
+
+    ``apply_target`` applies models of another run, ``features_target`` works on tables; ``None``
+    where the stage cannot.
+    """
 
     name: str
     target: str
     description: str
+    apply_target: str | None = None
+    features_target: str | None = None
 
 
 STAGES: dict[str, StageRow] = {
@@ -58,6 +89,8 @@ STAGES: dict[str, StageRow] = {
             "classify",
             "bids_harmonize.stages.classify:run",
             "name the site of every scan, cross-validated, and show where the network looks",
+            apply_target="bids_harmonize.stages.classify_apply:run",
+            features_target="bids_harmonize.stages.classify_features:run",
         ),
         StageRow(
             "harmonize",
@@ -108,7 +141,26 @@ def can_run(name: str, study: "Study") -> str | None:
     return None
 
 
-def run_stage(name: str, context: StageContext) -> StageResult:
+def applies_models(name: str) -> bool:
+    """Whether a stage can apply a model of another run; raises UsageError for an unknown one."""
+    return _row(name).apply_target is not None
+
+
+def can_apply(name: str) -> str | None:
+    """The reason why a stage cannot use ``--model-dir``, or ``None`` if it can."""
+    if applies_models(name):
+        return None
+    return "with --model-dir only the site classifier is applied so far"
+
+
+def can_use_features(name: str) -> str | None:
+    """The reason why a stage cannot use ``--features``, or ``None`` if it can."""
+    if _row(name).features_target is not None:
+        return None
+    return "it needs images, and --features gives tables only"
+
+
+def run_stage(name: str, context: StageContext | FeatureContext) -> StageResult:
     """Run one stage.
 
     Parameters
@@ -116,7 +168,8 @@ def run_stage(name: str, context: StageContext) -> StageResult:
     name
         A name of :data:`STAGES`.
     context
-        The study, the settings and the place to work in.
+        The study, the settings and the place to work in. Settings with ``model_dir`` apply that
+        model; a FeatureContext has tables in place of images.
 
     Returns
     -------
@@ -126,11 +179,21 @@ def run_stage(name: str, context: StageContext) -> StageResult:
     Raises
     ------
     UsageError
-        If there is no such stage.
+        If there is no such stage, or it cannot do what is asked.
     HarmonizeError
         If the stage could not be done at all.
     """
-    result: StageResult = resolve_name(_row(name).target)(context)
+    row = _row(name)
+    target: str | None = row.target
+    if isinstance(context, FeatureContext):
+        target = row.features_target
+    elif context.settings.group.model_dir is not None:
+        target = row.apply_target
+    if target is None:
+        tables = isinstance(context, FeatureContext)
+        message = f"stage {name}: {can_use_features(name) if tables else can_apply(name)}"
+        raise UsageError(message)
+    result: StageResult = resolve_name(target)(context)
     return result
 
 

@@ -26,7 +26,7 @@ def read_plain_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        If the file is absent or no such table, or a column is missing.
+        If the file is absent or no such table, or a column is missing or repeated.
     """
     try:
         frame = pd.read_csv(
@@ -42,6 +42,12 @@ def read_plain_table(path: Path, *, required: Sequence[str]) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         message = f"{path}: no table with tab-separated columns: {error}"
         raise UsageError(message) from None
+    header = pd.read_csv(path, sep="\t", header=None, nrows=1, dtype=str, encoding="utf-8-sig")
+    names = header.iloc[0].str.strip()
+    if names.duplicated().any():
+        twice = ", ".join(sorted(set(names[names.duplicated()])))
+        message = f"{path}: columns that stand there twice: {twice}; keep one of each"
+        raise UsageError(message)
     frame.columns = frame.columns.str.strip()
     missing = [name for name in required if name not in frame.columns]
     if missing:

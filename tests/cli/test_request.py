@@ -60,7 +60,7 @@ def test_the_command_line_overrides_the_file_and_the_file_the_defaults(tmp_path)
     assert settings.classifier.n_epochs == 2
 
 
-def test_tissue_switched_off_in_the_file_comes_back_by_the_command_line(tmp_path):
+def test_tissue_that_a_file_switched_off_can_be_switched_on_again(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text("[preprocessing]\ntissue = false\n")
     assert not request("--config-file", str(path)).settings.preprocessing.tissue

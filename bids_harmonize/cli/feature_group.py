@@ -1,0 +1,78 @@
+"""The group level on tables of features: no image is opened, and none is needed."""
+
+import logging
+import os
+
+from bids_harmonize.bids.table_dataset import prepare_table_output
+from bids_harmonize.cli.environment import find_container
+from bids_harmonize.cli.outcome import Tally
+from bids_harmonize.cli.request import Request
+from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
+from bids_harmonize.stages import STAGES, FeatureContext, can_use_features, run_stage
+from bids_harmonize.stages.feature_study import FeatureStudy, feature_sources, load_feature_study
+
+LOGGER = logging.getLogger(__name__)
+
+
+def run_on_features(request: Request, *, run_id: str, tally: Tally) -> None:
+    """Run the stages that can do without images.
+
+    Parameters
+    ----------
+    request
+        Names the tables.
+    run_id
+        Name of this run.
+    tally
+        What was done and what failed is added to it.
+
+    Raises
+    ------
+    HarmonizeError
+        If a table cannot be used, or a stage that was asked for by name needs images.
+    """
+    stages = plan_feature_stages(request)
+    studies = load_feature_studies(request)
+    for study in studies:
+        _log_study(study)
+    prepare_table_output(request.output_dir, container=find_container(os.environ))
+    context = FeatureContext(
+        output_dir=request.output_dir,
+        studies=studies,
+        settings=request.settings,
+        run_id=run_id,
+    )
+    for stage in stages:
+        LOGGER.info("stage %s: %s", stage, STAGES[stage].description)
+        tally_stage(run_stage(stage, context), tally)
+
+
+def plan_feature_stages(request: Request) -> tuple[str, ...]:
+    """The stages that will run on tables; raises as ``plan_stages``."""
+    return plan_stages(request, can_use_features)
+
+
+def load_feature_studies(request: Request) -> tuple[FeatureStudy, ...]:
+    """One study a table of ``--features``, in the order given; raises as its loading does."""
+    return tuple(
+        load_feature_study(
+            source,
+            output_dir=request.output_dir,
+            settings=request.settings,
+            site_map=request.site_map,
+        )
+        for source in feature_sources(request.settings)
+    )
+
+
+def _log_study(study: FeatureStudy) -> None:
+    arm = study.source.arm
+    LOGGER.info("%s: %s", arm, study.source.words)
+    names = list(study.features.columns)
+    LOGGER.info("%s: %d features, %s to %s", arm, len(names), names[0], names[-1])
+    counts = list(study.site_of_participant().values())
+    for site in study.trained_sites:
+        LOGGER.info("%s: site %s: participants to train on: %d", arm, site, counts.count(site))
+    for site, reason in study.left_out.items():
+        LOGGER.warning("%s: site %s takes no part: %s", arm, site, reason)
+    LOGGER.info("%s: travelling subjects, never trained on: %d", arm, len(study.travelling))

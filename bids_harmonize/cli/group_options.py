@@ -1,0 +1,56 @@
+"""Options of the group level."""
+
+from bids_harmonize.cli.option import Option
+
+GROUP_LEVEL: tuple[Option, ...] = (
+    Option(("--stages",), "group.stages", "STAGE", "stages to run (default: all)", "many"),
+    Option(("--harmonizer",), "group.harmonizer", "NAME", "method to use (default: cyclegan)"),
+    Option(
+        ("--network-resolution",),
+        "group.network_resolution_mm",
+        "MM",
+        "voxel size at which networks train, never finer than the study "
+        "(default: on CPU 4 for the classifier and 3 for generators, else the study's)",
+    ),
+    Option(
+        ("--effort",),
+        "group.effort",
+        "{quick,full}",
+        "quick computes less and says so in every table (default: full)",
+    ),
+    Option(
+        ("--folds",),
+        "group.folds",
+        "N",
+        "folds of the cross-validation, lowered to the smallest trained site (default: 5)",
+    ),
+    Option(
+        ("--overwrite-harmonized",),
+        "group.overwrite_harmonized",
+        "",
+        "replace harmonized images of another harmonizer or reference site",
+        "flag",
+    ),
+    Option(
+        ("--model-dir",),
+        "group.model_dir",
+        "PATH",
+        "apply the trained site classifier in this folder (models/ of another run) to all usable "
+        "scans and fit nothing; a scan that is like none of its sites is called an unseen site",
+    ),
+    Option(
+        ("--features",),
+        "group.features",
+        "[ARM=]TSV",
+        "table of features to work on instead of images; ARM is raw (default) or harmonized. "
+        "Needs participant_id, and site there or in the participants.tsv of output_dir",
+        "words",
+    ),
+    Option(
+        ("--feature-columns",),
+        "group.feature_columns",
+        "GLOB",
+        "columns of --features to use, for instance '*_thickness' (default: all with numbers)",
+        "many",
+    ),
+)
