@@ -119,8 +119,8 @@ def _inside_brain(
     ratio: Interval, brain: Interval, outside: Interval, chance: float
 ) -> tuple[str, str]:
     found = (
-        f"brain ratio {_words(ratio, 2)}; balanced accuracy of the brain alone {_words(brain, 3)}, "
-        f"of the head without brain {_words(outside, 3)}, chance {chance:.3f}"
+        f"brain ratio {_words(ratio, 2)}; balanced accuracy of the brain alone "
+        f"{_words(brain, 3)}, of the head without brain {_words(outside, 3)}, chance {chance:.3f}"
     )
     brain_names, outside_names = brain[1] > chance, outside[1] > chance
     outside_is_better = outside[1] > brain[2]
