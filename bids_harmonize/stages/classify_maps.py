@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from bids_harmonize.atlases.templates import load_template_image
+from bids_harmonize.atlases.templates import load_template
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import scan_output, site_output
@@ -139,10 +139,9 @@ def network_affine(study_grid: Grid, shape: tuple[int, ...], *, resolution_mm: f
 
 def template_grid(study: Study) -> Grid:
     """The template's grid at 2 mm, or at the study's voxel size where that is coarser."""
-    resolution_mm = max(_TEMPLATE_MM, study.voxel_size_mm)
-    template, affine = load_template_image("t1", resolution_mm=resolution_mm)
-    i, j, k = template.shape
-    return Grid(shape=(i, j, k), affine=affine)
+    template = load_template(max(_TEMPLATE_MM, study.voxel_size_mm))
+    i, j, k = template.t1.shape
+    return Grid(shape=(i, j, k), affine=template.affine)
 
 
 def template_to_scan(study: Study, scan: DerivedScan) -> Affine:
