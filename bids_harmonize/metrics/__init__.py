@@ -12,7 +12,9 @@ from typing import Literal
 __all__ = ["METRICS", "MetricRow", "load_metric"]
 
 Direction = Literal["higher is better", "lower is better", "1 is best"]
-Inputs = Literal["image pair", "image and reference level", "labels", "feature samples"]
+Inputs = Literal[
+    "image pair", "image and reference level", "labels", "probabilities", "feature samples"
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,26 @@ METRICS: dict[str, MetricRow] = {
             "Brodersen et al. 2010, doi 10.1109/ICPR.2010.764",
             "mean over sites of the share of its scans whose site was named correctly; "
             "on harmonized images lower means that less of the site is left, down to chance",
+        ),
+        MetricRow(
+            "calibration_error",
+            "bids_harmonize.metrics.calibration:expected_calibration_error",
+            "probabilities",
+            "1",
+            "lower is better",
+            "Guo et al. 2017, https://proceedings.mlr.press/v70/guo17a.html",
+            "expected calibration error: mean distance of the probability of the named site and "
+            "the share of scans named rightly, in ten bins of the probability",
+        ),
+        MetricRow(
+            "brier",
+            "bids_harmonize.metrics.calibration:brier_score",
+            "probabilities",
+            "1",
+            "lower is better",
+            "Brier 1950, doi 10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+            "Brier score: squared distance of the sites' probabilities to the truth, summed over "
+            "sites, mean over scans; 0 to 2",
         ),
         MetricRow(
             "mmd",

@@ -11,6 +11,7 @@ from bids_harmonize.metrics import METRICS, load_metric
 
 PAIR_METRICS = [name for name, row in METRICS.items() if row.inputs == "image pair"]
 LABEL_METRICS = [name for name, row in METRICS.items() if row.inputs == "labels"]
+PROBABILITY_METRICS = [name for name, row in METRICS.items() if row.inputs == "probabilities"]
 
 
 @pytest.fixture
@@ -106,3 +107,23 @@ def test_any_affine_intensity_map_scores_as_the_image_itself(name, slope, offset
 def test_right_answers_give_one_and_wrong_ones_zero(name):
     assert load_metric(name)(["A", "B", "B"], ["A", "B", "B"]) == 1.0
     assert load_metric(name)(["A", "B", "B"], ["B", "A", "A"]) == 0.0
+
+
+@pytest.mark.parametrize("name", PROBABILITY_METRICS)
+def test_certain_and_right_is_zero_and_certain_and_wrong_is_worse_than_a_guess(name):
+    sites, metric = ["A", "B"], load_metric(name)
+    certain = np.array([[1.0, 0.0], [0.0, 1.0]])
+    guess = metric(["A", "B"], np.full((2, 2), 0.5), sites)
+    assert metric(["A", "B"], certain, sites) == 0.0
+    assert metric(["B", "A"], certain, sites) >= guess + 0.5
+
+
+@pytest.mark.parametrize("name", PROBABILITY_METRICS)
+def test_the_order_of_scans_and_sites_does_not_matter(name):
+    rng = np.random.default_rng(2)
+    sites, metric = ["A", "B", "C"], load_metric(name)
+    true, probabilities = rng.choice(sites, 40), rng.dirichlet([1, 1, 1], 40)
+    value = metric(true, probabilities, sites)
+    order = rng.permutation(40)
+    assert metric(true[order], probabilities[order], sites) == pytest.approx(value, abs=1e-12)
+    assert metric(true, probabilities[:, ::-1], sites[::-1]) == pytest.approx(value, abs=1e-12)
