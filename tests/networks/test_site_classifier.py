@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bids_harmonize.networks.site_classifier import SiteClassifier, intensity_bins
 from bids_harmonize.networks.classifiers import CLASSIFIERS, make_trunk
+from bids_harmonize.networks.site_classifier import SiteClassifier, intensity_bins
 
 VOLUMES = torch.rand(3, 1, 24, 28, 24, generator=torch.Generator().manual_seed(0))
 WEIGHTS = {"lean": 294_600, "sfcn": 2_956_700, "densenet121": 11_401_000, "resnet18": 33_317_000}
