@@ -1,4 +1,4 @@
-"""A small 3D network that names the site of a volume.
+"""A 3D network that names the site of a volume.
 
 Choice: the intensities enter as eight tent channels (a soft histogram in every voxel), and the
 pooled features are standardised by BatchNorm before the linear layer. Reason: two toy sites of
@@ -14,11 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Channels of the five convolutions: 0.29 million weights in all.
-_CHANNELS = (16, 32, 64, 64, 64)
-# Pooling right after the first convolution saves half of the time, for no loss on phantoms.
-_POOLED_BEFORE = (1, 3, 4)
-_GROUPS = 8
+from bids_harmonize.networks.classifiers import CLASSIFIERS, make_trunk
+
 _N_BINS = 8
 _BIN_RANGE = 1.5  # rescaled units; the white matter lies at about 1
 
@@ -26,16 +23,23 @@ _BIN_RANGE = 1.5  # rescaled units; the white matter lies at about 1
 class SiteClassifier(nn.Module):
     """Logits of the sites from one rescaled volume.
 
-    Tent channels of the intensity; five 3x3x3 convolutions (the first with stride 2, pooling
-    after the first, third and fourth), each with GroupNorm and ReLU; the global mean, BatchNorm,
-    dropout and one linear layer.
+    Tent channels of the intensity; the trunk; the global mean, BatchNorm, dropout and one linear
+    layer. Under autocast the trunk alone runs in half precision: the features of two sites differ
+    by less than bfloat16 can tell.
 
     Parameters
     ----------
     n_sites
         Number of sites, at least 2.
+    architecture
+        The trunk, a name of ``CLASSIFIERS``.
     dropout
         Share of features dropped in training, 0..1.
+
+    Raises
+    ------
+    KeyError
+        If there is no such trunk.
 
     Examples
     --------
@@ -43,21 +47,13 @@ class SiteClassifier(nn.Module):
     torch.Size([2, 3])
     """
 
-    def __init__(self, n_sites: int, *, dropout: float = 0.3) -> None:
+    def __init__(self, n_sites: int, *, architecture: str = "lean", dropout: float = 0.3) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        inputs = _N_BINS
-        for index, outputs in enumerate(_CHANNELS):
-            if index in _POOLED_BEFORE:
-                layers.append(nn.MaxPool3d(2))
-            stride = 2 if index == 0 else 1
-            convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
-            layers += [convolution, nn.GroupNorm(_GROUPS, outputs), nn.ReLU()]
-            inputs = outputs
-        self.features = nn.Sequential(*layers)
-        self.standardise = nn.BatchNorm1d(inputs)
+        self.features = make_trunk(architecture, n_channels=_N_BINS)
+        n_features = CLASSIFIERS[architecture].n_features
+        self.standardise = nn.BatchNorm1d(n_features)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(inputs, n_sites)
+        self.head = nn.Linear(n_features, n_sites)
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Logits of the sites.
@@ -66,21 +62,38 @@ class SiteClassifier(nn.Module):
         ----------
         volumes
             Float32, shape (B, 1, I, J, K), rescaled units, 0 outside the head; each of I, J, K at
-            least 16. In training mode B is at least 2.
+            least ``least_voxels`` of the trunk. In training mode B is at least 2.
 
         Returns
         -------
         torch.Tensor
             Float32, shape (B, n_sites); higher speaks for the site.
         """
-        pooled = self.standardise(self.pool(volumes))  # (B, 64)
-        logits: torch.Tensor = self.head(self.dropout(pooled))  # (B, n_sites)
+        embedded = self.embed(volumes)  # (B, F)
+        with torch.autocast(volumes.device.type, enabled=False):
+            logits: torch.Tensor = self.head(self.dropout(embedded))  # (B, n_sites)
         return logits
 
+    def embed(self, volumes: torch.Tensor) -> torch.Tensor:
+        """What the linear layer sees: standardised global means of the features.
+
+        Parameters
+        ----------
+        volumes
+            As :meth:`forward` takes them.
+
+        Returns
+        -------
+        torch.Tensor
+            Float32, shape (B, F); mean 0 and variance 1 over the training scans.
+        """
+        standardised: torch.Tensor = self.standardise(self.pool(volumes))  # (B, F)
+        return standardised
+
     def pool(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Global means of the features, shape (B, 64), of volumes of shape (B, 1, I, J, K)."""
-        features: torch.Tensor = self.features(intensity_bins(volumes))  # (B, 64, I/16, ...)
-        return features.mean(dim=(2, 3, 4))  # (B, 64)
+        """Global means of the features, float32 (B, F), of volumes of shape (B, 1, I, J, K)."""
+        features: torch.Tensor = self.features(intensity_bins(volumes))  # (B, F, i, j, k)
+        return features.float().mean(dim=(2, 3, 4))  # (B, F)
 
     def settle(self, pooled: torch.Tensor) -> None:
         """Standardise by these features from now on (in evaluation mode).
@@ -88,7 +101,7 @@ class SiteClassifier(nn.Module):
         Parameters
         ----------
         pooled
-            What :meth:`pool` returned for all training scans, shape (n_scans, 64), n_scans >= 2.
+            What :meth:`pool` returned for all training scans, shape (n_scans, F), n_scans >= 2.
         """
         mean, variance = pooled.mean(dim=0), pooled.var(dim=0)
         self.standardise.load_state_dict(
