@@ -25,6 +25,7 @@ SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label
 StageName = Literal["classify", "harmonize", "evaluate"]
 FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
+ClassifierName = Literal["lean", "sfcn", "densenet121", "resnet18"]
 BiasCorrection = Literal["none", "n4", "ants"]
 BrainMaskMethod = Literal["template", "none", "bet", "synthstrip"]
 
@@ -81,6 +82,7 @@ class PreprocessingSettings:
 class ClassifierSettings:
     """Training of the site classifier; the defaults are the measured recipe."""
 
+    network: ClassifierName = "lean"
     n_epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=6, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -90,6 +92,13 @@ class ClassifierSettings:
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     mask_block_probability: float = Field(default=0.25, ge=0, le=1)
     keep_block_probability: float = Field(default=0.25, ge=0, le=1)
+    affine_probability: float = Field(default=0.0, ge=0, le=1)
+    max_rotation_degrees: float = Field(default=5.0, ge=0, le=45)
+    max_scaling: float = Field(default=0.03, ge=0, le=0.2)
+    max_offset_voxels: float = Field(default=0.5, ge=0)
+    early_stop: bool = True
+    min_epochs: int = Field(default=10, ge=1)
+    patience_epochs: int = Field(default=5, ge=1)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

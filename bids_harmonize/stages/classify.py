@@ -27,7 +27,6 @@ from bids_harmonize.stages.classify_models import (
     prediction_rows,
     seen_predictions,
     select,
-    sites_of,
     unseen_predictions,
 )
 from bids_harmonize.stages.classify_results import (
@@ -101,7 +100,7 @@ def _classify(
     start = time.monotonic()
     folds = cross_validate(training)
     seconds = (time.monotonic() - start) / len(folds)
-    final = training.train(training.source, sites_of(training.source), "final")
+    final = training.train_final(folds)
     unseen = unseen_predictions(training.source, folds)
     asked = [unseen]
     travelling = select(volumes, study.travelling)

@@ -1,8 +1,10 @@
 """The site classifier's folds: trained, kept, and asked about scans they have not seen."""
 
+import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +12,49 @@ import pandas as pd
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
+from bids_harmonize.stages.classify_predictions import (
+    prediction_frame,
+    prediction_rows,
+    select,
+    sites_of,
+)
+from bids_harmonize.stats.calibration import fit_temperature
+from bids_harmonize.stats.novelty import upper_threshold
 from bids_harmonize.training.classifier import (
     Classifier,
     TrainingPlan,
+    ask,
     load_classifier,
-    predict,
     save_classifier,
     train_classifier,
 )
 from bids_harmonize.training.runtime import Runtime
-from bids_harmonize.training.splits import Split, check_no_leak, make_folds
-from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+from bids_harmonize.training.splits import Split, check_no_leak, make_folds, make_monitor
+from bids_harmonize.training.volumes import VolumeSource
+
+__all__ = [
+    "ClassifierTraining",
+    "FoldModel",
+    "cross_validate",
+    "fold_folder",
+    "load_fold_classifiers",
+    "make_study_folds",
+    "prediction_frame",
+    "prediction_rows",
+    "seen_predictions",
+    "select",
+    "sites_of",
+    "unseen_predictions",
+]
+
+LOGGER = logging.getLogger(__name__)
+
+# So many participants of every site must be left to train on; with fewer, those that a monitor
+# takes away cost more than the early stop and the temperature give.
+LEAST_BESIDE_MONITOR = 8
+# Of the training scans, each asked of a classifier that has not seen it, so many are not called
+# "unseen site".
+KNOWN_SHARE = 0.95
 
 
 @dataclass(frozen=True)
@@ -82,7 +116,49 @@ class ClassifierTraining:
     fingerprint: str
 
     def train(self, source: VolumeSource, labels: Sequence[str], name: str) -> Classifier:
-        """A classifier of these scans; goes on from its checkpoint, a finished one included."""
+        """A classifier of these scans; goes on from its checkpoint, a finished one included.
+
+        Where enough participants are left, a fifth of them choose the epoch and the temperature.
+        """
+        return self._train(source, labels, name, monitor=self._monitor(source, labels, name))
+
+    def train_final(self, folds: Sequence[FoldModel]) -> Classifier:
+        """A classifier of everybody, calibrated by what the folds said about the unseen.
+
+        It ends after the share of its epochs that was best for the folds (their median).
+
+        Parameters
+        ----------
+        folds
+            The cross-validated classifiers of the same scans.
+        """
+        shares = [
+            fold.classifier.stopping.kept_epoch / fold.classifier.stopping.n_epochs
+            for fold in folds
+            if fold.classifier.stopping is not None
+        ]
+        labels = sites_of(self.source)
+        final = self._train(self.source, labels, "final", share=float(np.median(shares)))
+        unseen = [(select(self.source, fold.held_out), fold.classifier) for fold in folds]
+        answers = [ask(classifier, scans) for scans, classifier in unseen]
+        true = [self.sites.index(site) for scans, _ in unseen for site in sites_of(scans)]
+        logits = np.concatenate([answer.logits for answer in answers])
+        scores = np.concatenate([answer.unseen_scores for answer in answers])
+        return replace(
+            final,
+            temperature=fit_temperature(logits, np.array(true)),
+            unseen_threshold=upper_threshold(scores, share=KNOWN_SHARE),
+        )
+
+    def _train(
+        self,
+        source: VolumeSource,
+        labels: Sequence[str],
+        name: str,
+        *,
+        monitor: Sequence[int] = (),
+        share: float = 1.0,
+    ) -> Classifier:
         plan = TrainingPlan(
             runtime=self.runtime,
             seed=self.settings.run.random_seed,
@@ -90,10 +166,34 @@ class ClassifierTraining:
             checkpoint_path=self.folder / f"{name}.pt",
             resume=self.settings.run.resume,
             fingerprint=self.fingerprint,
+            share=share,
         )
         return train_classifier(
-            source, labels, sites=self.sites, settings=self.settings.classifier, plan=plan
+            source,
+            labels,
+            sites=self.sites,
+            settings=self.settings.classifier,
+            plan=plan,
+            monitor=monitor,
         )
+
+    def _monitor(self, source: VolumeSource, labels: Sequence[str], name: str) -> list[int]:
+        """Positions of the scans that steer the early stop; none where too few would be left."""
+        if not self.settings.classifier.early_stop:
+            return []
+        people = [scan.participant_id for scan in source.scans]
+        label_of = dict(zip(people, labels, strict=True))
+        monitor = make_monitor(label_of, seed=self.settings.run.random_seed)
+        left = Counter(label for person, label in label_of.items() if person not in monitor)
+        fewest = min(left.values())
+        if fewest < LEAST_BESIDE_MONITOR:
+            LOGGER.info(
+                "%s: no early stop and no calibration, for beside the participants that they "
+                "need a site would have %d to train on, fewer than %d",
+                *(name, fewest, LEAST_BESIDE_MONITOR),
+            )
+            return []
+        return [index for index, person in enumerate(people) if person in monitor]
 
 
 def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
@@ -107,7 +207,8 @@ def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
     Returns
     -------
     tuple of FoldModel
-        Each with the participants it has not seen.
+        Each with the participants it has not seen. Its threshold of the unseen-site score comes
+        from the other folds: from scans that it was trained on, asked where they were unseen.
     """
     models = []
     for old in training.folder.glob("fold-*/"):
@@ -115,9 +216,11 @@ def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
     for number, fold in enumerate(training.folds, start=1):
         seen = select(training.source, fold.train)
         classifier = training.train(seen, sites_of(seen), f"fold-{number}")
-        facts = {"fold": number, "held_out": sorted(fold.validation)}
-        save_classifier(training.folder / f"fold-{number}", classifier, facts)
         models.append(FoldModel(classifier=classifier, held_out=fold.validation))
+    models = _with_thresholds(training.source, models)
+    for number, model in enumerate(models, start=1):
+        facts = {"fold": number, "held_out": sorted(model.held_out)}
+        save_classifier(training.folder / f"fold-{number}", model.classifier, facts)
     return tuple(models)
 
 
@@ -180,34 +283,14 @@ def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def prediction_rows(classifier: Classifier, source: VolumeSource, *, fold: str) -> pd.DataFrame:
-    """A classifier's predictions as a table: key, participant_id, site, fold, ``p_<site>``."""
-    return prediction_frame(source, predict(classifier, source), classifier.sites, fold=fold)
-
-
-def select(source: VolumeSource, participants: frozenset[str]) -> SelectedVolumes:
-    """The scans of these participants."""
-    chosen = [i for i, scan in enumerate(source.scans) if scan.participant_id in participants]
-    return SelectedVolumes(source, chosen)
-
-
-def sites_of(source: VolumeSource) -> list[str]:
-    """Site of each scan."""
-    return [scan.site for scan in source.scans]
-
-
-def prediction_frame(
-    source: VolumeSource, probabilities: np.ndarray, sites: Sequence[str], *, fold: str
-) -> pd.DataFrame:
-    """Probabilities of shape (n_scans, n_sites) as a table with one row a scan."""
-    frame = pd.DataFrame(
-        {
-            "key": [scan.key for scan in source.scans],
-            "participant_id": [scan.participant_id for scan in source.scans],
-            "site": sites_of(source),
-            "fold": fold,
-        }
-    )
-    for column, site in enumerate(sites):
-        frame[f"p_{site}"] = probabilities[:, column]
-    return frame
+def _with_thresholds(source: VolumeSource, models: Sequence[FoldModel]) -> list[FoldModel]:
+    scores = [
+        ask(model.classifier, select(source, model.held_out)).unseen_scores for model in models
+    ]
+    marked = []
+    for place, model in enumerate(models):
+        others = np.concatenate([scores[other] for other in range(len(models)) if other != place])
+        threshold = upper_threshold(others, share=KNOWN_SHARE)
+        classifier = replace(model.classifier, unseen_threshold=threshold)
+        marked.append(replace(model, classifier=classifier))
+    return marked

@@ -25,6 +25,7 @@ from bids_harmonize.training.checkpoint import (
 
 LOGGER = logging.getLogger(__name__)
 
+STOPPED: Final = "stopped"
 _LOG_LINES: Final = 10  # at most, for one training
 
 Step = Callable[[int], Mapping[str, float]]
@@ -72,7 +73,8 @@ def iterate(
         Length of the whole training.
     state
         Everything that training changes; changed in place. Plain values must be replaced in the
-        dict (``state["best"] = ...``), for only the dict is restored.
+        dict (``state["best"] = ...``), for only the dict is restored. ``state["stopped"]``, where
+        ``validate`` sets it to true, ends the training.
     checkpoint
         When and where to save.
     validate
@@ -95,6 +97,8 @@ def iterate(
     since = first
     started = time.monotonic()
     steps = range(first, n_iterations)
+    if state.get(STOPPED, False):
+        steps = range(0)
     for iteration in tqdm(steps, desc=description, disable=not sys.stderr.isatty(), leave=False):
         for name, loss in step(iteration).items():
             sums[name] = sums.get(name, 0.0) + float(loss)
@@ -110,6 +114,9 @@ def iterate(
         _save(state, checkpoint)
         progress = (done, before, first, n_iterations)
         _log_row(description, row, progress, time.monotonic() - started)
+        if state.get(STOPPED, False):
+            LOGGER.info("%s: stopped early, after %d of %d", description, done, n_iterations)
+            break
     history: list[dict[str, float]] = state["history"]
     return history
 

@@ -1,9 +1,12 @@
 """Where training runs, and the one source of its randomness.
 
-Choice: Lightning Fabric picks device and precision and nothing else; the loop is ours. ``auto``
-precision is 32 bit on every device: the networks have under a million parameters, and histograms
-and bilateral slices lose more to half precision than they would gain in speed. Rejected: bf16 as
-the CUDA default. Revisit when training runs at 1 mm on a GPU.
+Choice: Lightning Fabric picks device and precision and nothing else; the loop is ours. With
+``auto`` precision the harmonizers compute in 32 bit on every device: histograms and bilateral
+slices lose more to half precision than they would gain in speed. The site classifier trains in
+bfloat16 on a CUDA device that has it (its convolutions alone; statistics, linear layer and
+everything that it says about a scan stay 32 bit). Rejected: float16, which needs a loss scaler and
+overflows; bfloat16 on a CPU, which few CPUs compute faster. Revisit when harmonizers train at
+1 mm on a GPU.
 """
 
 import hashlib
@@ -35,11 +38,14 @@ class Runtime:
         Fabric's word, for instance ``32-true``.
     fabric
         Gives ``autocast()`` and moves modules; launched nowhere, single device.
+    is_automatic
+        The precision was left to the app.
     """
 
     device: torch.device
     precision: str
     fabric: Fabric
+    is_automatic: bool = False
 
 
 def make_runtime(resources: ResourceSettings) -> Runtime:
@@ -81,7 +87,31 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     torch.use_deterministic_algorithms(True, warn_only=kind == "cuda")
     devices = [index] if kind == "cuda" else 1
     fabric = Fabric(accelerator=kind, devices=devices, precision=precision)
-    return Runtime(device=fabric.device, precision=precision, fabric=fabric)
+    is_automatic = resources.precision == "auto"
+    return Runtime(fabric.device, precision, fabric, is_automatic)
+
+
+def classifier_runtime(runtime: Runtime) -> Runtime:
+    """Device and precision for the training of a site classifier.
+
+    Parameters
+    ----------
+    runtime
+        Of the run.
+
+    Returns
+    -------
+    Runtime
+        ``bf16-mixed`` where the precision was left to the app and the device is a CUDA device
+        that computes in bfloat16; the same runtime elsewhere.
+    """
+    if not runtime.is_automatic or runtime.device.type != "cuda":
+        return runtime
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        return runtime
+    devices = [runtime.device.index or 0]
+    fabric = Fabric(accelerator="cuda", devices=devices, precision="bf16-mixed")
+    return Runtime(fabric.device, "bf16-mixed", fabric, is_automatic=True)
 
 
 def derived_seed(seed: int, *names: str) -> int:

@@ -1,21 +1,51 @@
-"""A trained site classifier: predicting with it, saving and loading it."""
+"""A trained site classifier, and what it says about scans."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.networks.site_classifier import SiteClassifier
-from bids_harmonize.training.checkpoint import load_weights, save_weights
-from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.stats.novelty import mahalanobis_scores
 from bids_harmonize.training.volumes import VolumeSource
 
 _PREDICTION_BATCH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSpread:
+    """Where the training scans of each site lie among the features.
+
+    Attributes
+    ----------
+    means
+        Float64, shape (n_sites, F).
+    precision
+        Inverse of the covariance within sites, float64, shape (F, F).
+    """
+
+    means: np.ndarray
+    precision: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When the training ended.
+
+    Attributes
+    ----------
+    n_epochs
+        Length of the learning-rate schedule, epochs.
+    kept_epoch
+        After which epoch the kept weights stood; ``n_epochs`` without early stop.
+    n_monitor
+        Scans that steered the early stop and gave no gradient; 0 without early stop.
+    """
+
+    n_epochs: int
+    kept_epoch: int
+    n_monitor: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +64,81 @@ class Classifier:
         Their voxel size.
     device
         Where the network lives.
+    architecture
+        Name of the network's trunk.
+    temperature
+        What the logits are divided by before they become probabilities.
+    spread
+        For the unseen-site score; ``None`` in models of earlier versions.
+    unseen_threshold
+        A scan with a higher score comes from a site that was not trained on; ``None`` where it
+        was not measured.
+    stopping
+        When the training ended; ``None`` in models of earlier versions.
     """
 
-    network: nn.Module
+    network: SiteClassifier
     sites: tuple[str, ...]
     shape: tuple[int, int, int]
     voxel_size_mm: float
     device: torch.device
+    architecture: str = "lean"
+    temperature: float = 1.0
+    spread: FeatureSpread | None = None
+    unseen_threshold: float | None = None
+    stopping: Stopping | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a classifier says about scans.
+
+    Attributes
+    ----------
+    logits
+        Float64, shape (n_scans, n_sites), before the temperature.
+    probabilities
+        Float64, shape (n_scans, n_sites), calibrated, rows sum to 1.
+    unseen_scores
+        Float64, shape (n_scans,); see :func:`unseen_scores`.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    unseen_scores: np.ndarray
+
+
+def ask(classifier: Classifier, source: VolumeSource) -> Answers:
+    """All answers about each scan from one pass through the network.
+
+    Parameters
+    ----------
+    classifier
+        The trained network.
+    source
+        The scans, on the grid that the network was trained on.
+
+    Returns
+    -------
+    Answers
+        In the order of the scans.
+
+    Raises
+    ------
+    UnusableDataError
+        If the scans are on another grid.
+    """
+    embedded, logits = _pass_through(classifier, source)
+    scores = np.full(len(source), np.nan)
+    if classifier.spread is not None:
+        spread = classifier.spread
+        scores = mahalanobis_scores(embedded, spread.means, spread.precision)
+    tempered = torch.from_numpy(logits / classifier.temperature)
+    return Answers(logits, torch.softmax(tempered, dim=1).numpy(), scores)
 
 
 def predict(classifier: Classifier, source: VolumeSource) -> np.ndarray:
-    """Probability of each site for each scan.
+    """Probability of each site for each scan, calibrated by the classifier's temperature.
 
     Parameters
     ----------
@@ -63,16 +157,82 @@ def predict(classifier: Classifier, source: VolumeSource) -> np.ndarray:
     UnusableDataError
         If the scans are on another grid.
     """
-    check_grid(classifier, source)
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(source), _PREDICTION_BATCH):
-            indices = range(start, min(start + _PREDICTION_BATCH, len(source)))
-            batch = np.stack([source.volume(index) for index in indices])
-            volumes = torch.from_numpy(batch)[:, None].to(classifier.device)  # (B, 1, I, J, K)
-            logits = classifier.network(volumes)  # (B, n_sites)
-            rows.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
-    return np.concatenate(rows) if rows else np.zeros((0, len(classifier.sites)))
+    return ask(classifier, source).probabilities
+
+
+def predict_logits(classifier: Classifier, source: VolumeSource) -> np.ndarray:
+    """Logit of each site for each scan, before the temperature.
+
+    Parameters
+    ----------
+    classifier
+        The trained network.
+    source
+        The scans, on the grid that the network was trained on.
+
+    Returns
+    -------
+    np.ndarray
+        Float64, shape (n_scans, n_sites).
+
+    Raises
+    ------
+    UnusableDataError
+        If the scans are on another grid.
+    """
+    return ask(classifier, source).logits
+
+
+def unseen_scores(classifier: Classifier, source: VolumeSource) -> np.ndarray:
+    """How little each scan looks like a scan of any trained site.
+
+    Parameters
+    ----------
+    classifier
+        The trained network.
+    source
+        The scans, on the grid that the network was trained on.
+
+    Returns
+    -------
+    np.ndarray
+        Float64, shape (n_scans,), Mahalanobis distance of the embedding to the nearest site; a
+        score above ``classifier.unseen_threshold`` speaks for an unseen site. NaN from models of
+        earlier versions, which keep no spread of the features.
+
+    Raises
+    ------
+    UnusableDataError
+        If the scans are on another grid.
+
+    References
+    ----------
+    Lee et al. 2018, https://proceedings.neurips.cc/paper/2018/hash/abdeb6f575ac5c6676b747bca8d09cc2
+    """
+    return ask(classifier, source).unseen_scores
+
+
+def embed(classifier: Classifier, source: VolumeSource) -> np.ndarray:
+    """The standardised features of each scan, which the linear layer sees.
+
+    Parameters
+    ----------
+    classifier
+        The trained network.
+    source
+        The scans, on the grid that the network was trained on.
+
+    Returns
+    -------
+    np.ndarray
+        Float64, shape (n_scans, F).
+
+    Raises
+    ------
+    UnusableDataError
+        If the scans are on another grid.
+    """
+    return _pass_through(classifier, source)[0]
 
 
 def check_grid(classifier: Classifier, source: VolumeSource) -> None:
@@ -100,60 +260,18 @@ def check_grid(classifier: Classifier, source: VolumeSource) -> None:
         raise UnusableDataError(message)
 
 
-def save_classifier(folder: Path, classifier: Classifier, model: Mapping[str, Any]) -> None:
-    """Write the network as ``model.safetensors`` and ``model.json``.
-
-    Parameters
-    ----------
-    folder
-        The model's folder.
-    classifier
-        What to save.
-    model
-        Further facts for ``model.json``.
-    """
-    facts = {
-        "kind": "site_classifier",
-        "sites": list(classifier.sites),
-        "shape": list(classifier.shape),
-        "voxel_size_mm": classifier.voxel_size_mm,
-        **model,
-    }
-    save_weights(folder, classifier.network.state_dict(), facts)
-
-
-def load_classifier(folder: Path, runtime: Runtime) -> tuple[Classifier, dict[str, Any]]:
-    """A saved network, in evaluation mode, and the content of its ``model.json``.
-
-    Parameters
-    ----------
-    folder
-        The model's folder.
-    runtime
-        Where the network shall live.
-
-    Returns
-    -------
-    tuple
-        The classifier and its description.
-
-    Raises
-    ------
-    UnusableDataError
-        If the folder holds no whole classifier.
-    """
-    tensors, model = load_weights(folder)
-    if model.get("kind") != "site_classifier":
-        message = f"{folder}: holds a {model.get('kind')!r}, expected a site_classifier"
-        raise UnusableDataError(message)
-    network = SiteClassifier(len(model["sites"]))
-    network.load_state_dict(tensors)
-    i, j, k = model["shape"]
-    classifier = Classifier(
-        network=network.to(runtime.device).eval(),
-        sites=tuple(model["sites"]),
-        shape=(i, j, k),
-        voxel_size_mm=model["voxel_size_mm"],
-        device=runtime.device,
-    )
-    return classifier, model
+def _pass_through(classifier: Classifier, source: VolumeSource) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding and logits of each scan, float64."""
+    check_grid(classifier, source)
+    network = classifier.network
+    embedded = [np.zeros((0, network.head.in_features))]
+    logits = [np.zeros((0, network.head.out_features))]
+    with torch.inference_mode():
+        for start in range(0, len(source), _PREDICTION_BATCH):
+            indices = range(start, min(start + _PREDICTION_BATCH, len(source)))
+            batch = np.stack([source.volume(index) for index in indices])
+            volumes = torch.from_numpy(batch)[:, None].to(classifier.device)  # (B, 1, I, J, K)
+            features = network.embed(volumes)  # (B, F)
+            embedded.append(features.double().cpu().numpy())
+            logits.append(network.head(features).double().cpu().numpy())  # (B, n_sites)
+    return np.concatenate(embedded), np.concatenate(logits)

@@ -1,0 +1,65 @@
+"""What a site classifier says about scans, as tables with one row a scan."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.training.classifier import Classifier, ask
+from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+
+
+def prediction_rows(classifier: Classifier, source: VolumeSource, *, fold: str) -> pd.DataFrame:
+    """A classifier's predictions as a table.
+
+    Parameters
+    ----------
+    classifier
+        The trained network.
+    source
+        The scans.
+    fold
+        What the column ``fold`` shall say.
+
+    Returns
+    -------
+    DataFrame
+        key, participant_id, site, fold, ``p_<site>``, unseen_score (NA from models of earlier
+        versions), unseen_site (whether the score is above the classifier's threshold; NA without
+        one).
+    """
+    answers = ask(classifier, source)
+    frame = prediction_frame(source, answers.probabilities, classifier.sites, fold=fold)
+    frame["unseen_score"] = answers.unseen_scores
+    known = ~np.isnan(answers.unseen_scores) & (classifier.unseen_threshold is not None)
+    above = answers.unseen_scores > (classifier.unseen_threshold or 0.0)
+    frame["unseen_site"] = pd.Series(above, dtype="boolean").where(known, pd.NA)
+    return frame
+
+
+def select(source: VolumeSource, participants: frozenset[str]) -> SelectedVolumes:
+    """The scans of these participants."""
+    chosen = [i for i, scan in enumerate(source.scans) if scan.participant_id in participants]
+    return SelectedVolumes(source, chosen)
+
+
+def sites_of(source: VolumeSource) -> list[str]:
+    """Site of each scan."""
+    return [scan.site for scan in source.scans]
+
+
+def prediction_frame(
+    source: VolumeSource, probabilities: np.ndarray, sites: Sequence[str], *, fold: str
+) -> pd.DataFrame:
+    """Probabilities of shape (n_scans, n_sites) as a table with one row a scan."""
+    frame = pd.DataFrame(
+        {
+            "key": [scan.key for scan in source.scans],
+            "participant_id": [scan.participant_id for scan in source.scans],
+            "site": sites_of(source),
+            "fold": fold,
+        }
+    )
+    for column, site in enumerate(sites):
+        frame[f"p_{site}"] = probabilities[:, column]
+    return frame
