@@ -9,7 +9,6 @@ import pandas as pd
 
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.study import Study
-from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.metrics.calibration import (
     brier_score,
     expected_calibration_error,
@@ -22,6 +21,7 @@ from bids_harmonize.stages.classify_columns import (
     Columns,
     prediction_columns,
 )
+from bids_harmonize.stages.merged_tables import merge_table
 from bids_harmonize.stages.probes import person_probabilities
 from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
 
@@ -131,7 +131,7 @@ def calibration_rows(predictions: pd.DataFrame, *, model: str) -> list[dict[str,
 def write_rows(
     output_dir: Path, name: str, rows: Sequence[Mapping[str, Any]], columns: Columns
 ) -> Path:
-    """Write a table of the study.
+    """Write a table of the study; rows of other images (harmonized, features) stay.
 
     Parameters
     ----------
@@ -149,9 +149,8 @@ def write_rows(
     Path
         The table.
     """
-    path = group_output(output_dir, name)
-    write_table(path, pd.DataFrame(rows, columns=list(columns)), columns)
-    return path
+    frame = pd.DataFrame(rows, columns=list(columns))
+    return merge_table(group_output(output_dir, name), frame, columns, is_own=_is_own)
 
 
 def write_accuracy(output_dir: Path, rows: list[dict[str, Any]]) -> Path:
@@ -169,20 +168,13 @@ def write_accuracy(output_dir: Path, rows: list[dict[str, Any]]) -> Path:
     Path
         The table.
     """
-    path = group_output(output_dir, "group_siteclassification")
-    frame = pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(object)
-    if path.is_file():
-        old = read_tsv(path)
-        others = old[old["images"] != IMAGES].reindex(columns=frame.columns).astype(object)
-        frame = pd.concat([frame, others], ignore_index=True)
-    write_table(path, frame, ACCURACY_COLUMNS)
-    return path
+    return write_rows(output_dir, "group_siteclassification", rows, ACCURACY_COLUMNS)
 
 
 def write_predictions(
     study: Study, predictions: pd.DataFrame, shares: Mapping[str, tuple[float, float]]
 ) -> Path:
-    """Write group_sitepredictions.tsv.
+    """Write group_sitepredictions.tsv; rows of other images stay.
 
     Parameters
     ----------
@@ -219,9 +211,16 @@ def write_predictions(
             "saliency_brain_ratio": [shares.get(key, unknown)[1] for key in predictions["key"]],
         }
     ).sort_values("filename", ignore_index=True)
+    described = prediction_columns(columns, unseen=bool(unseen))
     path = group_output(root, "group_sitepredictions")
-    write_table(path, frame, prediction_columns(columns, unseen=bool(unseen)))
-    return path
+    return merge_table(path, frame, described, is_own=_is_own)
+
+
+def _is_own(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether rows that stood in a table are replaced: all but those of other images."""
+    if "images" not in rows:
+        return pd.Series(True, index=rows.index)
+    return rows["images"] == IMAGES
 
 
 def _probabilities(people: pd.DataFrame) -> tuple[list[str], np.ndarray]:

@@ -35,15 +35,15 @@ def merge_table(
     Returns
     -------
     Path
-        The table. Columns that only one side has are n/a in the other's rows; descriptions of
-        columns that both have are joined.
+        The table. Columns that only one side has are n/a in the other's rows, and go with the last
+        row that has a value; descriptions of columns that both have are joined.
     """
     described = {name: dict(row) for name, row in columns.items()}
     if path.is_file():
         old = read_tsv(path)
         stood = _read_descriptions(path.with_suffix(".json"))
-        names = [*frame.columns, *(name for name in old.columns if name not in frame.columns)]
-        kept = old[~is_own(old)]
+        kept = old[~is_own(old)].dropna(axis="columns", how="all")
+        names = [*frame.columns, *(name for name in kept.columns if name not in frame.columns)]
         frame = pd.concat(
             [part.reindex(columns=names).astype(object) for part in (frame, kept)],
             ignore_index=True,

@@ -20,7 +20,7 @@ from numpy.lib.format import open_memmap
 
 from bids_harmonize.config import ResourceSettings, make_settings
 from bids_harmonize.imaging.grid import study_shape
-from bids_harmonize.training import classifier as classifier_module
+from bids_harmonize.training import classifier_fit
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.sources import (
@@ -116,7 +116,7 @@ def measure(source: MappedVolumes, *, nprocs: int, n_epochs: int = 2) -> dict[st
     """
     sites = [scan.site for scan in source.scans]
     runtime = make_runtime(ResourceSettings(device="cpu", nprocs=nprocs))
-    classifier_module._LEAST_ITERATIONS = 1  # a benchmark's epochs are few
+    classifier_fit._LEAST_ITERATIONS = 1  # a benchmark's epochs are few
     memory = OwnMemory()
     memory.start()
     took = []

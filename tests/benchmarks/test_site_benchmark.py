@@ -192,7 +192,7 @@ def test_permutation_p_is_small_for_right_names_and_large_for_guesses() -> None:
 def test_speed_is_measured_on_mapped_volumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bids_harmonize.training.classifier._LEAST_ITERATIONS", 60)
+    monkeypatch.setattr("bids_harmonize.training.classifier_fit._LEAST_ITERATIONS", 60)
     source = random_volumes(tmp_path, resolution_mm=6.0, n_scans=4)
     found = measure(source, nprocs=1, n_epochs=12)
     assert found["n"] == 4

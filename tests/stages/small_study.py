@@ -16,7 +16,7 @@ AFFINE = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
 
 def train_briefly(monkeypatch):
     """Let classifiers train for a few steps only: what is tested is not what they learn."""
-    monkeypatch.setattr("bids_harmonize.training.classifier._LEAST_ITERATIONS", 3)
+    monkeypatch.setattr("bids_harmonize.training.classifier_fit._LEAST_ITERATIONS", 3)
 
 
 def tone(volume, site):

@@ -54,11 +54,14 @@ def stand_in(source) -> Classifier:
     """A network that names the second site where the whole volume is bright enough."""
 
     class Sum(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(1, 2)
+            weights = {"weight": torch.tensor([[0.0], [1.0]]), "bias": torch.tensor([0.0, -6.0])}
+            self.head.load_state_dict(weights)
+
         def embed(self, volumes):
             return volumes.flatten(1).sum(dim=1, keepdim=True)  # (B, 1)
-
-        def head(self, total):
-            return torch.cat([torch.zeros_like(total), total - 6], dim=1)  # (B, 2)
 
         def forward(self, volumes):
             return self.head(self.embed(volumes))

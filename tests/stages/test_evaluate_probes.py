@@ -65,7 +65,7 @@ class BrightVolumes:
 @pytest.fixture(scope="module", autouse=True)
 def _short_training():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("bids_harmonize.training.classifier._LEAST_ITERATIONS", 24)
+        monkeypatch.setattr("bids_harmonize.training.classifier_fit._LEAST_ITERATIONS", 24)
         yield
 
 
