@@ -96,7 +96,7 @@ class ClassifierSettings:
     max_rotation_degrees: float = Field(default=5.0, ge=0, le=45)
     max_scaling: float = Field(default=0.03, ge=0, le=0.2)
     max_offset_voxels: float = Field(default=0.5, ge=0)
-    early_stop: bool = True
+    early_stop: bool = False
     min_epochs: int = Field(default=10, ge=1)
     patience_epochs: int = Field(default=5, ge=1)
 

@@ -16,7 +16,11 @@ from bids_harmonize.config import Settings
 _APPLIED = ("group_siteclassification", "group_sitepredictions")
 _FEATURES = (*_APPLIED, "group_siterecall", "group_sitecalibration")
 _TABLES = {
-    "classify": (*_FEATURES, "group_sitevisibility", "group_siteconfounding"),
+    "classify": (
+        *(*_FEATURES, "group_sitevisibility", "group_siteconfounding", "group_siteverdict"),
+        *("group_saliency", "group_saliencyregions", "group_saliencydeletion"),
+        "group_saliencychecks",
+    ),
     "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
 }
 

@@ -207,8 +207,9 @@ def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
     Returns
     -------
     tuple of FoldModel
-        Each with the participants it has not seen. Its threshold of the unseen-site score comes
-        from the other folds: from scans that it was trained on, asked where they were unseen.
+        Each with the participants it has not seen. Its threshold of the unseen-site score, and
+        its temperature where no monitor gave one, come from the other folds: from scans that it
+        was trained on, asked where they were unseen.
     """
     models = []
     for old in training.folder.glob("fold-*/"):
@@ -217,7 +218,7 @@ def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
         seen = select(training.source, fold.train)
         classifier = training.train(seen, sites_of(seen), f"fold-{number}")
         models.append(FoldModel(classifier=classifier, held_out=fold.validation))
-    models = _with_thresholds(training.source, models)
+    models = _calibrated(training, models)
     for number, model in enumerate(models, start=1):
         facts = {"fold": number, "held_out": sorted(model.held_out)}
         save_classifier(training.folder / f"fold-{number}", model.classifier, facts)
@@ -283,14 +284,21 @@ def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def _with_thresholds(source: VolumeSource, models: Sequence[FoldModel]) -> list[FoldModel]:
-    scores = [
-        ask(model.classifier, select(source, model.held_out)).unseen_scores for model in models
-    ]
+def _calibrated(training: ClassifierTraining, models: Sequence[FoldModel]) -> list[FoldModel]:
+    """The folds' classifiers, each with threshold and temperature from the other folds."""
+    unseen = [select(training.source, model.held_out) for model in models]
+    answers = [ask(model.classifier, scans) for model, scans in zip(models, unseen, strict=True)]
+    columns = [np.array([training.sites.index(site) for site in sites_of(s)]) for s in unseen]
     marked = []
     for place, model in enumerate(models):
-        others = np.concatenate([scores[other] for other in range(len(models)) if other != place])
-        threshold = upper_threshold(others, share=KNOWN_SHARE)
-        classifier = replace(model.classifier, unseen_threshold=threshold)
+        others = [other for other in range(len(models)) if other != place]
+        scores = np.concatenate([answers[other].unseen_scores for other in others])
+        classifier = replace(
+            model.classifier, unseen_threshold=upper_threshold(scores, share=KNOWN_SHARE)
+        )
+        if classifier.stopping is None or classifier.stopping.n_monitor == 0:
+            logits = np.concatenate([answers[other].logits for other in others])
+            true = np.concatenate([columns[other] for other in others])
+            classifier = replace(classifier, temperature=fit_temperature(logits, true))
         marked.append(replace(model, classifier=classifier))
     return marked

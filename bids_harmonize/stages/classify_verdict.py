@@ -5,7 +5,8 @@ default map's share inside the brain over the brain's share of the head, average
 scans, with a bootstrap interval of the mean over people):
 
 1. *site_visible*: **yes** if the network's balanced accuracy on unseen people has an interval
-   above chance, **no** if the interval reaches chance or below, **cannot tell** without one.
+   above chance and, where it is known, a permutation p of at most .01; **no** if the interval
+   reaches chance or below or p is larger; **cannot tell** without an interval.
 2. *decides_inside_brain* is **cannot tell** unless the site is visible (a decision that does not
    exist lies nowhere), the retrained controls ``brainonly`` and ``headwithoutbrain`` have
    intervals, and both checks of the maps have passed over all sites together.
@@ -35,6 +36,7 @@ DECIDES_INSIDE_BRAIN: Final = "decides_inside_brain"
 CHECKS: Final = ("deletion", "randomisation")
 BRAIN_CONTROLS: Final = ("brainonly", "headwithoutbrain")
 EVEN_RATIO: Final = 1.0
+P_LIMIT: Final = 0.01  # the page claims no site effect above it either
 
 Row = Mapping[str, Any]
 Interval = tuple[float, float, float]  # value, low, high
@@ -53,7 +55,8 @@ def site_verdict(
     ----------
     accuracy
         Rows of group_siteclassification.tsv on the preprocessed images: model, split,
-        balanced_accuracy, balanced_low, balanced_high, chance. A missing row or number is allowed.
+        balanced_accuracy, balanced_low, balanced_high, chance, p_permutation. A missing row or
+        number is allowed.
     shares
         Rows of group_saliency.tsv of single-site participants: participant_id, method,
         brain_ratio.
@@ -69,7 +72,8 @@ def site_verdict(
     """
     network = _interval(accuracy, "network")
     chance = _chance(accuracy)
-    visible, visible_reason = _visible(network, chance)
+    p = _number(_find(accuracy, "network").get("p_permutation"))
+    visible, visible_reason = _visible(network, chance, p)
     ratio = _brain_ratio(shares, rng)
     gap = _missing(visible, accuracy, ratio, checks)
     if gap is None:
@@ -83,14 +87,16 @@ def site_verdict(
     ]
 
 
-def _visible(network: Interval, chance: float) -> tuple[str, str]:
+def _visible(network: Interval, chance: float, p: float) -> tuple[str, str]:
     low = network[1]
     if np.isnan([*network, chance]).any():
         return "cannot tell", "the network's balanced accuracy has no interval"
     found = f"balanced accuracy {_words(network, 3)}, chance {chance:.3f}"
-    if low > chance:
-        return "yes", f"{found}: the interval lies above chance"
-    return "no", f"{found}: the interval does not lie above chance"
+    if low <= chance:
+        return "no", f"{found}: the interval does not lie above chance"
+    if p > P_LIMIT:
+        return "no", f"{found}: permuted sites do as well too often (p {p:.3f})"
+    return "yes", f"{found}: the interval lies above chance"
 
 
 def _missing(

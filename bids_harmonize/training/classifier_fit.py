@@ -3,6 +3,10 @@
 Choice: with scans kept aside (the monitor), their loss is measured after every epoch from
 ``min_epochs`` on, the weights of the least loss are kept, and the training ends
 ``patience_epochs`` after it. The learning rate follows one cycle over all epochs.
+
+The early stop is off by default: on weak phantom differences (preset ``hard``, 20 heads a site)
+the participants that it keeps aside cost 10 to 16 points of accuracy, and the best epoch was one
+of the last anyway, for the cycle ends at a rate of nothing. Revisit with hundreds of scans a site.
 """
 
 from collections.abc import Sequence

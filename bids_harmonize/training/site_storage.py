@@ -15,8 +15,9 @@ from bids_harmonize.training.site_model import Classifier, FeatureSpread, Stoppi
 
 _MEANS, _PRECISION = "unseen.means", "unseen.precision"
 _TEMPERATURE_RULE = (
-    "most likely temperature on scans that gave no gradient, their truth softened by the rule of "
-    "succession; 1 where no scans were kept aside"
+    "most likely temperature on logits of unseen scans, their truth softened by the rule of "
+    "succession: of the early stop's scans, else of the cross-validation's other folds, and for "
+    "the final network of all folds; 1 where there are none"
 )
 _UNSEEN_RULE = (
     "Mahalanobis distance of the embedding to the nearest site, shared covariance; a site is "
