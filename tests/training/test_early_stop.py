@@ -5,10 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.errors import UnusableDataError
-from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
+from bids_harmonize.training.classifier import (
+    TrainingPlan,
+    ask,
+    load_classifier,
+    predict,
+    predict_logits,
+    save_classifier,
+    train_classifier,
+)
 from bids_harmonize.training.volumes import SelectedVolumes, TransformedVolumes
 from tests.training.toys import SITES, ToyVolumes, cpu_runtime
 
@@ -44,6 +53,17 @@ def test_the_training_ends_patience_epochs_after_the_least_loss(stopped):
     assert len(losses) == min(kept + SETTINGS.patience_epochs, SETTINGS.n_epochs)
     assert len(losses) < SETTINGS.n_epochs
     assert classifier.stopping.n_monitor == 4
+
+
+def test_the_weights_of_the_least_loss_are_kept(stopped):
+    classifier, state = stopped
+    aside = SelectedVolumes(TOYS, ASIDE)
+    logits = torch.from_numpy(predict_logits(classifier, aside))
+    targets = torch.tensor([0, 0, 1, 1])
+    loss = F.cross_entropy(logits, targets, label_smoothing=SETTINGS.label_smoothing).item()
+    least = min(row.get("monitor_loss", np.inf) for row in state["history"])
+    assert loss == pytest.approx(least, rel=1e-4)
+    assert state["history"][-1]["monitor_loss"] > 1.001 * least
 
 
 def test_a_killed_training_with_scans_aside_ends_with_the_same_bits(stopped, tmp_path):
@@ -85,8 +105,6 @@ def test_without_scans_aside_the_last_weights_stay_and_the_temperature_is_one():
 
 @pytest.mark.parametrize("network", ["sfcn", "densenet121", "resnet18"])
 def test_every_network_trains_with_batches_of_two_and_is_saved_whole(network, tmp_path):
-    from bids_harmonize.training.classifier import load_classifier, save_classifier
-
     toys = ToyVolumes(n_per_site=2, n_sites=2, shape=(32, 32, 32))
     settings = ClassifierSettings(n_epochs=1, batch_size=2, network=network)
     with pytest.MonkeyPatch.context() as patch:
@@ -105,8 +123,6 @@ def test_a_grid_too_small_for_the_network_is_refused_with_a_way_out():
 
 
 def test_a_site_that_was_never_seen_lies_farther_than_those_that_were():
-    from bids_harmonize.training.classifier import ask
-
     toys = ToyVolumes(n_per_site=12, n_sites=3, seed=3)
     seen = SelectedVolumes(toys, [*range(8), *range(12, 20)])
     known = SelectedVolumes(toys, [*range(8, 12), *range(20, 24)])
