@@ -13,10 +13,13 @@ import pandas as pd
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
 from bids_harmonize.stages.classify_predictions import (
+    FoldModel,
     prediction_frame,
     prediction_rows,
+    seen_predictions,
     select,
     sites_of,
+    unseen_predictions,
 )
 from bids_harmonize.stats.calibration import fit_temperature
 from bids_harmonize.stats.novelty import upper_threshold
@@ -55,14 +58,6 @@ LEAST_BESIDE_MONITOR = 8
 # Of the training scans, each asked of a classifier that has not seen it, so many are not called
 # "unseen site".
 KNOWN_SHARE = 0.95
-
-
-@dataclass(frozen=True)
-class FoldModel:
-    """A classifier and the participants that it has not seen."""
-
-    classifier: Classifier
-    held_out: frozenset[str]
 
 
 def make_study_folds(study: Study, settings: Settings) -> tuple[Split, ...]:
@@ -251,37 +246,6 @@ def load_fold_classifiers(work_dir: Path, runtime: Runtime) -> tuple[FoldModel, 
 def fold_folder(work_dir: Path) -> Path:
     """Where the stage keeps checkpoints, fold models and its stamp."""
     return work_dir / "classify"
-
-
-def unseen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
-    """What each scan's out-of-fold classifier says.
-
-    Parameters
-    ----------
-    source
-        Scans of eligible participants.
-    folds
-        The cross-validated classifiers.
-
-    Returns
-    -------
-    DataFrame
-        One row a scan: key, participant_id, site, fold (from 1), ``p_<site>``.
-    """
-    parts = []
-    for number, fold in enumerate(folds, start=1):
-        unseen = select(source, fold.held_out)
-        parts.append(prediction_rows(fold.classifier, unseen, fold=str(number)))
-    return pd.concat(parts, ignore_index=True)
-
-
-def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
-    """What the classifiers say about the scans they were trained on; columns as above."""
-    parts = []
-    for fold in folds:
-        people = frozenset(scan.participant_id for scan in source.scans) - fold.held_out
-        parts.append(prediction_rows(fold.classifier, select(source, people), fold="train"))
-    return pd.concat(parts, ignore_index=True)
 
 
 def _calibrated(training: ClassifierTraining, models: Sequence[FoldModel]) -> list[FoldModel]:

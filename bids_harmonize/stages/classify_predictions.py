@@ -1,12 +1,52 @@
 """What a site classifier says about scans, as tables with one row a scan."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bids_harmonize.training.classifier import Classifier, ask
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """A classifier and the participants that it has not seen."""
+
+    classifier: Classifier
+    held_out: frozenset[str]
+
+
+def unseen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
+    """What each scan's out-of-fold classifier says.
+
+    Parameters
+    ----------
+    source
+        Scans of eligible participants.
+    folds
+        The cross-validated classifiers.
+
+    Returns
+    -------
+    DataFrame
+        One row a scan: key, participant_id, site, fold (from 1), ``p_<site>``.
+    """
+    parts = []
+    for number, fold in enumerate(folds, start=1):
+        unseen = select(source, fold.held_out)
+        parts.append(prediction_rows(fold.classifier, unseen, fold=str(number)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def seen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:
+    """What the classifiers say about the scans they were trained on; columns as above."""
+    parts = []
+    for fold in folds:
+        people = frozenset(scan.participant_id for scan in source.scans) - fold.held_out
+        parts.append(prediction_rows(fold.classifier, select(source, people), fold="train"))
+    return pd.concat(parts, ignore_index=True)
 
 
 def prediction_rows(classifier: Classifier, source: VolumeSource, *, fold: str) -> pd.DataFrame:
