@@ -56,12 +56,16 @@ def test_a_killed_worker_does_not_hang_the_run_and_the_others_finish(tmp_path: P
     assert {name for name, status in seen if status == "end"} == {"b_lives", "c_lives"}
 
 
-def _note(folder: str, number: int) -> int:
+def _note(folder: str, number: int, wanted: int) -> int:
+    """Write when it runs, which is until so many have begun: workers may start late."""
     import os
     import time
     from pathlib import Path
 
     (Path(folder) / f"begin-{number}").write_text(repr(time.monotonic()))
+    latest = time.monotonic() + 30
+    while len(list(Path(folder).glob("begin-*"))) < wanted and time.monotonic() < latest:
+        os.sched_yield()
     end = time.monotonic() + 0.3
     while time.monotonic() < end:
         os.sched_yield()
@@ -76,9 +80,10 @@ def test_no_more_nodes_run_at_once_than_fit_into_memory(
     workflow = Workflow(name="all", base_dir=str(tmp_path / "work"))
     workflow.config["execution"] = {"poll_sleep_duration": "0.02", "create_report": "false"}
     for number in range(4):
-        function = Function(input_names=["folder", "number"], output_names=["out"], function=_note)
+        function = Function(input_names=["folder", "number", "wanted"], function=_note)
         node = Node(function, name=f"node{number}", mem_gb=NODE_MEMORY_GB["conform"])
         node.inputs.folder, node.inputs.number = str(tmp_path), number
+        node.inputs.wanted = expected
         workflow.add_nodes([node])
     plugin = multiproc(3, mem_gb=mem_gb, status_callback=_ignore)
     workflow.run(plugin=plugin)
