@@ -29,6 +29,7 @@ __all__ = [
     "HasStem",
     "OutputRow",
     "check_site_labels",
+    "citation_file",
     "classifier_folder",
     "classifier_in",
     "crash_file",
@@ -218,6 +219,11 @@ def group_crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path
     """
     own = crash_file(output_dir, scan, run_id)
     return own.with_name(f"group-{own.name}")
+
+
+def citation_file(output_dir: Path) -> Path:
+    """Path of what each level did, in words for a paper."""
+    return output_dir / "logs" / "CITATION.md"
 
 
 def participant_page(output_dir: Path, participant_id: str) -> Path:

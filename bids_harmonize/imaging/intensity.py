@@ -1,11 +1,15 @@
 """Linear intensity scalings that can be undone."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.types import Array, Mask, Volume
+
+N_BINS: Final = 64
+_BINS_TOP = 1.5  # rescaled units
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,25 @@ class Scaling:
         return (volume * np.float32(self.high - self.low) + np.float32(self.low)).astype(
             np.float32
         )
+
+
+def histogram_shares(values: Array) -> Array:
+    """Share of rescaled intensities in each of 64 bins from 0 to 1.5.
+
+    Parameters
+    ----------
+    values
+        Any shape, rescaled units (white matter lies at about 1); what lies beyond counts in the
+        first or the last bin.
+
+    Returns
+    -------
+    np.ndarray
+        Float64, shape (64,), sums to 1; all 0 without values.
+    """
+    counts, _ = np.histogram(values.clip(0, _BINS_TOP), bins=N_BINS, range=(0, _BINS_TOP))
+    shares: Array = counts / max(values.size, 1)
+    return shares
 
 
 def p99_scaling(volume: Array, mask: Mask) -> Scaling:

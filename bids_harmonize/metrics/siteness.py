@@ -1,8 +1,16 @@
 """How much of the site is left: from predictions, or from features of two sites."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+
+VISIBLE_P: Final = 0.01
+"""A site effect is claimed at a permutation p of at most this."""
+SHORTCUTS: Final = ("covariates", "metadata", "headmask", "headwithoutbrain", "histogram")
+"""Controls that see no brain anatomy; brain only is none of them."""
+SHORTCUT_LIMIT: Final = 0.8
+"""Balanced accuracy of a shortcut beyond which the network's own says little."""
 
 
 def accuracy(true: Sequence[str], predicted: Sequence[str]) -> float:

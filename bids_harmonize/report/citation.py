@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.names import citation_file
 from bids_harmonize.report.group_about import group_methods
 from bids_harmonize.report.group_inputs import read_group_inputs
 from bids_harmonize.report.participant_methods import write_methods
-
-CITATION_FILE = Path("logs") / "CITATION.md"
 
 _HEAD = (
     "# Methods and references\n\n"
@@ -83,7 +82,7 @@ def cite_group_level(output_dir: Path, *, site_map: Mapping[str, str] | None = N
 def _write(
     output_dir: Path, level: str, paragraphs: Sequence[str], references: Sequence[str]
 ) -> Path:
-    path = output_dir / CITATION_FILE
+    path = citation_file(output_dir)
     sections = _read_sections(path)
     listed = "\n".join(f"{number}. {text}" for number, text in enumerate(references, start=1))
     sections[_TITLES[level]] = "\n\n".join([*paragraphs, "### References", listed])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_harmonize.metrics.siteness import SHORTCUTS, VISIBLE_P
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import (
     is_feature_table,
@@ -20,10 +21,6 @@ from bids_harmonize.report.group_words import (
 )
 
 MAIN_MODELS = ("network", "logistic")
-SHORTCUTS = ("headmask", "metadata", "covariates", "headwithoutbrain", "histogram")
-"""Controls that see no brain anatomy; brain only is none of them."""
-
-P_LIMIT = 0.01
 SITE_QUESTION = "site_visible"
 BRAIN_QUESTION = "decides_inside_brain"
 _ANSWERS = ("yes", "no", "cannot tell")
@@ -123,7 +120,7 @@ def site_visible(inputs: GroupInputs) -> str:
     given = given_answer(inputs, SITE_QUESTION)
     answer = given.answer if given is not None else _above_chance(row)
     by_chance = row is not None and is_number(row["p_permutation"])
-    if answer == "yes" and row is not None and by_chance and row["p_permutation"] > P_LIMIT:
+    if answer == "yes" and row is not None and by_chance and row["p_permutation"] > VISIBLE_P:
         return "no"
     return answer
 

@@ -2,13 +2,12 @@
 
 import pandas as pd
 
+from bids_harmonize.metrics.siteness import SHORTCUT_LIMIT, SHORTCUTS, VISIBLE_P
 from bids_harmonize.report.group_blocks import Finding
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_saliencychecks import CHECK_WORDS, failed_checks, site_names
 from bids_harmonize.report.group_siteanswers import (
     MAIN_MODELS,
-    P_LIMIT,
-    SHORTCUTS,
     interval,
     is_own_image,
     rows_of,
@@ -29,7 +28,6 @@ from bids_harmonize.report.group_words import (
     shortcut_words,
 )
 
-SHORTCUT_LIMIT = 0.80
 _N_NAMED = 5
 
 
@@ -79,8 +77,8 @@ def _off_chance(inputs: GroupInputs) -> list[Finding]:
         chance, p = row["chance"], row["p_permutation"]
         if not (is_number(low) and is_number(high) and is_number(chance)):
             continue
-        above = low > chance and (not is_number(p) or p <= P_LIMIT)
-        below = high < chance and (not is_number(p) or p >= 1 - P_LIMIT)
+        above = low > chance and (not is_number(p) or p <= VISIBLE_P)
+        below = high < chance and (not is_number(p) or p >= 1 - VISIBLE_P)
         shown = f"{percent_interval(value, low, high)}; chance is {percent(chance)}"
         if row["model"] == "shuffled" and above:
             text = (

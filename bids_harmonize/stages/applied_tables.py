@@ -12,8 +12,8 @@ from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, Columns, prediction_columns
-from bids_harmonize.stages.classify_tables import IMAGES, accuracy_row
-from bids_harmonize.stages.merged_tables import merge_table
+from bids_harmonize.stages.classify_tables import accuracy_row
+from bids_harmonize.stages.merged_tables import IMAGES, merge_table
 from bids_harmonize.training.runtime import seeded_generator
 
 FOLD_NEW = "new"
@@ -37,6 +37,25 @@ _SPLIT = {
         "scans; only sites that it knows; the most probable site counts, called unseen or not",
     },
 }
+
+
+def answers_to_lose(output_dir: Path, table: pd.DataFrame) -> int:
+    """Scans whose cross-validated answer :func:`write_applied` will replace.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    table
+        From :func:`prediction_frame_of`.
+
+    Returns
+    -------
+    int
+        0 where the study was not cross-validated, or by the same model.
+    """
+    stood = _crossvalidated(group_output(output_dir, "group_sitepredictions"))
+    return len(stood - set(table.loc[table["trained_on"], "filename"]))
 
 
 def read_training(folder: Path) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from bids_harmonize.stages.classify_models import (
     prediction_rows,
     seen_predictions,
     select,
+    stamp_file,
     unseen_predictions,
 )
 from bids_harmonize.stages.classify_results import (
@@ -48,7 +49,6 @@ from bids_harmonize.training.volumes import (
 )
 
 _VERSION = 2  # raise when the numbers in the outputs change, so that old ones are not reused
-_STAMP = "stamp.json"
 
 
 def run(context: StageContext) -> StageResult:
@@ -72,7 +72,7 @@ def run(context: StageContext) -> StageResult:
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     volumes = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
     fingerprint = _fingerprint(context, volumes)
-    stamp = fold_folder(context.work_dir) / _STAMP
+    stamp = stamp_file(context.work_dir)
     reused = _read_stamp(stamp, fingerprint, study.output_dir) if settings.run.resume else None
     if reused is not None:
         return reused

@@ -21,19 +21,19 @@ from bids_harmonize.imaging.grid import study_shape
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.applied_tables import (
     FOLD_NEW,
+    answers_to_lose,
     prediction_frame_of,
     read_training,
     trained_on,
     write_applied,
 )
 from bids_harmonize.stages.classify_columns import UNSEEN_COLUMNS
-from bids_harmonize.stages.classify_models import fold_folder, prediction_rows
+from bids_harmonize.stages.classify_models import prediction_rows, stamp_file
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.classifier import Classifier, load_classifier
 from bids_harmonize.training.volumes import DiskVolumes, map_volumes
 
 _SAME_MM = 1e-3
-_STAMP = "stamp.json"
 _SHOWN = 5
 
 
@@ -72,17 +72,19 @@ def run(context: StageContext) -> StageResult:
     training = read_training(folder)
     found = _with_unseen(prediction_rows(classifier, source, fold=FOLD_NEW))
     found["trained_on"] = trained_on(scans, training)
+    table = prediction_frame_of(study, found, classifier.sites)
+    lost = answers_to_lose(study.output_dir, table)
     # The stage's own result is no longer what it left behind, so it must not be reused.
-    (fold_folder(context.work_dir) / _STAMP).unlink(missing_ok=True)
+    stamp_file(context.work_dir).unlink(missing_ok=True)
     return StageResult(
         "classify",
         files=write_applied(
             study.output_dir,
-            prediction_frame_of(study, found, classifier.sites),
+            table,
             found,
             seed=context.settings.run.random_seed,
         ),
-        warnings=tuple(_warnings(study, found, training, model)),
+        warnings=(*_lost_words(lost), *_warnings(study, found, training, model)),
         notes=tuple(_notes(found, classifier, folder)),
     )
 
@@ -146,6 +148,15 @@ def _with_unseen(found: pd.DataFrame) -> pd.DataFrame:
     told = found.reindex(columns=[*found.columns.union(list(UNSEEN_COLUMNS), sort=False)])
     unseen = [None if pd.isna(cell) else bool(cell) for cell in told["unseen_site"]]
     return told.assign(unseen_site=pd.Series(unseen, index=told.index, dtype=object))
+
+
+def _lost_words(n_lost: int) -> tuple[str, ...]:
+    if n_lost == 0:
+        return ()
+    return (
+        f"this study's own cross-validated answers on {n_lost} scans were replaced in "
+        "group_sitepredictions.tsv; run classify without --model-dir to have them back",
+    )
 
 
 def _warnings(

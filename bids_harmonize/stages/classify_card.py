@@ -11,14 +11,16 @@ from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.bids.tables import MISSING
+from bids_harmonize.networks.classifiers import CLASSIFIERS
 from bids_harmonize.training.classifier import Classifier
 from bids_harmonize.training.splits import Split
 
 _CARD = """\
 # Site classifier
 
-A small 3D network that names the site of a T1w image among: {sites}.
+A 3D network that names the site of a T1w image among: {sites}.
 
+* **Network**: `{network}`: {about}.
 * **Input**: {shape} voxels of {size:g} mm; the preprocessed image divided by its 99th percentile
   in the {mask}, 0 outside the head.
 * **Trained on** {n_scans} scans of {n_people} single-site participants (`training.tsv`).
@@ -75,6 +77,8 @@ def write_card(
     ]
     text = _CARD.format(
         sites=", ".join(classifier.sites),
+        network=classifier.architecture,
+        about=CLASSIFIERS[classifier.architecture].description,
         shape=" x ".join(map(str, classifier.shape)),
         size=classifier.voxel_size_mm,
         mask=study.scaling_mask,

@@ -14,8 +14,9 @@ _MODELS: Final = {
     "the scanner's name",
     "headmask": "the same network on the outline of the head alone",
     "brainonly": "the same network on the image with everything outside the brain mask set to 0",
-    "headwithoutbrain": "the same network on the image with the brain mask set to 0; the outline "
-    "of the hole stays visible and is a cue itself",
+    "headwithoutbrain": "the same network on the image with the brain mask set to 0; two traces "
+    "of the brain stay: the outline of the hole, and the unit of all intensities, which is the "
+    "brain's 99th percentile",
     "histogram": "logistic regression on the 64-bin intensity histogram of the head",
     "withoutmaskblock": "the network, trained without hidden blocks",
     "withoutkeepblock": "the network, trained without volumes of which one block alone is kept",

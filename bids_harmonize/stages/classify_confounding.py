@@ -6,8 +6,10 @@ from typing import Any, Final
 import pandas as pd
 
 from bids_harmonize.bids.study import Study
+from bids_harmonize.metrics.siteness import SHORTCUT_LIMIT, SHORTCUTS
 from bids_harmonize.stages.classify_shortcuts import participant_covariates
 from bids_harmonize.stats import correlation_ratio, cramers_v
+from bids_harmonize.tables.features import GROUP_COLUMNS
 
 CRAMERS_V_LIMIT: Final = 0.3
 """A medium effect (w of a two-valued variable; Cohen 1988, ISBN 0805802835)."""
@@ -15,17 +17,14 @@ CORRELATION_RATIO_LIMIT: Final = 0.06
 """A medium effect (f = .25; Cohen 1988, ISBN 0805802835)."""
 CONFOUNDING_P: Final = 0.05
 """In a small study chance alone reaches the limits, so both must be met."""
-SHORTCUT_LIMIT: Final = 0.8
-"""Balanced accuracy of a control beyond which the network's own says little."""
 
-_SHORTCUTS = {
+_SHORTCUT_WORDS = {
     "covariates": "age and sex alone",
     "metadata": "voxel size, matrix and the like alone",
     "headmask": "the outline of the head alone",
     "headwithoutbrain": "the head without the brain",
     "histogram": "the intensity histogram alone",
 }
-_GROUP_COLUMNS = ("group", "diagnosis", "dx")
 
 
 def confounding_rows(study: Study) -> list[dict[str, Any]]:
@@ -52,7 +51,7 @@ def confounding_rows(study: Study) -> list[dict[str, Any]]:
     lower = {str(name).lower(): name for name in study.participants.columns}
     words |= {
         name: study.participants[lower[name]].astype(object)
-        for name in _GROUP_COLUMNS
+        for name in GROUP_COLUMNS
         if name in lower
     }
     for name, column in words.items():
@@ -92,11 +91,11 @@ def study_warnings(
         One sentence each.
     """
     told = [
-        f"{_SHORTCUTS[row['model']]} ({row['model']}) names the site of "
+        f"{_SHORTCUT_WORDS[row['model']]} ({row['model']}) names the site of "
         f"{row['balanced_accuracy']:.0%} (balanced; limit {SHORTCUT_LIMIT:.0%}): the network's "
         "accuracy does not show by itself that it reads the brain's image"
         for row in accuracy
-        if row["model"] in _SHORTCUTS
+        if row["model"] in SHORTCUTS
         and row["split"] == "validation"
         and row["balanced_accuracy"] > SHORTCUT_LIMIT
     ]

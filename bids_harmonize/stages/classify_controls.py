@@ -25,7 +25,7 @@ from bids_harmonize.stages.classify_shortcuts import (
     shortcut_predictions,
 )
 from bids_harmonize.stages.classify_visibility import visible_shares
-from bids_harmonize.training.runtime import seeded_generator
+from bids_harmonize.training.splits import exchange_sites
 from bids_harmonize.training.volumes import TransformedVolumes, VolumeSource
 
 LOGGER = logging.getLogger(__name__)
@@ -141,7 +141,10 @@ def control_predictions(
     source = control_view(training.source, control)
     site_of = {scan.key: scan.site for scan in source.scans}
     if control == "shuffled":
-        site_of = _exchanged_sites(training)
+        site_of_person = {scan.participant_id: scan.site for scan in source.scans}
+        seed = training.settings.run.random_seed
+        given = exchange_sites(site_of_person, training.folds, seed=seed)
+        site_of = {scan.key: given[scan.participant_id] for scan in source.scans}
     parts = []
     for number, fold in enumerate(training.folds[:n_folds], start=1):
         seen, unseen = select(source, fold.train), select(source, fold.validation)
@@ -196,7 +199,8 @@ def ablated_models(
     tuple of FoldModel
         Each with the participants it has not seen.
     """
-    classifier = replace(training.settings.classifier, **_changed(ablation))
+    switched_off: dict[str, Any] = dict.fromkeys(ABLATIONS[ablation], 0.0)
+    classifier = replace(training.settings.classifier, **switched_off)
     ablated = replace(training, settings=replace(training.settings, classifier=classifier))
     models = []
     for number, fold in enumerate(training.folds[:n_folds], start=1):
@@ -246,10 +250,6 @@ def _unable(study: Study, training: ClassifierTraining, name: str) -> str | None
     return None
 
 
-def _changed(ablation: str) -> dict[str, Any]:
-    return dict.fromkeys(ABLATIONS[ablation], 0.0)
-
-
 def _share_around_brain(training: ClassifierTraining) -> float:
     """Median share of the head that lies outside the brain mask, 0 to 1."""
     shares = []
@@ -270,18 +270,3 @@ def _announce(n_networks: int, n_folds: int, seconds_per_fold: float) -> None:
         n_trainings * seconds_per_fold / 60,
         seconds_per_fold,
     )
-
-
-def _exchanged_sites(training: ClassifierTraining) -> dict[str, str]:
-    """Scan to site after the participants of each fold have exchanged theirs."""
-    seed = training.settings.run.random_seed
-    site_of_person = {scan.participant_id: scan.site for scan in training.source.scans}
-    exchanged: dict[str, str] = {}
-    for number, fold in enumerate(training.folds):
-        people = sorted(fold.validation)
-        order = seeded_generator(seed, "shuffled", str(number)).permutation(len(people))
-        exchanged |= {
-            person: site_of_person[people[other]]
-            for person, other in zip(people, order, strict=True)
-        }
-    return {scan.key: exchanged[scan.participant_id] for scan in training.source.scans}

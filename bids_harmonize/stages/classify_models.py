@@ -47,6 +47,7 @@ __all__ = [
     "seen_predictions",
     "select",
     "sites_of",
+    "stamp_file",
     "unseen_predictions",
 ]
 
@@ -246,6 +247,11 @@ def load_fold_classifiers(work_dir: Path, runtime: Runtime) -> tuple[FoldModel, 
 def fold_folder(work_dir: Path) -> Path:
     """Where the stage keeps checkpoints, fold models and its stamp."""
     return work_dir / "classify"
+
+
+def stamp_file(work_dir: Path) -> Path:
+    """What the stage's last result was made of; without it nothing is reused."""
+    return fold_folder(work_dir) / "stamp.json"
 
 
 def _calibrated(training: ClassifierTraining, models: Sequence[FoldModel]) -> list[FoldModel]:

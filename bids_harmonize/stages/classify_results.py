@@ -8,6 +8,7 @@ import pandas as pd
 
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classify_columns import (
+    ACCURACY_COLUMNS,
     CALIBRATION_COLUMNS,
     RECALL_COLUMNS,
     VISIBILITY_COLUMNS,
@@ -17,7 +18,6 @@ from bids_harmonize.stages.classify_tables import (
     accuracy_row,
     calibration_rows,
     recall_rows,
-    write_accuracy,
     write_rows,
 )
 from bids_harmonize.stages.classify_visibility import visibility_rows
@@ -84,7 +84,7 @@ def write_site_tables(
     )
     bins = calibration_rows(unseen, model="network")
     return [
-        write_accuracy(folder, [dict(row) for row in rows]),
+        write_rows(folder, "group_siteclassification", rows, ACCURACY_COLUMNS),
         write_rows(folder, "group_siterecall", recalls, RECALL_COLUMNS),
         write_rows(folder, "group_sitecalibration", bins, CALIBRATION_COLUMNS),
         write_rows(folder, "group_sitevisibility", visible, VISIBILITY_COLUMNS),

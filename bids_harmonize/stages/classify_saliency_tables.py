@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.classify_columns import Columns
 from bids_harmonize.stages.classify_evidence import (
     CHECKS_PER_SITE,
     METHODS_PER_SITE,
@@ -23,12 +20,11 @@ from bids_harmonize.stages.classify_saliency_rows import (
     deletion_rows,
     share_rows,
 )
+from bids_harmonize.stages.classify_tables import write_rows
 from bids_harmonize.stages.classify_verdict import site_verdict
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.saliency import DEFAULT_METHOD
 from bids_harmonize.training.saliency_checks import BLOCK_MM
-
-Columns = dict[str, dict[str, Any]]
 
 _SITE = {"Description": "where the scans were made"}
 _METHOD = {
@@ -176,12 +172,9 @@ def write_saliency_tables(
         "group_saliencychecks": checks,
         "group_siteverdict": verdict,
     }
-    files = []
-    for name, rows in tables.items():
-        path = group_output(study.output_dir, name)
-        columns = _COLUMNS[name]
-        write_table(path, pd.DataFrame(rows, columns=list(columns)).astype(object), columns)
-        files.append(path)
+    files = [
+        write_rows(study.output_dir, name, rows, _COLUMNS[name]) for name, rows in tables.items()
+    ]
     inside = verdict[-1]
     notes = [f"the site is decided inside the brain: {inside['answer']} ({inside['reason']})"]
     if context.settings.group.effort == "quick":

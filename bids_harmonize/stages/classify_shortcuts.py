@@ -22,17 +22,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from bids_harmonize.bids.scans import read_scan_rows
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import MISSING
+from bids_harmonize.imaging.intensity import N_BINS, histogram_shares
 from bids_harmonize.stages.classify_models import ClassifierTraining, prediction_frame, select
+from bids_harmonize.tables.features import covariate, sex_words
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import VolumeSource
 
 Method = Literal["logistic", "forest"]
 
-_HISTOGRAM_BINS = 64
-_HISTOGRAM_TOP = 1.5  # rescaled units
 _N_TREES = 300
-_SEX_COLUMNS = ("sex", "gender")
-_SEX_WORDS = {"female": "f", "male": "m"}
 # Everything else in scans.tsv describes the image itself, which the network sees anyway.
 _METADATA_NUMBERS = ("native_i_mm", "native_j_mm", "native_k_mm", "head_outside_grid")
 _METADATA_WORDS = ("native_orientation", "native_datatype")
@@ -54,18 +52,8 @@ def participant_covariates(study: Study) -> pd.DataFrame:
         another word, ``None`` where unknown); a column that nobody has a value in is absent.
     """
     people = study.participants
-    names = {str(name).lower(): name for name in people.columns}
-    found = pd.DataFrame(index=people.index)
-    if "age" in names:
-        found["age"] = pd.to_numeric(people[names["age"]], errors="coerce").astype(float)
-    column = next((names[name] for name in _SEX_COLUMNS if name in names), None)
-    if column is not None:
-        words = [None if pd.isna(cell) else str(cell).strip().lower() for cell in people[column]]
-        found["sex"] = pd.Series(
-            [None if word is None else _SEX_WORDS.get(word, word) for word in words],
-            index=people.index,
-            dtype=object,
-        )
+    age = pd.to_numeric(covariate(people, "age"), errors="coerce").astype(float)
+    found = pd.DataFrame({"age": age, "sex": sex_words(covariate(people, "sex"))})
     return found.dropna(axis="columns", how="all")
 
 
@@ -116,11 +104,8 @@ def head_histograms(source: VolumeSource) -> pd.DataFrame:
     rows = []
     for index in range(len(source)):
         inside = source.volume(index)[source.head_mask(index)]
-        counts, _ = np.histogram(
-            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
-        )
-        rows.append(counts / max(inside.size, 1))
-    columns = [f"bin_{number}" for number in range(_HISTOGRAM_BINS)]
+        rows.append(histogram_shares(inside))
+    columns = [f"bin_{number}" for number in range(N_BINS)]
     return pd.DataFrame(rows, index=[scan.key for scan in source.scans], columns=columns)
 
 

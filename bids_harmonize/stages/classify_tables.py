@@ -16,16 +16,13 @@ from bids_harmonize.metrics.calibration import (
 )
 from bids_harmonize.metrics.siteness import accuracy, balanced_accuracy
 from bids_harmonize.stages.classify_columns import (
-    ACCURACY_COLUMNS,
     UNSEEN_COLUMNS,
     Columns,
     prediction_columns,
 )
-from bids_harmonize.stages.merged_tables import merge_table
+from bids_harmonize.stages.merged_tables import IMAGES, merge_table
 from bids_harmonize.stages.probes import person_probabilities
 from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
-
-IMAGES = "preproc"
 
 _N_PERMUTATIONS = 1000
 
@@ -151,24 +148,6 @@ def write_rows(
     """
     frame = pd.DataFrame(rows, columns=list(columns))
     return merge_table(group_output(output_dir, name), frame, columns, is_own=_is_own)
-
-
-def write_accuracy(output_dir: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write group_siteclassification.tsv; rows of harmonized images stay as they were.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-    rows
-        The rows of unharmonized images.
-
-    Returns
-    -------
-    Path
-        The table.
-    """
-    return write_rows(output_dir, "group_siteclassification", rows, ACCURACY_COLUMNS)
 
 
 def write_predictions(

@@ -27,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.metrics.siteness import VISIBLE_P
 from bids_harmonize.stages.classify_saliency_rows import ALL_SITES
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.saliency import DEFAULT_METHOD
@@ -36,7 +37,6 @@ DECIDES_INSIDE_BRAIN: Final = "decides_inside_brain"
 CHECKS: Final = ("deletion", "randomisation")
 BRAIN_CONTROLS: Final = ("brainonly", "headwithoutbrain")
 EVEN_RATIO: Final = 1.0
-P_LIMIT: Final = 0.01  # the page claims no site effect above it either
 
 Row = Mapping[str, Any]
 Interval = tuple[float, float, float]  # value, low, high
@@ -94,7 +94,7 @@ def _visible(network: Interval, chance: float, p: float) -> tuple[str, str]:
     found = f"balanced accuracy {_words(network, 3)}, chance {chance:.3f}"
     if low <= chance:
         return "no", f"{found}: the interval does not lie above chance"
-    if p > P_LIMIT:
+    if p > VISIBLE_P:
         return "no", f"{found}: permuted sites do as well too often (p {p:.3f})"
     return "yes", f"{found}: the interval lies above chance"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.stages.feature_study import FeatureStudy
-from bids_harmonize.training.runtime import seeded_generator
-from bids_harmonize.training.splits import Split
+from bids_harmonize.tables.features import sex_words
+from bids_harmonize.training.splits import Split, exchange_sites
 
 
 def exchanged_sites(study: FeatureStudy, folds: Sequence[Split], *, seed: int) -> np.ndarray:
@@ -27,14 +27,7 @@ def exchanged_sites(study: FeatureStudy, folds: Sequence[Split], *, seed: int) -
     np.ndarray
         Text, shape (n_rows,); rows that do not train keep their site.
     """
-    site_of = study.site_of_participant()
-    exchanged: dict[str, str] = {}
-    for number, fold in enumerate(folds):
-        people = sorted(fold.validation)
-        order = seeded_generator(seed, "shuffled", str(number)).permutation(len(people))
-        exchanged |= {
-            person: site_of[people[other]] for person, other in zip(people, order, strict=True)
-        }
+    exchanged = exchange_sites(study.site_of_participant(), folds, seed=seed)
     rows = zip(study.rows["participant_id"], study.rows["site"], strict=True)
     return np.array([exchanged.get(person, site) for person, site in rows], dtype=object)
 
@@ -55,7 +48,7 @@ def covariate_features(study: FeatureStudy) -> np.ndarray | None:
         among the rows that train.
     """
     age = study.rows["age"].to_numpy()
-    sex = study.rows["sex"].str.lower().replace({"female": "f", "male": "m"})
+    sex = sex_words(study.rows["sex"])
     told = [age, *pd.get_dummies(sex, dtype=np.float64).to_numpy().T]
     if not any(_varies(column, study.trains) for column in told):
         return None

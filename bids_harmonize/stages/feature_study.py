@@ -14,7 +14,12 @@ from bids_harmonize.bids.sites import MAX_LISTED
 from bids_harmonize.bids.tables import MISSING, read_people
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import ScanError, SiteError, UsageError
-from bids_harmonize.tables.features import COVARIATES, read_feature_rows, select_features
+from bids_harmonize.tables.features import (
+    COVARIATES,
+    covariate,
+    read_feature_rows,
+    select_features,
+)
 
 
 @dataclass(frozen=True)
@@ -173,24 +178,16 @@ def _with_people(
     found = rows[["participant_id", "session_id"]].copy()
     found["site"] = _joined(rows, sites)
     for name in COVARIATES:
-        found[name] = _covariate(rows, name)
+        found[name] = covariate(rows, name)
     path = output_dir / "participants.tsv"
     if path.is_file():
         people = read_people(path)
         own = site_columns(list(people.columns), wanted=settings.site.site_key)
-        told = {name: _covariate(people, name) for name in COVARIATES}
+        told = {name: covariate(people, name) for name in COVARIATES}
         for name, column in {"site": _joined(people, own), **told}.items():
             found[name] = found[name].fillna(found["participant_id"].map(column))
     found["age"] = pd.to_numeric(found["age"], errors="coerce").astype(np.float64)
     return found.astype({"site": object, "sex": object})
-
-
-def _covariate(rows: pd.DataFrame, name: str) -> pd.Series:
-    """The column of age or sex by any of its spellings; NA where there is none."""
-    lower = {column.lower(): column for column in reversed(rows.columns)}
-    spelt = next((lower[word] for word in COVARIATES[name] if word in lower), None)
-    nothing = pd.Series(pd.NA, index=rows.index, dtype=object)
-    return nothing if spelt is None else rows[spelt].astype(object)
 
 
 def _joined(rows: pd.DataFrame, columns: list[str]) -> pd.Series:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bids_harmonize.bids.names import group_output, site_label
 from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.bids.tables import read_tsv, write_table
-from bids_harmonize.stages.classify_tables import IMAGES, accuracy_row
+from bids_harmonize.stages.classify_tables import accuracy_row
+from bids_harmonize.stages.merged_tables import merge_table
 
 
 def harmonized_row(
@@ -56,10 +56,11 @@ def replace_harmonized_rows(output_dir: Path, row: dict[str, Any] | None) -> tup
     path = group_output(output_dir, "group_siteclassification")
     if not path.is_file():
         return ()
-    table = read_tsv(path)
-    own = table[table["images"] == IMAGES].astype(object)
-    if row is not None:
-        new = pd.DataFrame([row]).reindex(columns=table.columns).astype(object)
-        own = pd.concat([own, new], ignore_index=True)
-    write_table(path, own, read_json(path.with_suffix(".json")))
-    return (path,)
+    columns = read_json(path.with_suffix(".json"))
+    frame = pd.DataFrame([] if row is None else [row], columns=list(columns))
+    return (merge_table(path, frame, columns, is_own=_is_harmonized),)
+
+
+def _is_harmonized(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Rows of ``harmonized<Reference>``; ``harmonized`` alone is an arm of feature tables."""
+    return rows["images"].str.match(r"harmonized.").fillna(False).astype(bool)

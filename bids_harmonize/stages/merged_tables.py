@@ -11,6 +11,9 @@ from bids_harmonize.bids.tables import read_tsv, write_table
 
 Columns = Mapping[str, Mapping[str, Any]]
 
+IMAGES = "preproc"
+"""Word of the column ``images`` for images before harmonization."""
+
 
 def merge_table(
     path: Path,
@@ -48,6 +51,8 @@ def merge_table(
             [part.reindex(columns=names).astype(object) for part in (frame, kept)],
             ignore_index=True,
         )
+        if "images" in names:  # images before harmonization stand first, whoever wrote last
+            frame = frame.sort_values("images", kind="stable", key=lambda cells: cells != IMAGES)
         described = {name: _joined(stood.get(name, {}), described.get(name, {})) for name in names}
     write_table(path, frame, described)
     return path

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.config import ClassifierSettings
+from bids_harmonize.imaging.intensity import histogram_shares
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
 from bids_harmonize.stages.classify_models import prediction_rows, select, sites_of
 from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
@@ -39,8 +40,6 @@ PROBE_COLUMNS = (
 )
 N_PERMUTATIONS = 1000
 
-_HISTOGRAM_BINS = 64
-_HISTOGRAM_TOP = 1.5  # rescaled units
 _PROBABILITY = "p_"
 
 
@@ -222,10 +221,7 @@ def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:
     features: dict[str, list[np.ndarray]] = {}
     for index, scan in enumerate(images.scans):
         inside = images.volume(index)[images.brain_mask(index)]
-        counts, _ = np.histogram(
-            inside.clip(0, _HISTOGRAM_TOP), bins=_HISTOGRAM_BINS, range=(0, _HISTOGRAM_TOP)
-        )
-        features.setdefault(scan.site, []).append(counts / max(inside.size, 1))
+        features.setdefault(scan.site, []).append(histogram_shares(inside))
     samples = {site: np.stack(rows) for site, rows in features.items()}
     reference = samples.pop(reference_site)
     return float(np.mean([mmd(sample, reference) for sample in samples.values()]))

@@ -17,6 +17,7 @@ COVARIATES = {"age": ("age",), "sex": ("sex", "gender")}
 GROUP_COLUMNS = ("group", "diagnosis", "dx", "dx_group")
 """In any case; what a person suffers from is asked about, so it is never a feature."""
 
+_SEX_WORDS = {"female": "f", "male": "m"}
 _SHOWN = 5
 
 
@@ -29,6 +30,34 @@ class SelectedFeatures:
 
     values: pd.DataFrame
     skipped: tuple[str, ...]
+
+
+def covariate(rows: pd.DataFrame, name: str) -> pd.Series:
+    """The column of age or sex by any of its spellings; NA where there is none.
+
+    Parameters
+    ----------
+    rows
+        Any table of participants or scans.
+    name
+        A key of :data:`COVARIATES`.
+
+    Returns
+    -------
+    Series
+        Object, index of the rows.
+    """
+    lower = {str(column).lower(): column for column in reversed(rows.columns)}
+    spelt = next((lower[word] for word in COVARIATES[name] if word in lower), None)
+    nothing = pd.Series(pd.NA, index=rows.index, dtype=object)
+    return nothing if spelt is None else rows[spelt].astype(object)
+
+
+def sex_words(column: pd.Series) -> pd.Series:
+    """``f`` and ``m`` for their words, other words in lower case, ``None`` where unknown."""
+    words = [None if pd.isna(cell) else str(cell).strip().lower() for cell in column]
+    short = [None if word is None else _SEX_WORDS.get(word, word) for word in words]
+    return pd.Series(short, index=column.index, dtype=object)
 
 
 def read_feature_rows(path: Path) -> pd.DataFrame:

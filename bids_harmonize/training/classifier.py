@@ -24,8 +24,6 @@ from bids_harmonize.training.site_model import (
     ask,
     embed,
     predict,
-    predict_logits,
-    unseen_scores,
 )
 from bids_harmonize.training.site_storage import load_classifier, save_classifier
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
@@ -37,10 +35,8 @@ __all__ = [
     "balanced_order",
     "load_classifier",
     "predict",
-    "predict_logits",
     "save_classifier",
     "train_classifier",
-    "unseen_scores",
 ]
 
 
@@ -111,7 +107,7 @@ def train_classifier(
         stopping=stopping,
     )
     temperature = fit_temperature(
-        predict_logits(classifier, aside), np.array([classes[index] for index in aside.indices])
+        ask(classifier, aside).logits, np.array([classes[index] for index in aside.indices])
     )
     means, precision = shared_precision(embed(classifier, source), np.array(classes))
     return replace(classifier, temperature=temperature, spread=FeatureSpread(means, precision))

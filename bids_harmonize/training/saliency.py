@@ -204,7 +204,7 @@ def log_odds(logits: torch.Tensor, target: int) -> torch.Tensor:
     return logits[:, target] - torch.logsumexp(logits[:, others], dim=1)  # (B,)
 
 
-def ask(classifier: Classifier, volumes: Sequence[np.ndarray], site: str) -> np.ndarray:
+def site_log_odds(classifier: Classifier, volumes: Sequence[np.ndarray], site: str) -> np.ndarray:
     """Log-odds of a site for each volume; nothing is kept for gradients.
 
     Parameters

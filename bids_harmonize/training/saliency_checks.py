@@ -22,7 +22,7 @@ from scipy import ndimage, stats
 from torch import nn
 
 from bids_harmonize.training.runtime import seeded_torch
-from bids_harmonize.training.saliency import ScanQuestion, ask
+from bids_harmonize.training.saliency import ScanQuestion, site_log_odds
 from bids_harmonize.training.site_model import Classifier
 
 FRACTIONS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
@@ -67,7 +67,7 @@ def deletion_curves(
             changed = [
                 np.where(gone, other, question.volume) for gone in _removed(blocks, order, volumes)
             ]
-            curves[kind].append(ask(question.classifier, changed, question.site))
+            curves[kind].append(site_log_odds(question.classifier, changed, question.site))
     by_map, at_random = (np.mean(found, axis=0) for found in curves)
     return by_map, at_random
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from bids_harmonize.training.saliency import ScanQuestion, ask
+from bids_harmonize.training.saliency import ScanQuestion, site_log_odds
 
 BLOCK_MM: Final = 32.0
 STEP_SHARE: Final = 0.75  # of the block's edge, from one block to the next
@@ -52,8 +52,8 @@ def occlusion(question: ScanQuestion, rng: np.random.Generator) -> np.ndarray:
         for corner in product(*corners)
         if question.head_mask[place := tuple(slice(start, start + edge) for start in corner)].any()
     ]
-    whole = ask(classifier, [volume], question.site)
-    left = ask(classifier, _Occluded(volume, replacement, blocks), question.site)
+    whole = site_log_odds(classifier, [volume], question.site)
+    left = site_log_odds(classifier, _Occluded(volume, replacement, blocks), question.site)
     total = np.zeros(volume.shape, dtype=np.float64)
     n_covers = np.zeros(volume.shape, dtype=np.intp)
     for place, lost in zip(blocks, whole - left, strict=True):

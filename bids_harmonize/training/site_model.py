@@ -91,7 +91,7 @@ class Classifier:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a classifier says about scans.
+    """What a classifier says about scans; the score is that of Lee et al. 2018.
 
     Attributes
     ----------
@@ -100,7 +100,9 @@ class Answers:
     probabilities
         Float64, shape (n_scans, n_sites), calibrated, rows sum to 1.
     unseen_scores
-        Float64, shape (n_scans,); see :func:`unseen_scores`.
+        Float64, shape (n_scans,): Mahalanobis distance of the embedding to the nearest site; a
+        score above ``classifier.unseen_threshold`` speaks for an unseen site. NaN from models of
+        earlier versions, which keep no spread of the features.
     """
 
     logits: np.ndarray
@@ -158,58 +160,6 @@ def predict(classifier: Classifier, source: VolumeSource) -> np.ndarray:
         If the scans are on another grid.
     """
     return ask(classifier, source).probabilities
-
-
-def predict_logits(classifier: Classifier, source: VolumeSource) -> np.ndarray:
-    """Logit of each site for each scan, before the temperature.
-
-    Parameters
-    ----------
-    classifier
-        The trained network.
-    source
-        The scans, on the grid that the network was trained on.
-
-    Returns
-    -------
-    np.ndarray
-        Float64, shape (n_scans, n_sites).
-
-    Raises
-    ------
-    UnusableDataError
-        If the scans are on another grid.
-    """
-    return ask(classifier, source).logits
-
-
-def unseen_scores(classifier: Classifier, source: VolumeSource) -> np.ndarray:
-    """How little each scan looks like a scan of any trained site.
-
-    Parameters
-    ----------
-    classifier
-        The trained network.
-    source
-        The scans, on the grid that the network was trained on.
-
-    Returns
-    -------
-    np.ndarray
-        Float64, shape (n_scans,), Mahalanobis distance of the embedding to the nearest site; a
-        score above ``classifier.unseen_threshold`` speaks for an unseen site. NaN from models of
-        earlier versions, which keep no spread of the features.
-
-    Raises
-    ------
-    UnusableDataError
-        If the scans are on another grid.
-
-    References
-    ----------
-    Lee et al. 2018, https://proceedings.neurips.cc/paper/2018/hash/abdeb6f575ac5c6676b747bca8d09cc2
-    """
-    return ask(classifier, source).unseen_scores
 
 
 def embed(classifier: Classifier, source: VolumeSource) -> np.ndarray:

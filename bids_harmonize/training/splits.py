@@ -1,6 +1,6 @@
 """Splits by participant, stratified by site; a scan never stands apart from its person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_harmonize.errors import LeakError, UnusableDataError
@@ -137,6 +137,35 @@ def make_monitor(site_of: Mapping[str, str], *, seed: int) -> frozenset[str]:
         order = seeded_generator(seed, "monitor", site).permutation(len(group))
         chosen.update(group[index] for index in order[: max(n_monitor, 0)])
     return frozenset(chosen)
+
+
+def exchange_sites(
+    site_of: Mapping[str, str], folds: Sequence[Split], *, seed: int
+) -> dict[str, str]:
+    """Sites for a control that must stay at chance: participants of each fold swap theirs.
+
+    Parameters
+    ----------
+    site_of
+        Participant id to site, everybody in the folds.
+    folds
+        Swapping stays inside a fold, so that every fold keeps all sites.
+    seed
+        The run's seed.
+
+    Returns
+    -------
+    dict
+        Participant id to the site that it was given.
+    """
+    exchanged: dict[str, str] = {}
+    for number, fold in enumerate(folds):
+        people = sorted(fold.validation)
+        order = seeded_generator(seed, "shuffled", str(number)).permutation(len(people))
+        exchanged |= {
+            person: site_of[people[other]] for person, other in zip(people, order, strict=True)
+        }
+    return exchanged
 
 
 def _by_site(site_of: Mapping[str, str]) -> dict[str, list[str]]:

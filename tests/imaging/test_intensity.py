@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from bids_harmonize.errors import ScanError
-from bids_harmonize.imaging.intensity import Scaling, p99_scaling, percentile_scaling
+from bids_harmonize.imaging.intensity import (
+    Scaling,
+    histogram_shares,
+    p99_scaling,
+    percentile_scaling,
+)
 
 
 def test_undoing_a_scaling_gives_the_input(rng):
@@ -32,3 +37,10 @@ def test_a_constant_image_or_an_empty_mask_cannot_be_scaled(mask_value):
     volume = np.zeros((4, 4, 4), np.float32)
     with pytest.raises(ScanError, match="cannot be scaled"):
         p99_scaling(volume, np.full(volume.shape, mask_value))
+
+
+def test_a_histogram_counts_what_lies_beyond_in_its_last_bins():
+    shares = histogram_shares(np.array([-1.0, 0.0, 0.75, 1.5, 9.0], dtype=np.float32))
+    assert shares.shape == (64,)
+    assert shares[[0, 32, 63]].tolist() == [0.4, 0.2, 0.4]
+    assert histogram_shares(np.zeros(0)).sum() == 0

@@ -137,6 +137,7 @@ def test_visibility_recall_and_confounding_stand_in_tables(classified):
 
 def test_the_card_lists_every_row_and_what_was_not_run(classified):
     card = (classifier_folder(classified[0].study.output_dir) / "README.md").read_text()
+    assert "`lean`: five convolutions" in card
     for model in read_accuracy(classified[0]).index.get_level_values("model"):
         assert f"| {model} | " in card
     assert "Not run: withoutmaskblock, because --effort quick." in card

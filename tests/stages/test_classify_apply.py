@@ -109,6 +109,16 @@ def test_scans_that_were_trained_on_are_marked_and_keep_their_out_of_fold_answer
     assert not stamp.exists()
 
 
+def test_a_foreign_model_says_whose_answers_it_replaces(trained, tmp_path):
+    models = trained.study.output_dir / "models"
+    own = make_context(new_study(tmp_path / "out"), tmp_path / "work")
+    run_stage("classify", own)
+    result = run_stage("classify", applied(own, own.study, models, tmp_path / "work"))
+    assert "cross-validated answers on 6 scans were replaced" in result.warnings[0]
+    again = run_stage("classify", applied(own, own.study, models, tmp_path / "work"))
+    assert not any("were replaced" in warning for warning in again.warnings)
+
+
 def test_a_scan_that_is_called_unseen_gets_no_site(trained, tmp_path):
     study = new_study(tmp_path / "out")
     found = pd.DataFrame(

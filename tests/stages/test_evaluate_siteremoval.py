@@ -163,6 +163,25 @@ def test_the_evaluation_replaces_only_its_own_rows(tmp_path):
     assert list(read_tsv(path)["images"]) == ["preproc"]
 
 
+def test_the_evaluation_leaves_rows_of_feature_tables(tmp_path):
+    names = ["model", "images", "split", "accuracy"]
+    old = pd.DataFrame(
+        [
+            ["logistic", "raw", "validation", "0.8"],
+            ["logistic", "harmonized", "validation", "0.4"],
+            ["network", "harmonizedB", "validation", "0.6"],
+            ["network", "preproc", "validation", "1.0"],
+        ],
+        columns=names,
+    )
+    path = tmp_path / "group_siteclassification.tsv"
+    write_table(path, old, {name: {"Description": name} for name in names})
+    replace_harmonized_rows(tmp_path, {"model": "network", "images": "harmonizedA"})
+    found = read_tsv(path)
+    assert list(found["images"]) == ["preproc", "harmonizedA", "raw", "harmonized"]
+    assert list(found["accuracy"].fillna("")) == ["1.0", "", "0.8", "0.4"]
+
+
 def test_a_study_that_was_not_classified_keeps_no_accuracy_table(tmp_path):
     assert replace_harmonized_rows(tmp_path, None) == ()
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,6 @@ from bids_harmonize.training.classifier import (
     ask,
     load_classifier,
     predict,
-    predict_logits,
     save_classifier,
     train_classifier,
 )
@@ -58,7 +57,7 @@ def test_the_training_ends_patience_epochs_after_the_least_loss(stopped):
 def test_the_weights_of_the_least_loss_are_kept(stopped):
     classifier, state = stopped
     aside = SelectedVolumes(TOYS, ASIDE)
-    logits = torch.from_numpy(predict_logits(classifier, aside))
+    logits = torch.from_numpy(ask(classifier, aside).logits)
     targets = torch.tensor([0, 0, 1, 1])
     loss = F.cross_entropy(logits, targets, label_smoothing=SETTINGS.label_smoothing).item()
     least = min(row.get("monitor_loss", np.inf) for row in state["history"])
