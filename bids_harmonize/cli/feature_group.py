@@ -9,7 +9,11 @@ from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
 from bids_harmonize.stages import STAGES, FeatureContext, can_use_features, run_stage
-from bids_harmonize.stages.feature_study import FeatureStudy, feature_sources, load_feature_study
+from bids_harmonize.stages.feature_table.study import (
+    FeatureStudy,
+    feature_sources,
+    load_feature_study,
+)
 
 LOGGER = logging.getLogger(__name__)
 

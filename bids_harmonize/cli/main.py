@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bids_harmonize.cli.logs import RunLog
     from bids_harmonize.cli.request import Request
-    from bids_harmonize.stages.feature_study import FeatureSource
+    from bids_harmonize.stages.feature_table.study import FeatureSource
 
 LOGGER = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def _write_settings(request: "Request", run_id: str) -> None:
 def _sources(request: "Request") -> "tuple[FeatureSource, ...]":
     if not request.settings.group.features:
         return ()
-    from bids_harmonize.stages.feature_study import feature_sources
+    from bids_harmonize.stages.feature_table.study import feature_sources
 
     return feature_sources(request.settings)
 

@@ -18,7 +18,7 @@ from bids_harmonize.errors import UsageError
 if TYPE_CHECKING:
     from bids_harmonize.bids.study import Study
     from bids_harmonize.config import Settings
-    from bids_harmonize.stages.feature_study import FeatureStudy
+    from bids_harmonize.stages.feature_table.study import FeatureStudy
     from bids_harmonize.training.runtime import Runtime
 
 __all__ = [
@@ -89,8 +89,8 @@ STAGES: dict[str, StageRow] = {
             "classify",
             "bids_harmonize.stages.classify:run",
             "name the site of every scan, cross-validated, and show where the network looks",
-            apply_target="bids_harmonize.stages.classify_apply:run",
-            features_target="bids_harmonize.stages.classify_features:run",
+            apply_target="bids_harmonize.stages.classification.apply:run",
+            features_target="bids_harmonize.stages.feature_table.classify:run",
         ),
         StageRow(
             "harmonize",

@@ -14,12 +14,12 @@ from bids_harmonize.bids.names import classifier_folder
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import settings_hash
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.classify_card import write_card, write_model_tables
-from bids_harmonize.stages.classify_columns import CONFOUNDING_COLUMNS
-from bids_harmonize.stages.classify_confounding import confounding_rows, study_warnings
-from bids_harmonize.stages.classify_controls import run_controls
-from bids_harmonize.stages.classify_maps import remove_old_maps
-from bids_harmonize.stages.classify_models import (
+from bids_harmonize.stages.classification.card import write_card, write_model_tables
+from bids_harmonize.stages.classification.columns import CONFOUNDING_COLUMNS
+from bids_harmonize.stages.classification.confounding import confounding_rows, study_warnings
+from bids_harmonize.stages.classification.controls import run_controls
+from bids_harmonize.stages.classification.maps import remove_old_maps
+from bids_harmonize.stages.classification.models import (
     ClassifierTraining,
     cross_validate,
     fold_folder,
@@ -30,16 +30,16 @@ from bids_harmonize.stages.classify_models import (
     stamp_file,
     unseen_predictions,
 )
-from bids_harmonize.stages.classify_results import (
+from bids_harmonize.stages.classification.results import (
     accuracy_rows,
     result_note,
     skipped_notes,
     write_site_tables,
 )
-from bids_harmonize.stages.classify_saliency import explain, write_means
-from bids_harmonize.stages.classify_saliency_tables import write_saliency_tables
-from bids_harmonize.stages.classify_shortcuts import participant_covariates, scan_metadata
-from bids_harmonize.stages.classify_tables import write_predictions, write_rows
+from bids_harmonize.stages.classification.saliency import explain, write_means
+from bids_harmonize.stages.classification.saliency_tables import write_saliency_tables
+from bids_harmonize.stages.classification.shortcuts import participant_covariates, scan_metadata
+from bids_harmonize.stages.classification.tables import write_predictions, write_rows
 from bids_harmonize.stages.inputs import classifier_resolution_mm, scan_files
 from bids_harmonize.training.classifier import Classifier, save_classifier
 from bids_harmonize.training.volumes import (

@@ -19,35 +19,38 @@ from bids_harmonize.harmonizers.apply import harmonize_image
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.imaging.types import Volume
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.classify_models import (
+from bids_harmonize.stages.classification.models import (
     FoldModel,
     load_fold_classifiers,
 )
-from bids_harmonize.stages.comparison import (
+from bids_harmonize.stages.evaluation.comparison import (
     best_baseline,
     methods_table,
     person_means,
     primary_tests,
 )
-from bids_harmonize.stages.crossfit import HalfModels
-from bids_harmonize.stages.evaluation_tables import (
+from bids_harmonize.stages.evaluation.harmonized_accuracy import (
+    harmonized_row,
+    replace_harmonized_rows,
+)
+from bids_harmonize.stages.evaluation.pairs import ScanImages
+from bids_harmonize.stages.evaluation.siteremoval import probe_sites
+from bids_harmonize.stages.evaluation.tables import (
     methods_columns,
     travelling_columns,
     verdict_columns,
 )
-from bids_harmonize.stages.fitted import load_delivered, load_halves
-from bids_harmonize.stages.harmonized_accuracy import harmonized_row, replace_harmonized_rows
-from bids_harmonize.stages.inputs import classifier_resolution_mm
-from bids_harmonize.stages.pairs import ScanImages
-from bids_harmonize.stages.siteremoval import probe_sites
-from bids_harmonize.stages.travelling import (
+from bids_harmonize.stages.evaluation.travelling import (
     Method,
     TravellingScores,
     blur_method,
     score_travelling,
     site_levels,
 )
-from bids_harmonize.stages.verdict import verdict_table
+from bids_harmonize.stages.evaluation.verdict import verdict_table
+from bids_harmonize.stages.harmonization.crossfit import HalfModels
+from bids_harmonize.stages.harmonization.fitted import load_delivered, load_halves
+from bids_harmonize.stages.inputs import classifier_resolution_mm
 from bids_harmonize.training.runtime import seeded_generator
 
 # Stands in for the best baseline where nobody travelled and so none can be called best.

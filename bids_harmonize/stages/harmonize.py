@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.harmonize_files import swap
-from bids_harmonize.stages.harmonize_halves import study_halves
-from bids_harmonize.stages.harmonize_images import (
+from bids_harmonize.stages.harmonization.files import swap
+from bids_harmonize.stages.harmonization.halves import study_halves
+from bids_harmonize.stages.harmonization.images import (
     check_present_images,
     place_images,
     write_images,
 )
-from bids_harmonize.stages.harmonize_models import (
+from bids_harmonize.stages.harmonization.models import (
     Fitted,
     TrainingSet,
     load_training_set,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bids_harmonize.config import make_settings
 from bids_harmonize.stages import FeatureContext
-from bids_harmonize.stages.feature_study import feature_sources, load_feature_study
+from bids_harmonize.stages.feature_table.study import feature_sources, load_feature_study
 
 SITES = ("Kyoto", "Leeds", "Nara")
 

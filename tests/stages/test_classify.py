@@ -10,8 +10,8 @@ import pytest
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.names import classifier_folder, scan_output, site_output
 from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.stages.classification.models import load_fold_classifiers
 from bids_harmonize.stages.classify import run
-from bids_harmonize.stages.classify_models import load_fold_classifiers
 from bids_harmonize.training.classifier import load_classifier
 from tests.stages.classify_study import make_context, write_study
 from tests.stages.small_study import train_briefly

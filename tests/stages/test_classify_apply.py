@@ -12,8 +12,8 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import make_settings
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages import run_stage
-from bids_harmonize.stages.applied_tables import prediction_frame_of, write_applied
-from bids_harmonize.stages.classify_apply import check_fits
+from bids_harmonize.stages.classification.applied_tables import prediction_frame_of, write_applied
+from bids_harmonize.stages.classification.apply import check_fits
 from bids_harmonize.training.classifier import load_classifier
 from tests.stages.classify_study import make_context, write_study
 from tests.training.toys import SITES, cpu_runtime

@@ -10,19 +10,19 @@ import torch
 
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.config import make_settings
-from bids_harmonize.stages.classify_controls import (
+from bids_harmonize.stages.classification.controls import (
     ablated_models,
     control_view,
     run_controls,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel
-from bids_harmonize.stages.classify_shortcuts import (
+from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel
+from bids_harmonize.stages.classification.shortcuts import (
     participant_covariates,
     scan_metadata,
     shortcut_predictions,
 )
-from bids_harmonize.stages.classify_tables import accuracy_row
-from bids_harmonize.stages.classify_visibility import (
+from bids_harmonize.stages.classification.tables import accuracy_row
+from bids_harmonize.stages.classification.visibility import (
     head_block,
     visibility_rows,
     visible_shares,

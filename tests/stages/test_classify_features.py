@@ -10,7 +10,7 @@ import pytest
 
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages import run_stage
-from bids_harmonize.stages.feature_models import STRENGTHS, choose_strength, fit_logistic
+from bids_harmonize.stages.feature_table.models import STRENGTHS, choose_strength, fit_logistic
 from bids_harmonize.training.splits import make_folds
 from tests.stages.feature_tables import (
     SITES,

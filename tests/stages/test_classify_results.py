@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.bids.tables import read_tsv
-from bids_harmonize.stages.classify_confounding import confounding_rows, study_warnings
-from bids_harmonize.stages.classify_tables import (
+from bids_harmonize.stages.classification.confounding import confounding_rows, study_warnings
+from bids_harmonize.stages.classification.tables import (
     accuracy_row,
     calibration_rows,
     recall_rows,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bids_harmonize.stages.classify_verdict import site_verdict
+from bids_harmonize.stages.classification.verdict import site_verdict
 from bids_harmonize.training.saliency import DEFAULT_METHOD
 
 

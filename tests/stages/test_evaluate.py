@@ -8,8 +8,8 @@ from bids_harmonize.errors import MissingInputError
 from bids_harmonize.harmonizers import baselines, make_harmonizer
 from bids_harmonize.harmonizers.base import TrainingData
 from bids_harmonize.stages import StageContext, run_stage
-from bids_harmonize.stages.crossfit import fit_baseline_halves
 from bids_harmonize.stages.evaluate import Fitted, evaluate
+from bids_harmonize.stages.harmonization.crossfit import fit_baseline_halves
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves
 from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, map_volumes

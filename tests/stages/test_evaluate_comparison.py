@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_harmonize.stages.comparison import (
+from bids_harmonize.stages.evaluation.comparison import (
     METHODS_COLUMNS,
     best_baseline,
     methods_table,

@@ -6,8 +6,8 @@ import pytest
 
 from bids_harmonize.config import ClassifierSettings, ResourceSettings
 from bids_harmonize.imaging.intensity import Scaling
-from bids_harmonize.stages.classify_models import FoldModel, unseen_predictions
-from bids_harmonize.stages.probes import (
+from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.probes import (
     ProbeTraining,
     histogram_mmd,
     person_predictions,

@@ -8,9 +8,16 @@ from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.config import make_settings
 from bids_harmonize.errors import LeakError, UnusableDataError
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
-from bids_harmonize.stages.harmonized_accuracy import harmonized_row, replace_harmonized_rows
-from bids_harmonize.stages.siteremoval import probe_sites
+from bids_harmonize.stages.evaluation.harmonized_accuracy import (
+    harmonized_row,
+    replace_harmonized_rows,
+)
+from bids_harmonize.stages.evaluation.siteremoval import probe_sites
+from bids_harmonize.stages.harmonization.crossfit import (
+    HalfModels,
+    cross_fitted_images,
+    fit_baseline_halves,
+)
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves
 from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, map_volumes

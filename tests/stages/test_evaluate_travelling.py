@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 
 from bids_harmonize.errors import DirectionError
-from bids_harmonize.stages import pairs as pairs_module
-from bids_harmonize.stages.pairs import pair_transform, plan_pairs, read_scan_images
-from bids_harmonize.stages.travelling import Method, blur_method, score_travelling, site_levels
+from bids_harmonize.stages.evaluation import pairs as pairs_module
+from bids_harmonize.stages.evaluation.pairs import pair_transform, plan_pairs, read_scan_images
+from bids_harmonize.stages.evaluation.travelling import (
+    Method,
+    blur_method,
+    score_travelling,
+    site_levels,
+)
 from tests.stages.small_study import tone, write_small_study
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_harmonize.stages.verdict import (
+from bids_harmonize.stages.evaluation.verdict import (
     AS_SHARP,
     CLOSER_THAN_BASELINE,
     CLOSER_THAN_RAW,

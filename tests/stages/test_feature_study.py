@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.errors import SiteError
-from bids_harmonize.stages.feature_controls import covariate_features, exchanged_sites
+from bids_harmonize.stages.feature_table.controls import covariate_features, exchanged_sites
 from bids_harmonize.training.splits import make_folds
 from tests.stages.feature_tables import (
     SITES,

@@ -12,7 +12,7 @@ from bids_harmonize.errors import LeakError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext, run_stage
-from bids_harmonize.stages.harmonize_models import names_to_fit
+from bids_harmonize.stages.harmonization.models import names_to_fit
 from bids_harmonize.stages.inputs import generator_resolution_mm
 from bids_harmonize.training import pair_training
 from bids_harmonize.training.runtime import make_runtime

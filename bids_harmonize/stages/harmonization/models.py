@@ -20,8 +20,8 @@ from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, m
 from bids_harmonize.harmonizers.base import FitReport, Harmonizer, TrainingData
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.harmonize_files import training_table, write_model
-from bids_harmonize.stages.harmonize_halves import half_of_participants
+from bids_harmonize.stages.harmonization.files import training_table, write_model
+from bids_harmonize.stages.harmonization.halves import half_of_participants
 from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
 from bids_harmonize.training.checkpoint import load_weights
 from bids_harmonize.training.splits import check_no_leak, make_monitor

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bids_harmonize.bids.names import group_output, site_label
 from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.stages.classify_tables import accuracy_row
-from bids_harmonize.stages.merged_tables import merge_table
+from bids_harmonize.stages.classification.merged_tables import merge_table
+from bids_harmonize.stages.classification.tables import accuracy_row
 
 
 def harmonized_row(

@@ -12,7 +12,7 @@ from bids_harmonize.bids.names import site_output
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.imaging.grid import Grid
 from bids_harmonize.imaging.resampling import resample_through
-from bids_harmonize.stages.classify_maps import (
+from bids_harmonize.stages.classification.maps import (
     has_template_transform,
     template_grid,
     template_to_scan,

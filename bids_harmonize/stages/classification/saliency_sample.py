@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel, select
+from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel, select
 from bids_harmonize.training.classifier import Classifier
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.saliency import ScanQuestion

@@ -18,7 +18,7 @@ from bids_harmonize.imaging.resampling import resample_through
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 from bids_harmonize.metrics import METRICS, load_metric
 from bids_harmonize.metrics.sharpness import blur_to_level, gradient_level, sharpness
-from bids_harmonize.stages.pairs import (
+from bids_harmonize.stages.evaluation.pairs import (
     Pair,
     ScanImages,
     pair_transform,

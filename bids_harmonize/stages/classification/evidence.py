@@ -11,15 +11,15 @@ from bids_harmonize.bids.images import read_grid
 from bids_harmonize.imaging.grid import Grid
 from bids_harmonize.imaging.resampling import resample_through
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_maps import (
+from bids_harmonize.stages.classification.maps import (
     has_template_transform,
     network_affine,
     template_grid,
     template_to_scan,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel
-from bids_harmonize.stages.classify_saliency import QUICK_MAPS_PER_SITE
-from bids_harmonize.stages.classify_saliency_sample import (
+from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel
+from bids_harmonize.stages.classification.saliency import QUICK_MAPS_PER_SITE
+from bids_harmonize.stages.classification.saliency_sample import (
     AskedScan,
     asked_scans,
     draw_other_scans,

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.metrics.siteness import VISIBLE_P
-from bids_harmonize.stages.classify_saliency_rows import ALL_SITES
+from bids_harmonize.stages.classification.saliency_rows import ALL_SITES
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.saliency import DEFAULT_METHOD
 

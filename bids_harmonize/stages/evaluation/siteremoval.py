@@ -9,11 +9,8 @@ import pandas as pd
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_models import FoldModel, unseen_predictions
-from bids_harmonize.stages.crossfit import HalfModels, cross_fitted_images, fit_baseline_halves
-from bids_harmonize.stages.evaluation_tables import probe_columns
-from bids_harmonize.stages.inputs import scan_files
-from bids_harmonize.stages.probes import (
+from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.probes import (
     PROBE_COLUMNS,
     ProbeTraining,
     histogram_mmd,
@@ -21,6 +18,13 @@ from bids_harmonize.stages.probes import (
     reseeded_predictions,
     too_small_half,
 )
+from bids_harmonize.stages.evaluation.tables import probe_columns
+from bids_harmonize.stages.harmonization.crossfit import (
+    HalfModels,
+    cross_fitted_images,
+    fit_baseline_halves,
+)
+from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import DiskVolumes, VolumeSource, map_volumes
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.stages.feature_study import FeatureStudy
+from bids_harmonize.stages.feature_table.study import FeatureStudy
 from bids_harmonize.tables.features import sex_words
 from bids_harmonize.training.splits import Split, exchange_sites
 

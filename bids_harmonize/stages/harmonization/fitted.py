@@ -9,7 +9,7 @@ from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.crossfit import HalfModels
+from bids_harmonize.stages.harmonization.crossfit import HalfModels
 
 
 def load_delivered(context: StageContext) -> dict[str, Harmonizer]:

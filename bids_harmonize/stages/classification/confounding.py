@@ -7,7 +7,7 @@ import pandas as pd
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.metrics.siteness import SHORTCUT_LIMIT, SHORTCUTS
-from bids_harmonize.stages.classify_shortcuts import participant_covariates
+from bids_harmonize.stages.classification.shortcuts import participant_covariates
 from bids_harmonize.stats import correlation_ratio, cramers_v
 from bids_harmonize.tables.features import GROUP_COLUMNS
 

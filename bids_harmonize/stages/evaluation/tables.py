@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bids_harmonize.metrics import METRICS
-from bids_harmonize.stages.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
-from bids_harmonize.stages.probes import N_PERMUTATIONS
+from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
+from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
+from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
 Columns = dict[str, dict[str, Any]]
 

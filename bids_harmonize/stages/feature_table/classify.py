@@ -10,21 +10,21 @@ import pandas as pd
 
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.stages import FeatureContext, StageResult
-from bids_harmonize.stages.classify_columns import (
+from bids_harmonize.stages.classification.columns import (
     ACCURACY_COLUMNS,
     CALIBRATION_COLUMNS,
     RECALL_COLUMNS,
     Columns,
 )
-from bids_harmonize.stages.classify_tables import accuracy_row, calibration_rows, recall_rows
-from bids_harmonize.stages.feature_controls import (
+from bids_harmonize.stages.classification.merged_tables import merge_table
+from bids_harmonize.stages.classification.tables import accuracy_row, calibration_rows, recall_rows
+from bids_harmonize.stages.feature_table.controls import (
     covariate_features,
     exchanged_sites,
 )
-from bids_harmonize.stages.feature_models import fit_logistic, probabilities
-from bids_harmonize.stages.feature_study import FeatureStudy
-from bids_harmonize.stages.feature_tables import prediction_columns, prediction_table
-from bids_harmonize.stages.merged_tables import merge_table
+from bids_harmonize.stages.feature_table.models import fit_logistic, probabilities
+from bids_harmonize.stages.feature_table.study import FeatureStudy
+from bids_harmonize.stages.feature_table.tables import prediction_columns, prediction_table
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 

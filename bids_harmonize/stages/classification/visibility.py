@@ -8,7 +8,7 @@ import pandas as pd
 
 from bids_harmonize.imaging.occlusion import Block, keep_block
 from bids_harmonize.imaging.types import Mask
-from bids_harmonize.stages.classify_models import FoldModel, select
+from bids_harmonize.stages.classification.models import FoldModel, select
 from bids_harmonize.stats import bootstrap_interval, wilson_interval
 from bids_harmonize.training.classifier import Classifier, predict
 from bids_harmonize.training.runtime import seeded_generator

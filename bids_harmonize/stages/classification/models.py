@@ -12,7 +12,7 @@ import pandas as pd
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
-from bids_harmonize.stages.classify_predictions import (
+from bids_harmonize.stages.classification.predictions import (
     FoldModel,
     prediction_frame,
     prediction_rows,

@@ -19,7 +19,7 @@ from bids_harmonize.bids.tables import MISSING
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.imaging.grid import study_shape
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.applied_tables import (
+from bids_harmonize.stages.classification.applied_tables import (
     FOLD_NEW,
     answers_to_lose,
     prediction_frame_of,
@@ -27,8 +27,8 @@ from bids_harmonize.stages.applied_tables import (
     trained_on,
     write_applied,
 )
-from bids_harmonize.stages.classify_columns import UNSEEN_COLUMNS
-from bids_harmonize.stages.classify_models import prediction_rows, stamp_file
+from bids_harmonize.stages.classification.columns import UNSEEN_COLUMNS
+from bids_harmonize.stages.classification.models import prediction_rows, stamp_file
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.classifier import Classifier, load_classifier
 from bids_harmonize.training.volumes import DiskVolumes, map_volumes

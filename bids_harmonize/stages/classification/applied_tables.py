@@ -11,9 +11,13 @@ from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import UnusableDataError
-from bids_harmonize.stages.classify_columns import ACCURACY_COLUMNS, Columns, prediction_columns
-from bids_harmonize.stages.classify_tables import accuracy_row
-from bids_harmonize.stages.merged_tables import IMAGES, merge_table
+from bids_harmonize.stages.classification.columns import (
+    ACCURACY_COLUMNS,
+    Columns,
+    prediction_columns,
+)
+from bids_harmonize.stages.classification.merged_tables import IMAGES, merge_table
+from bids_harmonize.stages.classification.tables import accuracy_row
 from bids_harmonize.training.runtime import seeded_generator
 
 FOLD_NEW = "new"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_maps import (
+from bids_harmonize.stages.classification.maps import (
     has_template_transform,
     write_scan_map,
     write_site_mean,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel
-from bids_harmonize.stages.classify_saliency_sample import asked_scans, sample_scans
+from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel
+from bids_harmonize.stages.classification.saliency_sample import asked_scans, sample_scans
 from bids_harmonize.training.classifier import Classifier
 from bids_harmonize.training.saliency import brain_share, integrated_gradients
 from bids_harmonize.training.volumes import VolumeSource

@@ -15,13 +15,13 @@ from bids_harmonize.metrics.calibration import (
     reliability_bins,
 )
 from bids_harmonize.metrics.siteness import accuracy, balanced_accuracy
-from bids_harmonize.stages.classify_columns import (
+from bids_harmonize.stages.classification.columns import (
     UNSEEN_COLUMNS,
     Columns,
     prediction_columns,
 )
-from bids_harmonize.stages.merged_tables import IMAGES, merge_table
-from bids_harmonize.stages.probes import person_probabilities
+from bids_harmonize.stages.classification.merged_tables import IMAGES, merge_table
+from bids_harmonize.stages.evaluation.probes import person_probabilities
 from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
 
 _N_PERMUTATIONS = 1000

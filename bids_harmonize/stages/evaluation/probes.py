@@ -15,8 +15,8 @@ import pandas as pd
 from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.imaging.intensity import histogram_shares
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
-from bids_harmonize.stages.classify_models import prediction_rows, select, sites_of
-from bids_harmonize.stages.harmonize_halves import LEAST_PER_HALF
+from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
+from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import Runtime

@@ -23,7 +23,11 @@ from bids_harmonize.bids.scans import read_scan_rows
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import MISSING
 from bids_harmonize.imaging.intensity import N_BINS, histogram_shares
-from bids_harmonize.stages.classify_models import ClassifierTraining, prediction_frame, select
+from bids_harmonize.stages.classification.models import (
+    ClassifierTraining,
+    prediction_frame,
+    select,
+)
 from bids_harmonize.tables.features import covariate, sex_words
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import VolumeSource

@@ -7,20 +7,20 @@ from typing import Any
 import pandas as pd
 
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_columns import (
+from bids_harmonize.stages.classification.columns import (
     ACCURACY_COLUMNS,
     CALIBRATION_COLUMNS,
     RECALL_COLUMNS,
     VISIBILITY_COLUMNS,
 )
-from bids_harmonize.stages.classify_controls import Controls
-from bids_harmonize.stages.classify_tables import (
+from bids_harmonize.stages.classification.controls import Controls
+from bids_harmonize.stages.classification.tables import (
     accuracy_row,
     calibration_rows,
     recall_rows,
     write_rows,
 )
-from bids_harmonize.stages.classify_visibility import visibility_rows
+from bids_harmonize.stages.classification.visibility import visibility_rows
 from bids_harmonize.training.runtime import seeded_generator
 
 

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.study import Study
-from bids_harmonize.stages.classify_models import (
+from bids_harmonize.stages.classification.models import (
     ClassifierTraining,
     FoldModel,
     prediction_rows,
     select,
     unseen_predictions,
 )
-from bids_harmonize.stages.classify_shortcuts import (
+from bids_harmonize.stages.classification.shortcuts import (
     Method,
     head_histograms,
     participant_covariates,
     scan_metadata,
     shortcut_predictions,
 )
-from bids_harmonize.stages.classify_visibility import visible_shares
+from bids_harmonize.stages.classification.visibility import visible_shares
 from bids_harmonize.training.splits import exchange_sites
 from bids_harmonize.training.volumes import TransformedVolumes, VolumeSource
 

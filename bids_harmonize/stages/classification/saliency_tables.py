@@ -5,23 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classify_columns import Columns
-from bids_harmonize.stages.classify_evidence import (
+from bids_harmonize.stages.classification.columns import Columns
+from bids_harmonize.stages.classification.evidence import (
     CHECKS_PER_SITE,
     METHODS_PER_SITE,
     gather_evidence,
 )
-from bids_harmonize.stages.classify_models import ClassifierTraining, FoldModel
-from bids_harmonize.stages.classify_regions import N_TOP, region_rows
-from bids_harmonize.stages.classify_saliency import QUICK_MAPS_PER_SITE
-from bids_harmonize.stages.classify_saliency_rows import (
+from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel
+from bids_harmonize.stages.classification.regions import N_TOP, region_rows
+from bids_harmonize.stages.classification.saliency import QUICK_MAPS_PER_SITE
+from bids_harmonize.stages.classification.saliency_rows import (
     AGREEMENT_LIMIT,
     check_rows,
     deletion_rows,
     share_rows,
 )
-from bids_harmonize.stages.classify_tables import write_rows
-from bids_harmonize.stages.classify_verdict import site_verdict
+from bids_harmonize.stages.classification.tables import write_rows
+from bids_harmonize.stages.classification.verdict import site_verdict
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.saliency import DEFAULT_METHOD
 from bids_harmonize.training.saliency_checks import BLOCK_MM

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from bids_harmonize.bids.study import Study
-from bids_harmonize.stages.classify_evidence import SaliencyEvidence
+from bids_harmonize.stages.classification.evidence import SaliencyEvidence
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.saliency import DEFAULT_METHOD

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.stages.comparison import best_baseline, person_means
+from bids_harmonize.stages.evaluation.comparison import best_baseline, person_means
 from bids_harmonize.stats import bootstrap_interval
 
 VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")

@@ -1,0 +1,1 @@
+"""The stages on tables of features (``--features``): the study they make, models, controls."""

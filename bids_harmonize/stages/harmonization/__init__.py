@@ -1,0 +1,1 @@
+"""The rooms of the stage ``harmonize``: which models, their halves, images and sidecars."""
