@@ -27,7 +27,7 @@ SLOPES = {"fold-1": 2.0, "fold-2": 0.7, "fold-3": 5.0, "final": 1.0}
 
 
 def make_levels(levels=None):
-    """Flat volumes of a level each: by default site by site, with one in three on the wrong side."""
+    """Flat volumes of a level each; by default one in three is on the other site's side."""
     if levels is None:
         levels = [side * (-1.0 if n % 3 == 0 else 1.0 + 0.1 * n)
                   for side in (-1, 1) for n in range(6)]  # fmt: skip
@@ -89,8 +89,7 @@ def fits(monkeypatch):
 
     slopes = dict(SLOPES)
     monkeypatch.setattr(TRAIN, train)
-    seen_and_slopes = seen, slopes
-    return seen_and_slopes
+    return seen, slopes
 
 
 def temperatures(folds):
@@ -156,9 +155,7 @@ def test_a_temperature_of_the_early_stops_own_people_is_kept(tmp_path, monkeypat
     assert all(found > 0 for found in thresholds(folds))
 
 
-def test_the_final_network_ends_where_the_folds_were_best_and_is_calibrated_by_all(
-    tmp_path, fits
-):
+def test_the_final_network_ends_where_the_folds_were_best_and_is_calibrated_by_all(tmp_path, fits):
     training = make_training(tmp_path, make_levels(), classifier={"early_stop": True})
     final = training.train_final(cross_validate(training))
     plan, labels, monitor, source = fits[0][-1]
@@ -175,7 +172,7 @@ def test_the_final_network_ends_where_the_folds_were_best_and_is_calibrated_by_a
 def test_the_folds_are_trained_on_everybody_else_under_their_own_names(tmp_path, fits):
     training = make_training(tmp_path, make_levels())
     cross_validate(training)
-    for (plan, labels, monitor, source), fold in zip(fits[0], training.folds, strict=True):
+    for (_, labels, monitor, source), fold in zip(fits[0], training.folds, strict=True):
         people = {scan.participant_id for scan in source.scans}
         assert people == fold.train
         assert not people & fold.validation

@@ -14,6 +14,7 @@ from bids_harmonize.stages.classification.evidence import (
     CHECK_COLUMNS,
     CURVE_COLUMNS,
     SaliencyEvidence,
+    gather_evidence,
 )
 from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel, select
 from bids_harmonize.stages.classification.saliency import explain, write_means
@@ -90,8 +91,7 @@ def test_checks_pass_by_their_intervals_alone():
     ]
     checks += [("sub-A0", "A", 1.0, np.nan), ("sub-E", "E", 5.0, np.nan)]
     rows = {
-        (row["check"], row["site"]): row
-        for row in check_rows(make_evidence([], checks), seed=0)
+        (row["check"], row["site"]): row for row in check_rows(make_evidence([], checks), seed=0)
     }
     assert list(rows) == [
         (check, site) for check in ("deletion", "randomisation") for site in (*"ABCDE", "all")
@@ -202,7 +202,7 @@ def test_shares_stand_for_every_scan_and_for_other_methods_on_four_scans_a_site(
 def test_the_region_that_holds_the_deciding_voxel_comes_first(written):
     table = written[1]["group_saliencyregions"].astype({"rank": int, "share": float})
     top = table[table["rank"] == 1].set_index(["method", "site"])
-    # Brightness speaks for the second site alone, so a gradient times it never speaks for the first.
+    # Brightness speaks for the second site alone: gradient times it is below 0 for the first.
     expected = {(m, s) for m in METHODS for s in SITES[:2]} - {("hirescam", SITES[0])}
     assert set(top.index) == expected
     for method, site in expected:
@@ -262,6 +262,21 @@ def test_without_brain_masks_nothing_lies_inside_and_the_verdict_says_why(tmp_pa
     assert inside["answer"] == "cannot tell"
     assert "no brain masks (--brain-mask none), so the study has no inside" in inside["reason"]
     assert pd.isna(inside["value"])
+
+
+def test_a_study_whose_sample_has_no_usable_scan_gets_tables_without_a_curve(tmp_path):
+    study = write_study(tmp_path / "out", n_per_site=2, n_travelling=0)
+    context = make_context(study, tmp_path / "work")
+    training, folds = make_training(context)
+    nobody = replace(training, source=select(training.source, frozenset()))
+    evidence = gather_evidence(context, nobody, folds)
+    assert deletion_rows(evidence, seed=0) == []
+    assert [row["n"] for row in check_rows(evidence, seed=0)] == [0, 0]
+    files, notes = write_saliency_tables(context, nobody, folds, shares={}, accuracy=accuracy())
+    tables = {path.stem: read_tsv(path) for path in files}
+    assert list(tables["group_saliencydeletion"].columns) == TABLES["group_saliencydeletion"]
+    assert tables["group_saliencydeletion"].empty
+    assert "too few saliency maps with a brain mask" in notes[0]
 
 
 def test_rows_of_the_shares_are_sorted_by_file_and_begin_with_the_default_method(tmp_path):
