@@ -153,7 +153,7 @@ def site_saliency(
 
 
 def brain_share(
-    saliency: np.ndarray, head_mask: np.ndarray, brain_mask: np.ndarray
+    saliency: np.ndarray, head_mask: np.ndarray, brain_mask: np.ndarray | None
 ) -> tuple[float, float]:
     """Share of the positive saliency that lies inside the brain, and its ratio to chance.
 
@@ -162,15 +162,17 @@ def brain_share(
     saliency
         Shape (I, J, K).
     head_mask, brain_mask
-        Bool, shape (I, J, K).
+        Bool, shape (I, J, K); ``None`` where the scan has no brain mask, and so no inside.
 
     Returns
     -------
     tuple of float
         Share of the head's positive saliency inside the brain, 0..1, and that share divided by
         the brain's share of the head's voxels: 1 is what a map that ignores the brain would have,
-        higher means that the brain decides. NaN where nothing is positive.
+        higher means that the brain decides. NaN where nothing is positive, or without a brain mask.
     """
+    if brain_mask is None:
+        return float("nan"), float("nan")
     positive = np.clip(saliency, 0, None) * head_mask
     total = float(positive.sum(dtype=np.float64))
     inside = brain_mask & head_mask

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from bids_harmonize.cli.outcome import EXIT_WORDS
 from bids_harmonize.stages import StageResult
 from tests.bids.trees import write_derivative
 
@@ -89,3 +90,9 @@ def install(monkeypatch) -> Calls:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("bids_harmonize.cli.group.run_stage", calls.run_stage)
     return calls
+
+
+def assert_stopped(run, code):
+    """The last line names the code, and nothing says that the run was a success."""
+    assert run.last.endswith(f"bids-harmonize stopped: {EXIT_WORDS[code]} (exit code {code})")
+    assert "finished successfully" not in run.text

@@ -1,6 +1,8 @@
 """A small raw dataset of made-up heads: bright ellipsoids with a darker rim, in noise."""
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import nibabel as nb
@@ -9,6 +11,7 @@ import pytest
 
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.config import Settings, make_settings
+from bids_harmonize.preprocessing.run import run_participants
 
 SHAPE = (44, 54, 52)
 VOXEL_MM = 4.0
@@ -71,3 +74,45 @@ def scans(tmp_path: Path) -> tuple[Scan, ...]:
     """Two participants with one scan each."""
     bids_dir = tmp_path / "bids"
     return (write_scan(bids_dir, "sub-01_ses-A", seed=1), write_scan(bids_dir, "sub-02", seed=3))
+
+
+def run_scans(
+    scans: tuple[Scan, ...], output_dir: Path, settings: Settings
+) -> dict[str, tuple[str, str | None]]:
+    """Run the participant level; stem to status and message."""
+    outcomes = run_participants(
+        scans,
+        output_dir=output_dir,
+        work_dir=output_dir.with_name(f"{output_dir.name}-work"),
+        settings=settings,
+        run_id=f"run{time.monotonic_ns()}",
+    )
+    return {outcome.scan.stem: (outcome.status, outcome.message) for outcome in outcomes}
+
+
+def states(scans: tuple[Scan, ...], output_dir: Path, settings: Settings) -> list[str]:
+    """Run the participant level; the status of each scan."""
+    return [status for status, _ in run_scans(scans, output_dir, settings).values()]
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Scan, ...], Path]:
+    """Raw scans and what one process made of them; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("study")
+    scans = (
+        write_scan(folder / "bids", "sub-01_ses-A_run-1", seed=1),
+        write_scan(folder / "bids", "sub-01_ses-A_run-2", seed=2),
+        write_scan(folder / "bids", "sub-02", seed=3),
+    )
+    assert states(scans, folder / "out", make_run_settings()) == ["done"] * 3
+    return scans, folder / "out"
+
+
+@pytest.fixture
+def finished(
+    study: tuple[tuple[Scan, ...], Path], tmp_path: Path
+) -> tuple[tuple[Scan, ...], Path]:
+    """The same, free to be changed."""
+    scans, output_dir = study
+    shutil.copytree(output_dir, tmp_path / "out")
+    return scans, tmp_path / "out"

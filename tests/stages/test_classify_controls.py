@@ -1,15 +1,12 @@
-"""Controls that are given less, and what only a block of the head tells."""
+"""Controls of the site classifier: what they are given, and which cannot run."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from bids_harmonize.bids.scans import write_scan_rows
-from bids_harmonize.config import make_settings
 from bids_harmonize.stages.classification.controls import (
     ablated_models,
     control_view,
@@ -22,61 +19,8 @@ from bids_harmonize.stages.classification.shortcuts import (
     shortcut_predictions,
 )
 from bids_harmonize.stages.classification.tables import accuracy_row
-from bids_harmonize.stages.classification.visibility import (
-    head_block,
-    visibility_rows,
-    visible_shares,
-)
-from bids_harmonize.training.classifier import Classifier
-from bids_harmonize.training.sources import TransformedVolumes
-from bids_harmonize.training.splits import make_folds
-from tests.training.toys import SITES, ToyVolumes, cpu_runtime
-
-SHAPE = (12, 14, 12)
-
-
-def make_training(tmp_path, *, n_per_site=10, n_sites=2, classifier=None) -> ClassifierTraining:
-    source = ToyVolumes(n_per_site=n_per_site, n_sites=n_sites, shape=SHAPE)
-    site_of = {scan.participant_id: scan.site for scan in source.scans}
-    values = {"group": {"effort": "full"}, "classifier": classifier or {}}
-    return ClassifierTraining(
-        source=source,
-        folds=make_folds(site_of, n_folds=2, seed=0),
-        sites=SITES[:n_sites],
-        settings=make_settings(values, source="test"),
-        runtime=cpu_runtime(),
-        folder=tmp_path,
-        fingerprint="toys",
-    )
-
-
-def stand_in(source) -> Classifier:
-    """A network that names the second site where the whole volume is bright enough."""
-
-    class Sum(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = torch.nn.Linear(1, 2)
-            weights = {"weight": torch.tensor([[0.0], [1.0]]), "bias": torch.tensor([0.0, -6.0])}
-            self.head.load_state_dict(weights)
-
-        def embed(self, volumes):
-            return volumes.flatten(1).sum(dim=1, keepdim=True)  # (B, 1)
-
-        def forward(self, volumes):
-            return self.head(self.embed(volumes))
-
-    return Classifier(
-        network=Sum(),
-        sites=SITES[:2],
-        shape=source.shape,
-        voxel_size_mm=source.voxel_size_mm,
-        device=torch.device("cpu"),
-    )
-
-
-def study_of(people: pd.DataFrame, output_dir=None):
-    return SimpleNamespace(participants=people, output_dir=output_dir, scaling_mask="brain")
+from tests.stages.control_toys import SHAPE, make_training, stand_in, study_of
+from tests.training.toys import SITES, ToyVolumes
 
 
 def test_age_and_sex_are_found_whatever_the_case_and_the_words():
@@ -232,65 +176,3 @@ def test_skull_stripped_images_have_no_head_without_a_brain(tmp_path, monkeypatc
     found = run_controls(study, training, tuple(folds), seconds_per_fold=1.0)
     assert "skull-stripped" in found.skipped["headwithoutbrain"]
     assert "brainonly" in found.predictions
-
-
-@pytest.mark.parametrize("fraction", [0.5, 0.25, 0.125])
-def test_a_block_has_its_fraction_of_the_heads_box_and_lies_inside(fraction):
-    head = np.zeros((40, 48, 40), dtype=bool)
-    head[5:37, 4:44, 8:32] = True
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        block = head_block(rng, head, fraction)
-        inside = np.zeros_like(head)
-        inside[block] = True
-        assert not (inside & ~head).any()
-        assert inside.sum() / head.sum() == pytest.approx(fraction, rel=0.06)
-
-
-def bright_source():
-    """Flat heads: the second site is brighter inside, the same everywhere in the head."""
-    toys = ToyVolumes(n_per_site=4, n_sites=2, shape=SHAPE)
-
-    def flat(index, _):
-        level = 0.02 if toys.scans[index].site == SITES[1] else 0.0
-        return (toys.head_mask(index) * level).astype(np.float32)
-
-    return TransformedVolumes(toys, flat)
-
-
-def test_less_visible_is_less_often_right_and_every_network_sees_the_same_blocks():
-    source = bright_source()
-    people = frozenset(scan.participant_id for scan in source.scans)
-    folds = [FoldModel(stand_in(source), people)]
-    shares = visible_shares(source, folds, seed=0)
-    second = shares[shares["site"] == SITES[1]].groupby("visible_fraction")["right"].mean()
-    # About 600 voxels of .02 sum to 12, and the network asks for 6: a quarter has too few.
-    assert second.loc[1.0] == 1.0
-    assert second.loc[0.125] == 0.0
-    assert (shares[shares["site"] == SITES[0]]["right"] == 1.0).all()
-    pd.testing.assert_frame_equal(shares, visible_shares(source, folds, seed=0))
-
-
-def test_differences_are_paired_by_participant():
-    people = [f"sub-{number}" for number in range(20)]
-    frame = {
-        "participant_id": people * 4,
-        "site": "A",
-        "visible_fraction": np.repeat([1.0, 0.5, 0.25, 0.125], 20),
-    }
-    # Everybody gains exactly a quarter: unpaired the spread between people would hide it.
-    base = np.tile(np.repeat([0.0, 0.25, 0.5, 0.75], 5), 4)
-    shares = {
-        "network": pd.DataFrame({**frame, "right": base + 0.25}),
-        "withoutblocks": pd.DataFrame({**frame, "right": base}),
-    }
-    rows = pd.DataFrame(visibility_rows(shares, effort="full", seed=0))
-    own = rows[rows["model"] == "network"]
-    assert own["accuracy"].tolist() == pytest.approx([0.625] * 4)
-    ends = own[["difference", "difference_low", "difference_high"]].to_numpy()
-    assert ends == pytest.approx(0.25)
-    assert rows[rows["model"] == "withoutblocks"]["difference"].isna().all()
-    # Wilson's interval of 12.5 in 20.
-    assert own["accuracy_low"].iloc[0] == pytest.approx(0.40949, abs=1e-5)
-    alone = visibility_rows({"network": shares["network"]}, effort="full", seed=0)
-    assert np.isnan([row["difference"] for row in alone]).all()

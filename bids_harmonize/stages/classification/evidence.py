@@ -44,6 +44,8 @@ from bids_harmonize.training.saliency_checks import (
 
 CHECKS_PER_SITE: Final = 8  # scans; the interval over 8 people is wide, and honest about it
 METHODS_PER_SITE: Final = 4  # scans; occlusion takes as long as 20 maps of the default method
+CURVE_COLUMNS: Final = ["participant_id", "site", "order", "removed_fraction", "log_odds"]
+CHECK_COLUMNS: Final = ["participant_id", "site", "deletion", "randomisation"]
 _N_REPLACEMENTS = 4
 
 
@@ -109,8 +111,8 @@ def gather_evidence(
         if asked.scan.key in compared:
             others.add(asked)
     return SaliencyEvidence(
-        curves=pd.DataFrame(curves),
-        checks=pd.DataFrame(checks),
+        curves=pd.DataFrame(curves, columns=CURVE_COLUMNS),
+        checks=pd.DataFrame(checks, columns=CHECK_COLUMNS),
         shares=others.shares,
         means=others.means(),
     )

@@ -27,7 +27,7 @@ class AskedScan:
     question
         Network, volume, head mask, site and baselines.
     brain_mask
-        Bool, shape (I, J, K).
+        Bool, shape (I, J, K); ``None`` in a study without brain masks.
     rng
         For the default method; it has drawn the baselines already.
     others
@@ -38,7 +38,7 @@ class AskedScan:
 
     scan: ScanFiles
     question: ScanQuestion
-    brain_mask: np.ndarray
+    brain_mask: np.ndarray | None
     rng: np.random.Generator
     others: SelectedVolumes
     model: str
@@ -80,6 +80,8 @@ def asked_scans(
     if last is not None:
         jobs.append((last[0], last[1], frozenset(), "final"))
     everybody = frozenset(scan.participant_id for scan in training.source.scans)
+    # Without brain masks a source gives the head mask in their place.
+    has_brain = context.study.scaling_mask == "brain"
     for classifier, source, held_out, name in jobs:
         others = select(training.source, everybody - held_out)
         for index, scan in enumerate(source.scans):
@@ -93,7 +95,8 @@ def asked_scans(
                 site=scan.site,
                 baselines=draw_other_scans(others, scan.site, N_BASELINES, rng),
             )
-            yield AskedScan(scan, question, source.brain_mask(index), rng, others, name)
+            brain_mask = source.brain_mask(index) if has_brain else None
+            yield AskedScan(scan, question, brain_mask, rng, others, name)
 
 
 def sample_scans(context: StageContext, n_per_site: int) -> frozenset[str]:

@@ -47,7 +47,7 @@ _COLUMNS: dict[str, Columns] = {
         "method": _METHOD,
         "in_brain": {
             "Description": "share of the positive saliency of the head that lies inside the "
-            "brain, 0 to 1; map of a network that has not seen the person"
+            "brain, 0 to 1; map of a network that has not seen the person; n/a without brain masks"
         },
         "brain_ratio": {
             "Description": "that share divided by the brain's share of the head's volume; 1 for "
@@ -157,13 +157,12 @@ def write_saliency_tables(
     evidence = gather_evidence(context, training, folds)
     own_shares = share_rows(study, shares, evidence.shares)
     checks = check_rows(evidence, seed=seed)
-    # Without brain masks the head stands in for the brain, and every ratio is 1.
-    asked = study.eligible if study.scaling_mask == "brain" else frozenset()
     verdict = site_verdict(
         accuracy,
-        [row for row in own_shares if row["participant_id"] in asked],
+        [row for row in own_shares if row["participant_id"] in study.eligible],
         checks,
         rng=seeded_generator(seed, "site verdict"),
+        has_brain_masks=study.scaling_mask == "brain",
     )
     tables: dict[str, list[dict[str, Any]]] = {
         "group_saliency": own_shares,

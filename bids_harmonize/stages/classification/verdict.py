@@ -8,7 +8,7 @@ scans, with a bootstrap interval of the mean over people):
    above chance and, where it is known, a permutation p of at most .01; **no** if the interval
    reaches chance or below or p is larger; **cannot tell** without an interval.
 2. *decides_inside_brain* is **cannot tell** unless the site is visible (a decision that does not
-   exist lies nowhere), the retrained controls ``brainonly`` and ``headwithoutbrain`` have
+   exist lies nowhere), the scans have brain masks (without them there is no inside), the retrained controls ``brainonly`` and ``headwithoutbrain`` have
    intervals, and both checks of the maps have passed over all sites together.
 3. **yes** if the brain ratio's interval lies above 1, the brain alone names the site (its interval
    above chance), and the head without brain is not clearly better than the brain alone (no gap
@@ -48,6 +48,7 @@ def site_verdict(
     checks: Sequence[Row],
     *,
     rng: np.random.Generator,
+    has_brain_masks: bool = True,
 ) -> list[dict[str, Any]]:
     """Rows of group_siteverdict.tsv; the rule stands in the docstring of this module.
 
@@ -64,6 +65,8 @@ def site_verdict(
         Rows of group_saliencychecks.tsv: check, site, passed.
     rng
         Source of the bootstrap of the brain ratio.
+    has_brain_masks
+        False in a study that was preprocessed with ``--brain-mask none``.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def site_verdict(
     p = _number(_find(accuracy, "network").get("p_permutation"))
     visible, visible_reason = _visible(network, chance, p)
     ratio = _brain_ratio(shares, rng)
-    gap = _missing(visible, accuracy, ratio, checks)
+    gap = _missing(visible, accuracy, ratio if has_brain_masks else None, checks)
     if gap is None:
         controls = [_interval(accuracy, name) for name in BRAIN_CONTROLS]
         answer, reason = _inside_brain(ratio, controls[0], controls[1], chance)
@@ -100,11 +103,13 @@ def _visible(network: Interval, chance: float, p: float) -> tuple[str, str]:
 
 
 def _missing(
-    visible: str, accuracy: Sequence[Row], ratio: Interval, checks: Sequence[Row]
+    visible: str, accuracy: Sequence[Row], ratio: Interval | None, checks: Sequence[Row]
 ) -> str | None:
     """Why the place of the decision cannot be told at all, or ``None`` if it may be."""
     if visible != "yes":
         return "the network was not shown to name the site, so there is no decision to find"
+    if ratio is None:
+        return "the scans have no brain masks (--brain-mask none), so the study has no inside"
     if np.isnan(ratio).any():
         return "there are too few saliency maps with a brain mask for an interval"
     for name in BRAIN_CONTROLS:
