@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from scipy import ndimage
 
 from bids_harmonize.atlases.regions import Regions, load_regions
 from bids_harmonize.atlases.templates import TEMPLATE_NAME, load_template
@@ -23,6 +24,7 @@ from bids_harmonize.imaging.resampling import resample
 
 OUTSIDE: Final = "outside the atlas"
 _LEAST_ON_TEMPLATE: Final = 0.5
+_HEAD_MM: Final = 25.0  # so far around the brain an atlas of the whole head still has most of it
 _WHOLE: Final = 1e-3  # how far a scaled value may lie from a whole number
 _DO = "give a label image (one whole number a region, 0 for none) on the ICBM152 template"
 
@@ -48,8 +50,8 @@ def load_atlas(path: Path, *, resolution_mm: float) -> Regions:
     Raises
     ------
     UnusableDataError
-        If the file is no such image, if less than half of its labelled volume lies on the
-        template, or if its table of names cannot be used.
+        If the file is no such image, if less than half of its labelled volume lies within 25 mm
+        of the template's brain, or if its table of names cannot be used.
     """
     stored = _read(path)
     labels = _whole_numbers(stored.volume, path)
@@ -57,7 +59,9 @@ def load_atlas(path: Path, *, resolution_mm: float) -> Regions:
     i, j, k = template.t1.shape
     grid = Grid(shape=(i, j, k), affine=template.affine)
     placed = resample(labels.astype(np.float32), stored.affine, grid, interpolation="nearest")
-    _check_place(labels, stored.affine, placed, template.affine, path)
+    near = _near_brain(template.brain_mask, resolution_mm)
+    labelled_mm3 = np.count_nonzero(labels) * abs(float(np.linalg.det(stored.affine[:3, :3])))
+    _check_place(np.count_nonzero(placed[near]) * resolution_mm**3 / labelled_mm3, path)
     found = [int(label) for label in np.unique(labels) if label]
     return Regions(
         labels=np.rint(placed).astype(np.int32),
@@ -110,18 +114,17 @@ def _whole_numbers(volume: np.ndarray, path: Path) -> np.ndarray:
     return whole.astype(np.int64)
 
 
-def _check_place(
-    labels: np.ndarray, affine: np.ndarray, placed: np.ndarray, grid: np.ndarray, path: Path
-) -> None:
-    volumes = [
-        np.count_nonzero(voxels) * abs(float(np.linalg.det(matrix[:3, :3])))
-        for voxels, matrix in ((labels, affine), (placed, grid))
-    ]
-    if volumes[1] < _LEAST_ON_TEMPLATE * volumes[0]:
+def _near_brain(brain: np.ndarray, voxel_mm: float) -> np.ndarray:
+    """Voxels of the template's brain and around it, bool."""
+    return np.asarray(ndimage.distance_transform_edt(~brain, sampling=voxel_mm) <= _HEAD_MM)
+
+
+def _check_place(share: float, path: Path) -> None:
+    if share < _LEAST_ON_TEMPLATE:
         message = (
-            f"--atlas {path}: {volumes[1] / volumes[0]:.0%} of its labelled volume lies on the "
-            f"template ({TEMPLATE_NAME}), expected {_LEAST_ON_TEMPLATE:.0%} or more: it is in "
-            f"another space, or its header is wrong; {_DO}"
+            f"--atlas {path}: {share:.0%} of its labelled volume lies on the head of the template "
+            f"({TEMPLATE_NAME}), expected {_LEAST_ON_TEMPLATE:.0%} or more: it is in another "
+            f"space, or its header is wrong; {_DO}"
         )
         raise UnusableDataError(message)
 
