@@ -118,9 +118,9 @@ def _dots(shown: pd.DataFrame) -> Block:
         ),
         alt="Balanced accuracy of the model and of its controls with 95 % intervals.",
         reading="Dots: balanced accuracy. Bars: 95 % intervals. Dashed: guessing. Grey: "
-        "controls. A control far right of the dashed line is a shortcut: the site can be told without "
-        "looking at the brain. Shuffled site names must stay on the line. (Brain only is no "
-        "shortcut: it shows how much the brain alone gives away.)",
+        "controls. A control far right of the dashed line is a shortcut: the site can be told "
+        "without looking at the brain. Shuffled site names must stay on the line. (Brain only "
+        "is no shortcut: it shows how much the brain alone gives away.)",
     )
 
 
