@@ -56,7 +56,7 @@ def sections(tmp_path_factory):
         n: classification_section(
             read_group_inputs(write_study(tmp_path_factory.mktemp(f"s{n}"), n))
         )
-        for n in (3, 20)
+        for n in (2, 9)
     }
 
 
@@ -65,54 +65,50 @@ def titles(section, kind):
 
 
 def test_with_many_sites_what_is_per_site_is_folded(sections):
-    few, many = sections[3], sections[20]
+    few, many = sections[2], sections[9]
     assert titles(few, Fold) == []
-    assert sum(title.startswith("What speaks for") for title in titles(few, Figure)) == 3
+    assert sum(title.startswith("What speaks for") for title in titles(few, Figure)) == 2
     maps, curves = [block for block in many.blocks if isinstance(block, Fold)]
-    assert maps.title == "The mean maps of all 20 sites"
-    assert len(maps.blocks) == 20
-    assert curves.title == "Do the marked places matter? Deletion curves of 20 sites"
+    assert maps.title == "The mean maps of all 9 sites"
+    assert len(maps.blocks) == 9
+    assert curves.title == "Do the marked places matter? Deletion curves of 9 sites"
     assert not any(title.startswith("What speaks for") for title in titles(many, Figure))
-    long = [b for b in many.blocks if isinstance(b, Table) and not b.folded and len(b.rows) > 21]
+    long = [b for b in many.blocks if isinstance(b, Table) and not b.folded and len(b.rows) > 10]
     assert long == []
 
 
 def test_a_table_says_where_each_map_is_strongest(sections):
-    (table,) = [
-        b for b in sections[20].blocks if isinstance(b, Table) and "mean map is" in b.title
-    ]
-    assert [row[0].text for row in table.rows] == names(20)
+    (table,) = [b for b in sections[9].blocks if isinstance(b, Table) and "mean map is" in b.title]
+    assert [row[0].text for row in table.rows] == names(9)
     assert table.rows[0][1].text.startswith("Right cerebellum (20 %)")
 
 
 def test_checks_of_many_sites_show_all_together_and_the_failed_ones(sections):
     shown, passed = [
-        b for b in sections[20].blocks if isinstance(b, Table) and b.title.startswith("Checks of")
+        b for b in sections[9].blocks if isinstance(b, Table) and b.title.startswith("Checks of")
     ]
     assert [(row[1].text, row[2].text) for row in shown.rows] == [
         ("failed", "Site B"), ("passed", "all sites"), ("passed", "all sites"),
     ]  # fmt: skip
-    assert (passed.folded, len(passed.rows)) == (True, 39)
+    assert (passed.folded, len(passed.rows)) == (True, 17)
 
 
 def test_frequent_mistakes_of_many_sites_stand_in_a_table(sections):
-    tables = [b for b in sections[20].blocks if isinstance(b, Table) and "mistakes" in b.title]
+    tables = [b for b in sections[9].blocks if isinstance(b, Table) and "mistakes" in b.title]
     (table,) = tables
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["Site A", "Site B", "3 of 5", "60 %"]
     ]
-    assert not any("mistakes" in title for title in titles(sections[3], Table))
-    (matrix,) = [
-        b for b in sections[20].blocks if isinstance(b, Figure) and "taken for" in b.title
-    ]
-    assert matrix.reading.startswith("62 people (40 named rightly) before harmonization")
+    assert not any("mistakes" in title for title in titles(sections[2], Table))
+    (matrix,) = [b for b in sections[9].blocks if isinstance(b, Figure) and "taken for" in b.title]
+    assert matrix.reading.startswith("29 people (18 named rightly) before harmonization")
 
 
 def test_folded_blocks_are_printed_inside_a_closed_part(sections):
-    context = {"dataset": "x", "run_id": None, "sections": [sections[20]]}
+    context = {"dataset": "x", "run_id": None, "sections": [sections[9]]}
     page = render_page("group.html.j2", context)
-    inside = page.split("<summary>The mean maps of all 20 sites</summary>")[1]
-    assert inside.split("</details>")[0].count("<img ") == 20
+    inside = page.split("<summary>The mean maps of all 9 sites</summary>")[1]
+    assert inside.split("</details>")[0].count("<img ") == 9
 
 
 def test_a_persons_scans_are_averaged_and_unseen_people_stand_apart():
