@@ -114,6 +114,7 @@ class GroupSettings:
     model_dir: str | None = None
     features: dict[FeatureArm, str] = field(default_factory=dict)
     feature_columns: tuple[str, ...] = ()
+    atlas: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

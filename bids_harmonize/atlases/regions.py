@@ -3,8 +3,8 @@
 Choice: rules on millimetre coordinates of the template, inside and outside its brain. Reason: no
 label image with a free licence lies in the packages that we install, nothing is downloaded at run
 time, and the question is "forehead or frontal lobe, cerebellum or neck", not which gyrus.
-Rejected: atlases of nilearn's ``fetch_*`` (a download; several licences forbid use). Revisit when
-a user's own label image is to be read: it makes another :class:`Regions`.
+Rejected: atlases of nilearn's ``fetch_*`` (a download; several licences forbid use). A user's own
+label image (``--atlas``) makes another :class:`Regions`.
 
 Rules inside the brain (x left to right, y back to front, z up; mm; the first that fits counts):
 
@@ -76,16 +76,20 @@ class Regions:
     Attributes
     ----------
     labels
-        Integer array (I, J, K); 0 is no region.
+        Integer array (I, J, K).
     names
-        Name of each label above 0.
+        Name of each label; a label without one is no region.
     affine
         4x4 voxel-to-world matrix, mm, RAS+.
+    atlas, sha256
+        File name and checksum of a user's label image; empty for the rules above.
     """
 
     labels: Array
     names: dict[int, str]
     affine: Affine
+    atlas: str = ""
+    sha256: str = ""
 
 
 def load_regions(*, resolution_mm: float = 2.0) -> Regions:

@@ -13,8 +13,8 @@ from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
 
-_APPLIED = ("group_siteclassification", "group_sitepredictions")
-_FEATURES = (*_APPLIED, "group_siterecall", "group_sitecalibration")
+_APPLIED = ("group_siteclassification", "group_sitepredictions", "group_siterecall")
+_FEATURES = (*_APPLIED, "group_sitecalibration")
 _TABLES = {
     "classify": (
         *(*_FEATURES, "group_sitevisibility", "group_siteconfounding", "group_siteverdict"),

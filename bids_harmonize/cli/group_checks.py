@@ -14,7 +14,7 @@ _SAME_MM = 1e-3
 
 
 def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
-    """What is wrong about ``--model-dir`` and ``--features``.
+    """What is wrong about ``--model-dir``, ``--features`` and ``--atlas``.
 
     Parameters
     ----------
@@ -36,6 +36,22 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults += _feature_faults(group, settings.site, levels)
     elif group.feature_columns:
         faults.append("--feature-columns goes with --features, which names the table")
+    if group.atlas is not None:
+        faults += _atlas_faults(group.atlas, group, levels)
+    return faults
+
+
+def _atlas_faults(atlas: str, group: GroupSettings, levels: Sequence[str]) -> list[str]:
+    useless = {
+        "the group level uses it; add the word group": "group" not in levels,
+        "--features has no image and so no saliency map": bool(group.features),
+        "--model-dir makes no saliency map": group.model_dir is not None,
+        "the stage classify uses it; add it to --stages": "classify"
+        not in (group.stages or ("classify",)),
+    }
+    faults = [f"--atlas: {words}, or leave it out" for words, given in useless.items() if given]
+    if not Path(atlas).is_file():
+        faults.append(f"--atlas {atlas}: no such file; expected a NIfTI label image")
     return faults
 
 

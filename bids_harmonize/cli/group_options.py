@@ -53,4 +53,11 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "columns of --features to use, for instance '*_thickness' (default: all with numbers)",
         "many",
     ),
+    Option(
+        ("--atlas",),
+        "group.atlas",
+        "NIFTI",
+        "label image on the ICBM152 template whose regions stand in group_saliencyregions.tsv; "
+        "names in a .tsv (index, name) or .json beside it (default: coarse regions of the head)",
+    ),
 )

@@ -97,7 +97,16 @@ class References:
     rows: tuple[Reference, ...]
 
 
-Block = Paragraph | Findings | Table | Figure | References
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that start closed behind one line, for what is long and seldom read whole."""
+
+    block: ClassVar[str] = "fold"
+    title: str
+    blocks: tuple["Block", ...]
+
+
+Block = Paragraph | Findings | Table | Figure | References | Fold
 
 
 @dataclass(frozen=True)

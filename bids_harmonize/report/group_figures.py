@@ -13,6 +13,7 @@ from bids_harmonize.report.group_drawing import (
     CYCLE,
     FAINT,
     GREEN,
+    GRID,
     INK,
     MARKERS,
     ORANGE,
@@ -29,15 +30,25 @@ _MAX_LABELLED = 12
 _TICK_WIDTH = 13
 
 
-def draw_confusion(labels: Sequence[str], counts: np.ndarray) -> str:
+def draw_confusion(
+    labels: Sequence[str],
+    counts: np.ndarray,
+    *,
+    answers: Sequence[str] | None = None,
+    compact: bool = False,
+) -> str:
     """Confusion matrix of the site classifier.
 
     Parameters
     ----------
     labels
-        Site names, in the order of rows and columns.
+        Site names, in the order of the rows.
     counts
-        Scans of the row's site that were named as the column's site, (n_sites, n_sites).
+        People of the row's site that were named as the column's, (n_sites, n_answers).
+    answers
+        Names of the columns; by default the sites.
+    compact
+        Small cells and upright names, for many sites.
 
     Returns
     -------
@@ -45,20 +56,29 @@ def draw_confusion(labels: Sequence[str], counts: np.ndarray) -> str:
         Data URI of the drawing.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 1.4 + 0.62 * len(labels)
+    answers = labels if answers is None else answers
+    cell, small = (0.34, 7.5) if compact else (0.62, None)
     with page_style():
-        figure = Figure(figsize=(side + 0.9, side))
+        figure = Figure(figsize=(2.3 + cell * len(answers), 1.4 + cell * len(labels)))
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), n in np.ndenumerate(counts):
             if n:
                 tone = "white" if shares[row, column] > _MIDDLE else INK
-                axes.text(column, row, str(int(n)), ha="center", va="center", color=tone)
-        axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
-        axes.set_yticks(range(len(labels)), labels)
+                axes.text(
+                    column, row, str(int(n)), ha="center", va="center", color=tone, size=small
+                )
+        turn, side = (90, "center") if compact else (30, "right")
+        axes.set_xticks(range(len(answers)), answers, rotation=turn, ha=side, size=small)
+        axes.set_yticks(range(len(labels)), labels, size=small)
         axes.set_xlabel("named as")
         axes.set_ylabel("true site")
         axes.grid(False)
+        if compact:  # lines lead the eye from a cell to its names
+            axes.set_xticks(np.arange(len(answers) + 1) - 0.5, minor=True)
+            axes.set_yticks(np.arange(len(labels) + 1) - 0.5, minor=True)
+            axes.tick_params(which="minor", size=0)
+            axes.grid(True, which="minor", color=GRID, linewidth=0.6)
         return svg_uri(figure)
 
 

@@ -45,6 +45,7 @@ NUMBER_COLUMNS = frozenset(
         *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
         *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
         *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
+        *("p_holm", "n_unseen"),
         *("visible_fraction", "difference", "difference_low", "difference_high"),
         *("in_brain", "brain_ratio", "rank", "share", "ratio", "x_mm", "y_mm", "z_mm"),
         *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),

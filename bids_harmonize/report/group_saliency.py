@@ -1,5 +1,8 @@
 """Where the site classifier looks: the mean saliency of every site on the template."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
@@ -8,10 +11,11 @@ from bids_harmonize.atlases.templates import load_template_image
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.names import OUTPUTS, site_label
 from bids_harmonize.errors import ScanError
-from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
+from bids_harmonize.report.group_blocks import Block, Cell, Figure, Fold, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_saliency
 from bids_harmonize.report.group_siteanswers import texts
+from bids_harmonize.report.group_siterecall import COMPACT_SITES
 from bids_harmonize.report.group_words import (
     listing,
     number,
@@ -22,10 +26,13 @@ from bids_harmonize.report.group_words import (
 
 _DEFAULT_METHOD = "integrated_gradients"
 _N_TOP = 3
+_MANY_ROWS = 3 * COMPACT_SITES  # three methods a site
 
 
 def saliency_blocks(inputs: GroupInputs) -> list[Block]:
     """One mosaic a site with its top regions, and the share of saliency inside the brain.
+
+    With many sites the mosaics are folded, and a table says where each is strongest.
 
     Parameters
     ----------
@@ -45,6 +52,15 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
     if not maps:
         text = "No mean saliency map (tpl-*/anat) was written, so none is shown."
         return [Paragraph(text, "absent"), *_regions_blocks(inputs)]
+    blocks = _mosaics(inputs, maps)
+    if len(maps) > COMPACT_SITES:
+        folded = Fold(f"The mean maps of all {len(maps)} sites", tuple(blocks))
+        blocks = [*_overview(inputs), folded]
+    return [*blocks, *_regions_blocks(inputs), *_share_blocks(inputs)]
+
+
+def _mosaics(inputs: GroupInputs, maps: Sequence[Path]) -> list[Block]:
+    """One figure a map, or a paragraph where it cannot be read."""
     names = {site_label(site): site for site in _sites(inputs)}
     blocks: list[Block] = []
     for path in maps:
@@ -67,7 +83,32 @@ def saliency_blocks(inputs: GroupInputs) -> list[Block]:
                 size="wide",
             )
         )
-    return [*blocks, *_regions_blocks(inputs), *_share_blocks(inputs)]
+    return blocks
+
+
+def _overview(inputs: GroupInputs) -> list[Block]:
+    """Where each site's map is strongest, one line a site; empty without the table of regions."""
+    found = {site: _top_regions(inputs, site) for site in sorted(_sites(inputs))}
+    rows: list[list[str | Cell]] = [
+        [Cell(site, "strong"), words] for site, words in found.items() if words
+    ]
+    if not rows:
+        return []
+    return [
+        make_table(
+            "What speaks for each site: where its mean map is strongest",
+            {"site": False, f"regions with the largest shares {_of_atlas(inputs)}".strip(): False},
+            rows,
+            reading="In brackets: share of the positive saliency of the site's mean map. The maps "
+            "themselves are folded below.",
+        )
+    ]
+
+
+def _of_atlas(inputs: GroupInputs) -> str:
+    """Which atlas of the user's named the regions, in words; empty for the coarse ones."""
+    atlas = inputs.settings.group.atlas
+    return f"(atlas {Path(atlas).name})" if atlas else ""
 
 
 def _sites(inputs: GroupInputs) -> list[str]:
@@ -80,7 +121,12 @@ def _sites(inputs: GroupInputs) -> list[str]:
 
 
 def _top_words(inputs: GroupInputs, site: str) -> str:
-    """The regions that hold most of the site's map, in words; empty without the table."""
+    """The regions that hold most of the site's map, as a sentence; empty without the table."""
+    named = _top_regions(inputs, site)
+    return f"Strongest in: {named}. " if named else ""
+
+
+def _top_regions(inputs: GroupInputs, site: str) -> str:
     table = inputs.tables.get("saliencyregions")
     if table is None:
         return ""
@@ -90,8 +136,7 @@ def _top_words(inputs: GroupInputs, site: str) -> str:
         return ""
     method = _DEFAULT_METHOD if _DEFAULT_METHOD in methods else methods[0]
     top = own[texts(own, "method") == method].sort_values("rank").head(_N_TOP)
-    named = listing(f"{row['region']} ({percent(row['share'])})" for _, row in top.iterrows())
-    return f"Strongest in: {named}. "
+    return listing(f"{row['region']} ({percent(row['share'])})" for _, row in top.iterrows())
 
 
 def _regions_blocks(inputs: GroupInputs) -> list[Block]:
@@ -114,7 +159,7 @@ def _regions_blocks(inputs: GroupInputs) -> list[Block]:
     ]
     return [
         make_table(
-            "Regions that the maps mark most",
+            f"Regions that the maps mark most {_of_atlas(inputs)}".strip(),
             {
                 "site": False, "map by": False, "rank": True, "region": False,
                 "share of saliency": True, "ratio to its size": True, "peak (x, y, z in mm)": True,
@@ -155,6 +200,7 @@ def _share_blocks(inputs: GroupInputs) -> list[Block]:
             reading="Medians over scans, in brackets the middle half. Ratio: share of the "
             "saliency over the brain's share of the head. Above 1, the network weighs the brain "
             "more than its size would suggest; below 1, it decides more on scalp, skull and neck.",
+            folded=len(rows) > _MANY_ROWS,
         )
     ]  # fmt: skip
 

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
+from bids_harmonize.report.group_blocks import Block, Cell, Figure, Fold, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_siteanswers import texts
 from bids_harmonize.report.group_sitefigures import draw_deletion
+from bids_harmonize.report.group_siterecall import COMPACT_SITES
 from bids_harmonize.report.group_words import (
     MISSING,
     is_number,
@@ -60,18 +61,19 @@ def _deletion_blocks(inputs: GroupInputs) -> list[Block]:
     panels = [(site, known[sites == site]) for site in sorted(sites.unique())]
     if not panels:
         return [Paragraph("group_saliencydeletion.tsv holds no number, so no curve.", "absent")]
-    return [
-        Figure(
-            title="Do the marked places matter? Deletion curves",
-            source=draw_deletion(panels),
-            alt="Support for the true site while parts of the head are replaced, by site.",
-            reading="More and more of the head is replaced by that of scans of other sites. "
-            "Orange: what the map marks most goes first. Blue: blocks at random. If orange falls "
-            "faster than blue, the map points at what the network uses. Log odds 0: undecided. "
-            "Bands: 95 % intervals.",
-            size="wide" if len(panels) > 1 else "",
-        )
-    ]
+    figure = Figure(
+        title="Do the marked places matter? Deletion curves",
+        source=draw_deletion(panels),
+        alt="Support for the true site while parts of the head are replaced, by site.",
+        reading="More and more of the head is replaced by that of scans of other sites. "
+        "Orange: what the map marks most goes first. Blue: blocks at random. If orange falls "
+        "faster than blue, the map points at what the network uses. Log odds 0: undecided. "
+        "Bands: 95 % intervals.",
+        size="wide" if len(panels) > 1 else "",
+    )
+    if len(panels) > COMPACT_SITES:
+        return [Fold(f"{figure.title} of {len(panels)} sites", (figure,))]
+    return [figure]
 
 
 def _checks_blocks(inputs: GroupInputs) -> list[Block]:
@@ -96,20 +98,29 @@ def _checks_blocks(inputs: GroupInputs) -> list[Block]:
         ]
         for place, row in zip(site_names(order), (row for _, row in order.iterrows()), strict=True)
     ]
+    columns = {
+        "check": False, "outcome": False, "site": False, "value (95 % interval)": True,
+        "people": True, "map by": False,
+    }  # fmt: skip
+    folded: list[Block] = []
+    if site_names(order).nunique() > COMPACT_SITES:
+        first = (site_names(order) == "all sites") | ~order["_passed"]
+        passed = [row for row, is_first in zip(rows, first, strict=True) if not is_first]
+        rows = [row for row, is_first in zip(rows, first, strict=True) if is_first]
+        title = f"Checks of the maps that were passed, by site ({len(passed)})"
+        folded = [make_table(title, columns, passed, folded=True)]
     return [
         make_table(
             "Checks of the maps",
-            {
-                "check": False, "outcome": False, "site": False, "value (95 % interval)": True,
-                "people": True, "map by": False,
-            },
+            columns,
             rows,
             reading="Failed checks stand first. Deletion: how much more the network loses with "
             "the marked places than with random blocks; above 0 is good. Random weights: how "
             "alike the maps of the network and of an untrained one are; near 0 is good. Do not "
             "read meaning into a map that fails.",
-        )
-    ]  # fmt: skip
+        ),
+        *folded,
+    ]
 
 
 def _outcome(row: pd.Series) -> Cell:

@@ -112,15 +112,15 @@ def _dots(shown: pd.DataFrame) -> Block:
         title="Accuracy on unseen people",
         source=draw_dots(
             dots,
-            xlabel="share of people whose site was named rightly",
+            xlabel="balanced accuracy (share named rightly, mean over sites)",
             lines=[(float(value), "chance") for value in chance.iloc[:1]],
             limits=(-0.02, 1.02),
         ),
-        alt="Accuracy of the model and of its controls with 95 % intervals.",
-        reading="Dots: accuracy. Bars: 95 % intervals. Dashed: guessing. Grey: controls. A "
-        "control far right of the dashed line is a shortcut: the site can be told without "
-        "looking at the brain. Shuffled site names must stay on the line. (Brain only is no "
-        "shortcut: it shows how much the brain alone gives away.)",
+        alt="Balanced accuracy of the model and of its controls with 95 % intervals.",
+        reading="Dots: balanced accuracy. Bars: 95 % intervals. Dashed: guessing. Grey: "
+        "controls. A control far right of the dashed line is a shortcut: the site can be told "
+        "without looking at the brain. Shuffled site names must stay on the line. (Brain only "
+        "is no shortcut: it shows how much the brain alone gives away.)",
     )
 
 
@@ -149,9 +149,10 @@ def _table(shown: pd.DataFrame, training: str) -> Block:
         },
         rows,
         reading="In brackets: 95 % intervals. Balanced accuracy gives every site the same "
-        "weight, so that a large site cannot carry the result. p: how often shuffled answers do "
-        "as well. Calibration error: mean gap between how sure the model is and how often it is "
-        "right; 0 is best." + training
+        "weight, so that a large site cannot carry the result. p: how often true sites "
+        "that are shuffled among the tested people fit the answers as well. Calibration error: "
+        "mean gap between how sure the model is and how often it is right; 0 is best, n/a where "
+        "a quick run gave nothing to calibrate by." + training
         + (" Some rows are quick: the first fold only, fewer people." if quick else ""),
     )  # fmt: skip
 

@@ -144,7 +144,7 @@ def site_sentence(inputs: GroupInputs) -> str:
     who = "a network" if row["model"] == "network" else "a model of the feature table"
     found = (
         f"{who} named the site rightly for {percent_interval(*interval(row))} of the people that "
-        f"it had not seen; guessing gives {percent(row['chance'])}"
+        f"it had not seen{_balanced_words(row)}; guessing gives {percent(row['chance'])}"
     )
     if is_number(row["p_permutation"]):
         found += f" (permutation test: p {_p(row['p_permutation'])})"
@@ -167,9 +167,14 @@ def _new_sentence(inputs: GroupInputs) -> str:
         return ""
     return (
         "A finished model, trained elsewhere, named the site rightly for "
-        f"{percent_interval(*interval(row))} of the new people whose site it knows; guessing "
-        f"gives {percent(row['chance'])}."
+        f"{percent_interval(*interval(row))} of the new people whose site it knows"
+        f"{_balanced_words(row)}; guessing gives {percent(row['chance'])}."
     )
+
+
+def _balanced_words(row: pd.Series) -> str:
+    """That the number is the balanced accuracy, where it is."""
+    return " (every site counting the same)" if is_number(row["balanced_low"]) else ""
 
 
 def _above_chance(row: pd.Series | None) -> str:
@@ -211,8 +216,9 @@ def brain_answer(inputs: GroupInputs) -> tuple[str, str] | None:
 
 
 _MEANING = {
-    "yes": "In this study the brain itself looks different from site to site. Taking away the "
-    "face or the skull would not solve it.",
+    "yes": "In this study the brain itself looks different from site to site in the images: in "
+    "contrast, noise, sharpness or anatomy; this does not say in which. Taking away the face or "
+    "the skull would not solve it.",
     "no": "In this study a good part of the decision comes from scalp, skull, neck or the head's "
     "outline. The accuracy says little about the brain.",
     "cannot tell": "In this study the accuracy must not be read as a difference in brain tissue, "

@@ -51,7 +51,7 @@ def _ablation_table(kept: pd.DataFrame) -> Block:
     ]
     return make_table(
         "What hiding parts of the head in training adds",
-        {"trained": False, "people": True, "accuracy on whole heads": True},
+        {"trained": False, "people": True, "balanced accuracy on whole heads": True},
         rows,
         reading="In training, a block of the head is hidden at random, or everything but a block. "
         "These rows leave that out. They are no shortcuts; all see the whole head here.",
@@ -103,8 +103,9 @@ def _difference_table(known: pd.DataFrame, models: list[str]) -> Block:
             "gain in points": True,
         },
         rows,
-        reading="Gain: difference in percentage points, with its 95 % interval. Where the "
-        "interval holds 0, no gain was shown.",
+        reading="Gain: difference in percentage points on the same people, with Tango's 95 % "
+        "interval, which is rather too wide than too narrow. Where the interval holds 0, no gain "
+        "was shown; that does not prove that there is none.",
         folded=True,
     )  # fmt: skip
 

@@ -1,26 +1,32 @@
-"""Site by site: which is taken for which, how sure the model is, who was scanned where."""
+"""Site by site: which is taken for which, and how sure the model is."""
 
-import numpy as np
 import pandas as pd
 
-from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, make_table
-from bids_harmonize.report.group_drawing import BLUE
-from bids_harmonize.report.group_figures import draw_confusion, draw_dots
+from bids_harmonize.report.group_blocks import Block, Figure, Paragraph, make_table
+from bids_harmonize.report.group_figures import draw_confusion
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_siteanswers import MAIN_MODELS, is_own_image, main_row, texts
 from bids_harmonize.report.group_sitefigures import draw_calibration
+from bids_harmonize.report.group_sitenamed import (
+    UNSEEN_WORDS,
+    Confusion,
+    confusion_of,
+    new_rows,
+    tested_rows,
+)
+from bids_harmonize.report.group_siterecall import COMPACT_SITES, recall_blocks
 from bids_harmonize.report.group_words import (
-    MISSING,
     arm_words,
     count,
     is_feature_table,
     is_number,
     listing,
-    model_words,
     number,
     percent,
-    percent_interval,
 )
+
+_N_MISTAKES = 10
+_SEVERAL = 2  # people: one alone is no pattern
 
 
 def confusion_blocks(inputs: GroupInputs) -> list[Block]:
@@ -39,12 +45,13 @@ def confusion_blocks(inputs: GroupInputs) -> list[Block]:
     table = inputs.tables.get("sitepredictions")
     if table is None or not {"site", "predicted"} <= set(table.columns):
         text = "There is no group_sitepredictions.tsv, so no confusion matrix."
-        return [Paragraph(text, "absent"), *_recall_blocks(inputs)]
+        return [Paragraph(text, "absent"), *recall_blocks(inputs)]
     images = texts(table, "images")
     blocks: list[Block] = []
     for name in dict.fromkeys(images[images.map(is_own_image)]):
         blocks += _confusion(table[images == name], inputs)
-    return [*blocks, *_recall_blocks(inputs)]
+    blocks += _new_confusion(table[images == "preproc"])
+    return [*blocks, *recall_blocks(inputs)]
 
 
 def calibration_blocks(inputs: GroupInputs) -> list[Block]:
@@ -84,97 +91,83 @@ def calibration_blocks(inputs: GroupInputs) -> list[Block]:
 
 
 def _confusion(own: pd.DataFrame, inputs: GroupInputs) -> list[Block]:
-    tested = own[own["predicted"].notna() & own["site"].notna() & (texts(own, "fold") != "")]
+    tested = tested_rows(own)
     if tested.empty:
         return []
-    labels = sorted({*tested["site"].astype(str), *tested["predicted"].astype(str)})
-    counts = np.zeros((len(labels), len(labels)), dtype=int)
-    for site, predicted in zip(tested["site"], tested["predicted"], strict=True):
-        counts[labels.index(str(site)), labels.index(str(predicted))] += 1
+    confusion = confusion_of(tested)
     images = str(own["images"].iloc[0])
     arm = arm_words(images) if is_feature_table(images) else ""
-    what = "row" if arm else "scan"
     before = "" if arm else " before harmonization"
-    text = (
-        f"{count(int(counts.sum()), what)}{before}. Rows: true sites. Columns: the model's "
-        "answer. All on the diagonal: every site was named rightly."
-    )
+    text = f"{_people(confusion)}{before}, each by a model that had not seen them. {_HOW_TO_READ}"
     if "siterecall" not in inputs.tables:
-        shares = {
-            site: counts[place, place] / counts[place].sum() if counts[place].sum() else np.nan
-            for place, site in enumerate(labels)
-        }
-        shown = listing(f"{site} {percent(share)}" for site, share in shares.items())
-        text += f" Share named rightly: {shown}."
-    return [
+        text += f" Share named rightly: {_shares(confusion)}."
+    title = "Which site is taken for which" + (f" (features, {arm})" if arm else "")
+    return _matrix(confusion, title, text)
+
+
+def _new_confusion(own: pd.DataFrame) -> list[Block]:
+    """The same for new scans; people with a scan of no trained site have a column of their own."""
+    asked = new_rows(own)
+    if asked.empty:
+        return []
+    confusion = confusion_of(asked, unseen_apart=True)
+    text = (
+        f"{_people(confusion)} with new scans, asked of the finished model of --model-dir. "
+        f"{_HOW_TO_READ}"
+    )
+    if UNSEEN_WORDS in confusion.answers:
+        text += (
+            f" Last column ({UNSEEN_WORDS}): people with a scan that the model does not know; the "
+            "accuracy counts the most probable site of these too."
+        )
+    return _matrix(confusion, "Which site is taken for which: new scans", text)
+
+
+_HOW_TO_READ = (
+    "A person's scans at a site are averaged first. Rows: true sites. Columns: the model's "
+    "answer. All on the diagonal: every site was named rightly."
+)
+
+
+def _people(confusion: Confusion) -> str:
+    n = int(confusion.counts.sum())
+    return f"{count(n, 'person', 'people')} ({confusion.n_right} named rightly)"
+
+
+def _shares(confusion: Confusion) -> str:
+    return listing(
+        f"{site} {percent(own[confusion.answers.index(site)] / own.sum())}"
+        for site, own in zip(confusion.sites, confusion.counts, strict=True)
+    )
+
+
+def _matrix(confusion: Confusion, title: str, text: str) -> list[Block]:
+    """The picture; with many sites also the most frequent mistakes, which it hides."""
+    many = len(confusion.answers) > COMPACT_SITES
+    blocks: list[Block] = [
         Figure(
-            title="Which site is taken for which" + (f" (features, {arm})" if arm else ""),
-            source=draw_confusion(labels, counts),
+            title=title,
+            source=draw_confusion(
+                confusion.sites, confusion.counts, answers=confusion.answers, compact=many
+            ),
             alt="Confusion matrix of the site classifier.",
             reading=text,
-            size="narrow",
+            size="" if many else "narrow",
         )
     ]
-
-
-def _recall_blocks(inputs: GroupInputs) -> list[Block]:
-    table = inputs.tables.get("siterecall")
-    if table is None:
-        text = "There is no group_siterecall.tsv, so no interval for a single site."
-        return [Paragraph(text, "absent")]
-    own = table[
-        texts(table, "model").isin(MAIN_MODELS) & texts(table, "images").map(is_own_image)
-    ].dropna(subset=["recall"])
-    blocks: list[Block] = []
-    if len(own):
-        several = own["images"].nunique() > 1
-        dots = [
-            (
-                _site_label(row, several=several),
-                row["recall"], row["low"], row["high"], BLUE,
-            )
-            for _, row in own.iterrows()
-        ]  # fmt: skip
+    mistakes = [row for row in confusion.mistakes() if row[2] >= _SEVERAL]
+    if many and mistakes:
+        more = len(mistakes) - _N_MISTAKES
         blocks.append(
-            Figure(
-                title="How often each site is named rightly",
-                source=draw_dots(
-                    dots, xlabel="share of the site's people named rightly", limits=(-0.02, 1.02)
-                ),
-                alt="Share named rightly for every site with 95 % intervals.",
-                reading="Dots: share of the site's unseen people. Bars: 95 % intervals, wide "
-                "where few people were scanned. A site far left of the others looks like one of "
-                "them; the table above shows which.",
+            make_table(
+                f"{title}: the most frequent mistakes",
+                {"true site": False, "named as": False, "people": True, "of the site": True},
+                [
+                    [site, answer, f"{n} of {n_all}", percent(n / n_all)]
+                    for site, answer, n, n_all in mistakes[:_N_MISTAKES]
+                ],
+                reading="Pairs of sites that were taken for one another at least twice"
+                + (f"; {count(more, 'rarer pair')} left out." if more > 0 else "."),
             )
         )
-    blocks.append(_recall_table(table))
     return blocks
-
-
-def _site_label(row: pd.Series, *, several: bool) -> str:
-    people = f" ({int(row['n'])} people)" if is_number(row["n"]) else ""
-    arm = f", {_images_label(str(row['images']))}" if several else ""
-    return f"{row['site']}{arm}{people}"
-
-
-def _images_label(images: str) -> str:
-    return f"features ({arm_words(images)})" if is_feature_table(images) else "images"
-
-
-def _recall_table(table: pd.DataFrame) -> Block:
-    rows: list[list[str | Cell]] = [
-        [
-            Cell(model_words(row.get("model"), row.get("images")), "strong"),
-            str(row.get("site")),
-            str(int(row["n"])) if is_number(row["n"]) else MISSING,
-            percent_interval(row["recall"], row["low"], row["high"]),
-        ]
-        for _, row in table.iterrows()
-    ]
-    return make_table(
-        "The same for every model and control",
-        {"given": False, "site": False, "people": True, "named rightly": True},
-        rows,
-        reading="In brackets: 95 % intervals.",
-        folded=True,
-    )

@@ -20,7 +20,7 @@ from bids_harmonize.report.group_drawing import (
 from bids_harmonize.report.group_words import is_number
 
 _PHONE_INCHES = 4.8  # readable on a phone without scrolling
-_N_COLUMNS = 3
+_MANY_PANELS = 9  # with more, five narrow ones stand side by side
 _FRACTIONS = {1.0: "all", 0.5: "1/2", 0.25: "1/4", 0.125: "1/8"}
 _DODGE = 0.06
 
@@ -109,6 +109,36 @@ def draw_visibility(lines: Sequence[tuple[str, pd.DataFrame]], *, chance: float 
         return svg_uri(figure)
 
 
+def draw_site_list(rows: Sequence[tuple[str, float, float, float]], *, xlabel: str) -> str:
+    """Shares with intervals, one line a site, the lowest first; for many sites.
+
+    Parameters
+    ----------
+    rows
+        Label, share, low and high end of the interval (0 to 1).
+    xlabel
+        What the horizontal axis shows.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    ordered = sorted(rows, key=lambda row: (row[1], row[0]))
+    with page_style():
+        figure = Figure(figsize=(_PHONE_INCHES, 0.8 + 0.2 * len(ordered)))
+        axes = figure.subplots()
+        for place, (_, value, low, high) in enumerate(ordered):
+            if is_number(low) and is_number(high):
+                axes.plot([low, high], [place, place], color=BLUE, linewidth=2, alpha=0.55)
+            axes.plot(value, place, "o", color=BLUE, markersize=5)
+        axes.set_yticks(range(len(ordered)), [label for label, *_ in ordered], size=8)
+        axes.set_ylim(len(ordered) - 0.4, -0.6)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlabel(xlabel)
+        return svg_uri(figure)
+
+
 def draw_deletion(panels: Sequence[tuple[str, pd.DataFrame]]) -> str:
     """Support for the site while voxels are taken away, one panel a site.
 
@@ -123,10 +153,11 @@ def draw_deletion(panels: Sequence[tuple[str, pd.DataFrame]]) -> str:
     str
         Data URI of the drawing.
     """
-    n_columns = min(_N_COLUMNS, len(panels))
+    widest, width, height = (5, 2.15, 1.8) if len(panels) > _MANY_PANELS else (3, 3.5, 2.7)
+    n_columns = min(widest, len(panels))
     n_rows = -(-len(panels) // n_columns)
     with page_style():
-        figure = Figure(figsize=(0.5 + 3.5 * n_columns, 0.6 + 2.7 * n_rows))
+        figure = Figure(figsize=(0.5 + width * n_columns, 0.6 + height * n_rows))
         grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
         for axes, (site, own) in zip(grid.flat, panels, strict=False):
             for order, colour, marker, label in _ORDERS:

@@ -5,6 +5,7 @@ import pandas as pd
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_siteanswers import is_own_image, texts
+from bids_harmonize.report.group_siterecall import COMPACT_SITES
 from bids_harmonize.report.group_words import (
     MISSING,
     STATISTIC_WORDS,
@@ -47,6 +48,7 @@ def confounding_blocks(inputs: GroupInputs) -> list[Block]:
                 number(row["value"]),
                 STATISTIC_WORDS.get(statistic, statistic),
                 p_value(row["p"]),
+                p_value(row["p_holm"]),
                 str(int(row["n"])) if is_number(row["n"]) else MISSING,
             ]
         )
@@ -55,12 +57,14 @@ def confounding_blocks(inputs: GroupInputs) -> list[Block]:
             "Did the sites scan the same kind of people?",
             {
                 "what": False, "judged": False, "value": True, "measure": False, "p": True,
-                "people": True,
+                "p (Holm)": True, "people": True,
             },
             rows,
-            reading="Value: 0 if every site is alike, 1 if the site alone tells it. Where it goes "
-            "with the site, the model may have named the site by the people and not by the "
-            "scanner. No warning is no proof of balance in a small study.",
+            reading="Value: how strongly the site and the variable go together; 0 if all sites "
+            "are alike, 1 if the site alone tells it. p (Holm): corrected for the number of rows. "
+            "A warning needs a medium effect (V of 0.3, eta squared of 0.06, or more) and p "
+            "(Holm) below 0.05. Where it is given, the model may have named the site by the "
+            "people and not by the scanner. No warning is no proof of balance in a small study.",
         )
     ]  # fmt: skip
 
@@ -103,13 +107,15 @@ def asked_blocks(inputs: GroupInputs) -> list[Block]:
     return [
         make_table(
             "Scans that the model was only asked about",
-            {
+            folded=len(rows) > COMPACT_SITES,
+            columns={
                 "site": False, "scans": True, "named as": False, "like no trained site": True,
                 "trained on": True,
             },
-            rows,
-            reading="Travelling people and new scans; they count in no accuracy above. Like no "
-            "trained site: the model does not know such images, its answer is a guess. Trained "
+            rows=rows,
+            reading="Travelling people and new scans; they count in no accuracy of the "
+            "cross-validation. Like no trained site: the model does not know such images, its "
+            "answer is a guess. Trained "
             "on: the model has seen this very scan, its answer proves nothing.",
         )
     ]  # fmt: skip

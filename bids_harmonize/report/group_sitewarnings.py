@@ -129,7 +129,8 @@ def _small_sites(inputs: GroupInputs) -> list[Finding]:
     if table is None or is_quick(inputs):
         return []
     least = inputs.settings.site.min_per_site
-    own = table[texts(table, "model").isin(MAIN_MODELS) & (table["n"] < least)]
+    trained = texts(table, "split") != "new"  # new scans of --model-dir train nothing
+    own = table[trained & texts(table, "model").isin(MAIN_MODELS) & (table["n"] < least)]
     own = own[texts(own, "images").map(is_own_image)].drop_duplicates("site")
     if own.empty:
         return []
@@ -161,8 +162,10 @@ def _confounded(inputs: GroupInputs) -> list[Finding]:
 def _strength(row: pd.Series) -> str:
     statistic = str(row.get("statistic") or "")
     words = STATISTIC_WORDS.get(statistic, statistic)
-    p = p_value(row["p"])
+    corrected = is_number(row["p_holm"])  # outputs of earlier versions have none
+    p = p_value(row["p_holm"] if corrected else row["p"])
     p = f", p {p}" if p.startswith("<") else f", p = {p}"
+    p += " (Holm)" if corrected else ""
     return f"{str(row.get('variable')).capitalize()}: {words} {number(row['value'])}{p}"
 
 

@@ -1,7 +1,6 @@
 """Stage ``classify``: whether the site can be told from an image, from what, and where."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,16 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.atlases.regions import Regions
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.names import classifier_folder
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import settings_hash
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.classification.atlas import atlas_words, study_regions
 from bids_harmonize.stages.classification.card import write_card, write_model_tables
 from bids_harmonize.stages.classification.columns import CONFOUNDING_COLUMNS
 from bids_harmonize.stages.classification.confounding import confounding_rows, study_warnings
 from bids_harmonize.stages.classification.controls import run_controls
-from bids_harmonize.stages.classification.maps import remove_old_maps
+from bids_harmonize.stages.classification.maps import remove_old_maps, template_grid
 from bids_harmonize.stages.classification.models import (
     ClassifierTraining,
     cross_validate,
@@ -67,13 +68,20 @@ def run(context: StageContext) -> StageResult:
         result was reused.
     """
     study, settings = context.study, context.settings
+    # Read first: an atlas that cannot be used must not cost a training.
+    mm = template_grid(study).voxel_size_mm[0]
+    regions = study_regions(settings.group.atlas, resolution_mm=mm)
     scans = _asked_scans(context)
     resolution_mm = classifier_resolution_mm(study, settings, context.runtime)
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     volumes = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
     fingerprint = _fingerprint(context, volumes)
+    # Apart from the training's fingerprint, for another atlas does not change a network.
+    asked = (
+        settings_hash(fingerprint, regions.sha256, regions.names) if regions.atlas else fingerprint
+    )
     stamp = stamp_file(context.work_dir)
-    reused = _read_stamp(stamp, fingerprint, study.output_dir) if settings.run.resume else None
+    reused = _read_stamp(stamp, asked, study.output_dir) if settings.run.resume else None
     if reused is not None:
         return reused
     stamp.unlink(missing_ok=True)
@@ -86,20 +94,20 @@ def run(context: StageContext) -> StageResult:
         folder=fold_folder(context.work_dir),
         fingerprint=fingerprint,
     )
-    result = _classify(context, training, volumes)
+    result = _classify(context, training, volumes, regions)
     files = [path.relative_to(study.output_dir).as_posix() for path in result.files]
     told = {"warnings": list(result.warnings), "notes": list(result.notes)}
-    write_json(stamp, {"fingerprint": fingerprint, "files": files, **told})
+    write_json(stamp, {"fingerprint": asked, "files": files, **told})
     return result
 
 
 def _classify(
-    context: StageContext, training: ClassifierTraining, volumes: MappedVolumes
+    context: StageContext, training: ClassifierTraining, volumes: MappedVolumes, regions: Regions
 ) -> StageResult:
     study = context.study
-    start = time.monotonic()
     folds = cross_validate(training)
-    seconds = (time.monotonic() - start) / len(folds)
+    known_s = [fold.training_s for fold in folds if fold.training_s is not None]
+    seconds = sum(known_s) / len(known_s) if known_s else None
     final = training.train_final(folds)
     unseen = unseen_predictions(training.source, folds)
     asked = [unseen]
@@ -114,7 +122,11 @@ def _classify(
     seen = seen_predictions(training.source, folds)
     rows = accuracy_rows(seen, unseen, controls, seed=context.settings.run.random_seed)
     confounding = confounding_rows(study)
-    tables, notes = write_saliency_tables(context, training, folds, shares=shares, accuracy=rows)
+    tables, notes = write_saliency_tables(
+        context, training, folds, shares=shares, accuracy=rows, regions=regions
+    )
+    if regions.atlas:
+        notes = (*notes, atlas_words(regions))
     files = [
         *write_site_tables(context, rows, unseen, controls),
         write_rows(study.output_dir, "group_siteconfounding", confounding, CONFOUNDING_COLUMNS),

@@ -3,6 +3,7 @@
 from bids_harmonize.stats.association import Association, correlation_ratio, cramers_v
 from bids_harmonize.stats.comparisons import holm, wilcoxon_paired
 from bids_harmonize.stats.outliers import find_all_outliers, find_outliers, outlier_threshold
+from bids_harmonize.stats.paired import paired_difference_interval
 from bids_harmonize.stats.proportions import mean_proportion_interval, wilson_interval
 from bids_harmonize.stats.resampling import (
     bootstrap_interval,
@@ -20,6 +21,7 @@ __all__ = [
     "holm",
     "mean_proportion_interval",
     "outlier_threshold",
+    "paired_difference_interval",
     "permutation_p_value",
     "permutation_quantile",
     "wilcoxon_paired",

@@ -140,7 +140,7 @@ def test_shortcuts_that_beat_guessing_are_named(section: Section) -> None:
 
 def test_confusion_counts_only_people_a_fold_left_out(section: Section) -> None:
     figure = only(section, Figure, "Which site")
-    assert figure.reading.startswith("17 scans ")  # 18 single-site people, one doubtful
+    assert figure.reading.startswith("17 people ")  # 18 single-site people, one doubtful
 
 
 def test_travelling_people_stand_in_a_table_of_their_own(section: Section) -> None:
@@ -204,7 +204,7 @@ def test_feature_table_without_scans_gives_a_page(tmp_path: Path, arm: str) -> N
     assert texts(only(section, Table, "Site accuracy"))[0][0] == (
         "logistic regression on features (raw)"
     )
-    assert only(section, Figure, "Which site").reading.startswith("3 rows. ")
+    assert only(section, Figure, "Which site").reading.startswith("3 people ")
     page = make_group_page(inputs)
     assert "It holds 3 participants of 1 site" in page
     assert "holds no images, so there are no maps" in page

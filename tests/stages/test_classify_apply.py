@@ -19,6 +19,7 @@ from tests.stages.classify_study import make_context, write_study
 from tests.training.toys import SITES, cpu_runtime
 
 ACCURACY, PREDICTIONS = "group_siteclassification.tsv", "group_sitepredictions.tsv"
+RECALL = "group_siterecall.tsv"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,13 @@ def test_new_scans_are_named_and_counted_apart(trained, tmp_path):
     assert float(row["accuracy"]) == pytest.approx(right)
     assert float(row["chance"]) == 0.5
     assert "scans asked about: 6, of which it was trained on 0" in result.notes[0]
+    recall = read_tsv(tmp_path / "out" / RECALL)
+    assert recall["split"].tolist() == ["new", "new"]
+    assert recall[["site", "n"]].to_numpy().tolist() == [[site, "3"] for site in SITES[:2]]
+    mean = recall["recall"].astype(float).mean()
+    assert mean == pytest.approx(float(row["balanced_accuracy"]))
+    unseen = recall["n_unseen"].astype(int).sum()
+    assert unseen == (table["unseen_site"] == "true").sum()
     for path in result.files:
         described = json.loads(path.with_suffix(".json").read_text())
         assert set(described) == set(read_tsv(path).columns)
@@ -84,6 +92,7 @@ def test_unknown_sites_and_sites_never_met_are_asked_about_and_not_scored(traine
     probabilities = table[[f"p_{name}" for name in SITES[:2]]].astype(float)
     assert np.allclose(probabilities.sum(axis=1), 1)
     assert read_tsv(tmp_path / "out" / ACCURACY).empty
+    assert read_tsv(tmp_path / "out" / RECALL).empty
     words = "of unknown site: 6" if site == "n/a" else "does not know (Oslo): 6"
     assert any(words in note for note in result.notes)
 
@@ -106,6 +115,10 @@ def test_scans_that_were_trained_on_are_marked_and_keep_their_out_of_fold_answer
     splits = read_tsv(root / ACCURACY)
     assert {"train", "validation", "new"} <= set(splits["split"])
     assert splits.loc[splits["split"] == "new", "n"].tolist() == ["2"]
+    recall = read_tsv(root / RECALL)
+    assert recall.loc[recall["split"] == "new", "n"].tolist() == ["1", "1"]
+    kept = recall[(recall["split"] == "validation") & (recall["model"] == "network")]
+    assert kept["n"].tolist() == ["4", "4"]
     assert not stamp.exists()
 
 
@@ -142,6 +155,11 @@ def test_a_scan_that_is_called_unseen_gets_no_site(trained, tmp_path):
     row = read_tsv(study.output_dir / ACCURACY).iloc[0]
     assert row["n"] == "5"
     assert float(row["accuracy"]) == pytest.approx(2 / 5)
+    recall = read_tsv(study.output_dir / RECALL).set_index("site")
+    # The first scan is called unseen, the second was trained on and does not count.
+    assert recall["n"].tolist() == ["2", "3"]
+    assert recall["recall"].astype(float).tolist() == [1.0, 0.0]
+    assert recall["n_unseen"].tolist() == ["1", "0"]
 
 
 def test_doubtful_scans_are_listed_and_a_study_of_them_alone_is_refused(trained, tmp_path):

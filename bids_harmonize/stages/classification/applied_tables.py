@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -13,11 +13,12 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages.classification.columns import (
     ACCURACY_COLUMNS,
+    RECALL_COLUMNS,
     Columns,
     prediction_columns,
 )
 from bids_harmonize.stages.classification.merged_tables import IMAGES, merge_table
-from bids_harmonize.stages.classification.tables import accuracy_row
+from bids_harmonize.stages.classification.tables import accuracy_row, recall_rows
 from bids_harmonize.training.runtime import seeded_generator
 
 FOLD_NEW = "new"
@@ -133,7 +134,7 @@ def prediction_frame_of(study: Study, found: pd.DataFrame, sites: Sequence[str])
 def write_applied(
     output_dir: Path, table: pd.DataFrame, found: pd.DataFrame, *, seed: int
 ) -> tuple[Path, ...]:
-    """Write predictions, and the accuracy on new scans of sites that the model knows.
+    """Write predictions; accuracy and recall on new scans of sites that the model knows.
 
     Parameters
     ----------
@@ -172,28 +173,40 @@ def write_applied(
         )
     ]
     known = found[found["site"].isin(sites) & ~found["trained_on"]]
-    rows = []
-    if len(known):
-        rng = seeded_generator(seed, "applied", "permutations")
-        several = known["site"].nunique() > 1
-        rows.append(
-            accuracy_row(
-                known,
-                model="network",
-                split=SPLIT_NEW,
-                effort="full",
-                rng=rng if several else None,
-            )
-        )
-    files.append(
+    accuracies, recalls = _rows_of_known(known, seed)
+    tables: dict[str, tuple[list[dict[str, Any]], Columns]] = {
+        "group_siteclassification": (accuracies, {**ACCURACY_COLUMNS, "split": _SPLIT}),
+        "group_siterecall": (recalls, RECALL_COLUMNS),
+    }
+    files += [
         merge_table(
-            group_output(output_dir, "group_siteclassification"),
-            pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)),
-            {**ACCURACY_COLUMNS, "split": _SPLIT},
-            is_own=lambda old: old["images"].eq(IMAGES) & old["split"].eq(SPLIT_NEW),
+            group_output(output_dir, name),
+            pd.DataFrame(rows, columns=list(columns)),
+            columns,
+            is_own=_is_of_new_scans,
         )
-    )
+        for name, (rows, columns) in tables.items()
+    ]
     return tuple(files)
+
+
+def _rows_of_known(
+    known: pd.DataFrame, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Accuracy and recall on these new scans of known sites; no row without any scan."""
+    if known.empty:
+        return [], []
+    several = known["site"].nunique() > 1
+    rng = seeded_generator(seed, "applied", "permutations") if several else None
+    words = {"model": "network", "split": SPLIT_NEW}
+    return [accuracy_row(known, **words, effort="full", rng=rng)], recall_rows(known, **words)
+
+
+def _is_of_new_scans(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows an earlier run with --model-dir wrote; older tables have no column ``split``."""
+    if "split" not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows["images"].eq(IMAGES) & rows["split"].eq(SPLIT_NEW)
 
 
 def _crossvalidated(path: Path) -> set[str]:

@@ -71,8 +71,8 @@ def write_card(
         f"({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}) "
         f"| {row['balanced_accuracy']:.3f} "
         f"({row['balanced_low']:.3f} to {row['balanced_high']:.3f}) | {row['chance']:.3f} "
-        f"| {_or_missing(row['p_permutation'])} | {row['calibration_error']:.3f} "
-        f"| {row['brier']:.3f} | {row['effort']} |"
+        f"| {_or_missing(row['p_permutation'])} | {_or_missing(row['calibration_error'])} "
+        f"| {_or_missing(row['brier'])} | {row['effort']} |"
         for row in rows
     ]
     text = _CARD.format(

@@ -30,6 +30,12 @@ _EFFORT: Final = {
         "quick": "the first fold only, because of --effort quick; fewer participants count",
     },
 }
+_CALIBRATED: Final = (
+    "Of calibrated probabilities: on images, network and controls alike, one temperature a fold, "
+    "fitted on the other folds; n/a for control networks with --effort quick, of which one fold "
+    "was computed, so that no other fold could calibrate them; feature tables: the regression's "
+    "own probabilities"
+)
 _IMAGES: Final = {"Description": "images the model was trained and tested on"}
 _MODEL: Final = {"Description": "what names the site", "Levels": _MODELS}
 
@@ -61,11 +67,11 @@ ACCURACY_COLUMNS: Final[Columns] = {
     },
     "calibration_error": {
         "Description": "mean distance of the greatest probability and the share named rightly, in "
-        "10 bins (Guo et al. 2017), 0 to 1; 0 is best"
+        f"10 bins (Guo et al. 2017), 0 to 1; 0 is best. {_CALIBRATED}"
     },
     "brier": {
         "Description": "squared distance of the probabilities to the truth, summed over sites, "
-        "mean over participants (Brier 1950), 0 to 2; 0 is best"
+        f"mean over participants (Brier 1950), 0 to 2; 0 is best. {_CALIBRATED}"
     },
     "effort": _EFFORT,
 }
@@ -73,11 +79,25 @@ ACCURACY_COLUMNS: Final[Columns] = {
 RECALL_COLUMNS: Final[Columns] = {
     "model": _MODEL,
     "images": _IMAGES,
+    "split": {
+        "Description": "participants that are counted",
+        "Levels": {
+            "validation": "unseen, pooled over the folds",
+            "new": "asked of a finished model (--model-dir), which was not trained on these scans",
+        },
+    },
     "site": {"Description": "true site (for shuffled: the exchanged one)"},
-    "n": {"Description": "unseen participants of the site"},
-    "recall": {"Description": "share of them whose site was named rightly, 0 to 1"},
+    "n": {"Description": "participants of the site that the model was not trained on"},
+    "recall": {
+        "Description": "share of them whose site was named rightly, 0 to 1; the most probable "
+        "site counts, also of scans called unseen"
+    },
     "low": {"Description": "lower end of Wilson's 95 % interval"},
     "high": {"Description": "upper end of Wilson's 95 % interval"},
+    "n_unseen": {
+        "Description": "participants of whom at least one scan was said to look like no trained "
+        "site (unseen_site in group_sitepredictions.tsv); n/a where the model does not tell"
+    },
 }
 
 CALIBRATION_COLUMNS: Final[Columns] = {
@@ -118,7 +138,10 @@ VISIBILITY_COLUMNS: Final[Columns] = {
         "differences; n/a in the rows of withoutblocks"
     },
     "difference_low": {
-        "Description": "lower end of its 95 % bootstrap interval over participants"
+        "Description": "lower end of its 95 % interval (Tango's score interval of paired "
+        "proportions: Tango 1998, Stat Med 17:891-908, "
+        "doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B; of the sums of "
+        "the participants' gains and losses); rather too wide, since a person has several blocks"
     },
     "difference_high": {"Description": "upper end of that interval"},
     "effort": _EFFORT,
@@ -136,13 +159,17 @@ CONFOUNDING_COLUMNS: Final[Columns] = {
         },
     },
     "value": {"Description": "the statistic; n/a where everybody has one and the same value"},
-    "p": {"Description": "p-value of no association"},
+    "p": {"Description": "p-value of no association, for this variable alone"},
+    "p_holm": {
+        "Description": "p corrected for the number of variables in this table (Holm 1979, "
+        "https://www.jstor.org/stable/4615733); n/a where p is"
+    },
     "n": {"Description": "participants that were trained on and whose value is known"},
     "warning": {
         "Description": "whether the site is confounded with the variable",
         "Levels": {
             "true": "Cramer's V of 0.3 or more, eta squared of 0.06 or more (medium effects, "
-            "Cohen 1988), and p below 0.05",
+            "Cohen 1988), and p_holm below 0.05",
             "false": "not shown; in a small study that is no proof of balance",
         },
     },

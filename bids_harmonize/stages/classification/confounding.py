@@ -8,7 +8,7 @@ import pandas as pd
 from bids_harmonize.bids.study import Study
 from bids_harmonize.metrics.siteness import SHORTCUT_LIMIT, SHORTCUTS
 from bids_harmonize.stages.classification.shortcuts import participant_covariates
-from bids_harmonize.stats import correlation_ratio, cramers_v
+from bids_harmonize.stats import correlation_ratio, cramers_v, holm
 from bids_harmonize.tables.features import GROUP_COLUMNS
 
 CRAMERS_V_LIMIT: Final = 0.3
@@ -16,7 +16,7 @@ CRAMERS_V_LIMIT: Final = 0.3
 CORRELATION_RATIO_LIMIT: Final = 0.06
 """A medium effect (f = .25; Cohen 1988, ISBN 0805802835)."""
 CONFOUNDING_P: Final = 0.05
-"""In a small study chance alone reaches the limits, so both must be met."""
+"""In a small study chance alone reaches the limits, so both must be met; of Holm's p."""
 
 _SHORTCUT_WORDS = {
     "covariates": "age and sex alone",
@@ -38,7 +38,9 @@ def confounding_rows(study: Study) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One row each for age, sex and a group column, as far as ``participants.tsv`` has them.
+        One row each for age, sex and a group column, as far as ``participants.tsv`` has them;
+        ``p_holm`` is corrected for the number of rows. The warning needs a medium effect and a
+        small ``p_holm``.
     """
     pairs = sorted({(scan.participant_id, scan.site) for scan in study.training_scans})
     people, sites = [person for person, _ in pairs], [site for _, site in pairs]
@@ -57,17 +59,19 @@ def confounding_rows(study: Study) -> list[dict[str, Any]]:
     for name, column in words.items():
         labels = [None if pd.isna(cell) else str(cell) for cell in column.loc[people]]
         rows.append((name, "cramers_v", cramers_v(labels, sites), CRAMERS_V_LIMIT))
+    corrected = holm([found.p for _, _, found, _ in rows])
     return [
         {
             "variable": name,
             "statistic": statistic,
             "value": found.value,
             "p": found.p,
+            "p_holm": float(p_holm),
             "n": found.n,
             # Comparisons with NaN are false: nothing to tell is no warning.
-            "warning": bool(found.value >= limit and found.p < CONFOUNDING_P),
+            "warning": bool(found.value >= limit and p_holm < CONFOUNDING_P),
         }
-        for name, statistic, found, limit in rows
+        for (name, statistic, found, limit), p_holm in zip(rows, corrected, strict=True)
     ]
 
 
@@ -104,8 +108,9 @@ def study_warnings(
     names = {"cramers_v": "Cramer's V", "correlation_ratio": "eta squared"}
     told += [
         f"site goes together with {row['variable']} ({names[row['statistic']]} "
-        f"{row['value']:.2f}, limit {limits[row['statistic']]:g}; p {row['p']:.1g}): what names "
-        "the site may be who was scanned there"
+        f"{row['value']:.2f}, limit {limits[row['statistic']]:g}; p {row['p_holm']:.1g} by Holm): "
+        "the sites scanned different people, and the network may tell the people apart, not the "
+        "scanners"
         for row in confounding
         if row["warning"]
     ]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.study import Study
+from bids_harmonize.stages.classification.control_calibration import calibrated_by_other_folds
 from bids_harmonize.stages.classification.models import (
     ClassifierTraining,
     FoldModel,
@@ -52,7 +53,10 @@ class Controls:
     Attributes
     ----------
     predictions
-        Control to its out-of-fold predictions and the effort.
+        Control to its out-of-fold predictions and the effort; calibrated where there are folds
+        enough.
+    uncalibrated
+        Controls of which one fold only was computed, so that nothing could calibrate them.
     visible
         Network to how often it is right where only a block is visible.
     skipped
@@ -60,8 +64,16 @@ class Controls:
     """
 
     predictions: dict[str, tuple[pd.DataFrame, str]] = field(default_factory=dict)
+    uncalibrated: set[str] = field(default_factory=set)
     visible: dict[str, pd.DataFrame] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, found: pd.DataFrame, effort: str) -> None:
+        """Keep the predictions of a control, calibrated if they are of several folds."""
+        calibrated = calibrated_by_other_folds(found)
+        if calibrated is None:
+            self.uncalibrated.add(name)
+        self.predictions[name] = (found if calibrated is None else calibrated, effort)
 
 
 def run_controls(
@@ -69,7 +81,7 @@ def run_controls(
     training: ClassifierTraining,
     folds: tuple[FoldModel, ...],
     *,
-    seconds_per_fold: float,
+    seconds_per_fold: float | None,
 ) -> Controls:
     """All controls that this study allows, and accuracy against the visible fraction.
 
@@ -83,7 +95,7 @@ def run_controls(
     folds
         The cross-validated network.
     seconds_per_fold
-        How long one training took, for the expected time.
+        How long one whole training took, for the expected time; ``None`` where it is not known.
 
     Returns
     -------
@@ -102,7 +114,7 @@ def run_controls(
             done.skipped[name] = reason
     _run_shortcuts(study, training, done)
     networks = [n for n in (*NETWORK_CONTROLS, *ABLATIONS) if n not in done.skipped]
-    _announce(len(networks), n_folds, seconds_per_fold)
+    _announce(training, networks, n_folds, seconds_per_fold)
     done.visible["network"] = visible_shares(training.source, folds[:n_folds], seed=seed)
     for name in networks:
         start = time.monotonic()
@@ -112,7 +124,7 @@ def run_controls(
             done.visible[name] = visible_shares(training.source, models, seed=seed)
         else:
             found = control_predictions(training, name, n_folds=n_folds)
-        done.predictions[name] = (found, effort)
+        done.add(name, found, effort)
         LOGGER.info("control %s: %.0f s", name, time.monotonic() - start)
     return done
 
@@ -234,7 +246,7 @@ def _run_shortcuts(study: Study, training: ClassifierTraining, done: Controls) -
             done.skipped[name] = reason
         else:
             found = shortcut_predictions(training, features, method=method, name=name)
-            done.predictions[name] = (found, "full")
+            done.add(name, found, "full")
 
 
 def _unable(study: Study, training: ClassifierTraining, name: str) -> str | None:
@@ -259,14 +271,23 @@ def _share_around_brain(training: ClassifierTraining) -> float:
     return float(np.median(shares))
 
 
-def _announce(n_networks: int, n_folds: int, seconds_per_fold: float) -> None:
-    n_trainings = n_networks * n_folds
-    LOGGER.info(
-        "controls: %d networks to train (%d controls, %d fold(s) each); expected time %.1f min, "
-        "as the network's own folds took %.0f s each",
-        n_trainings,
-        n_networks,
-        n_folds,
-        n_trainings * seconds_per_fold / 60,
-        seconds_per_fold,
-    )
+def _announce(
+    training: ClassifierTraining,
+    networks: Sequence[str],
+    n_folds: int,
+    seconds_per_fold: float | None,
+) -> None:
+    """Say how many networks are to be trained, and how long it will take if that is known."""
+    names = [f"{name}-{number}" for name in networks for number in range(1, n_folds + 1)]
+    n_kept = sum(training.has_checkpoint(name) for name in names)
+    if seconds_per_fold is None:
+        expected = "the time is not known, for no fold of the network was trained from its start"
+    else:
+        minutes = (len(names) - n_kept) * seconds_per_fold / 60
+        expected = (
+            f"expected time {minutes:.1f} min, as the network's own folds took "
+            f"{seconds_per_fold:.0f} s each"
+        )
+    kept = f", {n_kept} of them have a checkpoint to go on from" if n_kept else ""
+    words = "controls: %d networks to train (%d controls, %d fold(s) each)%s; %s"
+    LOGGER.info(words, len(names), len(networks), n_folds, kept, expected)

@@ -39,13 +39,14 @@ def merge_table(
     -------
     Path
         The table. Columns that only one side has are n/a in the other's rows, and go with the last
-        row that has a value; descriptions of columns that both have are joined.
+        row that has a value; descriptions of columns that both have are joined. Where no old row
+        stays, nothing of the old descriptions does.
     """
     described = {name: dict(row) for name, row in columns.items()}
     if path.is_file():
         old = read_tsv(path)
-        stood = _read_descriptions(path.with_suffix(".json"))
         kept = old[~is_own(old)].dropna(axis="columns", how="all")
+        stood = _read_descriptions(path.with_suffix(".json")) if len(kept) else {}
         names = [*frame.columns, *(name for name in kept.columns if name not in frame.columns)]
         frame = pd.concat(
             [part.reindex(columns=names).astype(object) for part in (frame, kept)],

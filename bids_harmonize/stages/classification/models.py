@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -118,6 +119,10 @@ class ClassifierTraining:
         """
         return self._train(source, labels, name, monitor=self._monitor(source, labels, name))
 
+    def has_checkpoint(self, name: str) -> bool:
+        """Whether the training of this name may go on from an earlier run, a finished one too."""
+        return self.settings.run.resume and self._checkpoint(name).is_file()
+
     def train_final(self, folds: Sequence[FoldModel]) -> Classifier:
         """A classifier of everybody, calibrated by what the folds said about the unseen.
 
@@ -159,7 +164,7 @@ class ClassifierTraining:
             runtime=self.runtime,
             seed=self.settings.run.random_seed,
             name=name,
-            checkpoint_path=self.folder / f"{name}.pt",
+            checkpoint_path=self._checkpoint(name),
             resume=self.settings.run.resume,
             fingerprint=self.fingerprint,
             share=share,
@@ -172,6 +177,9 @@ class ClassifierTraining:
             plan=plan,
             monitor=monitor,
         )
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.folder / f"{name}.pt"
 
     def _monitor(self, source: VolumeSource, labels: Sequence[str], name: str) -> list[int]:
         """Positions of the scans that steer the early stop; none where too few would be left."""
@@ -212,8 +220,11 @@ def cross_validate(training: ClassifierTraining) -> tuple[FoldModel, ...]:
         shutil.rmtree(old)
     for number, fold in enumerate(training.folds, start=1):
         seen = select(training.source, fold.train)
-        classifier = training.train(seen, sites_of(seen), f"fold-{number}")
-        models.append(FoldModel(classifier=classifier, held_out=fold.validation))
+        name, start = f"fold-{number}", time.monotonic()
+        went_on = training.has_checkpoint(name)
+        classifier = training.train(seen, sites_of(seen), name)
+        training_s = None if went_on else time.monotonic() - start
+        models.append(FoldModel(classifier, fold.validation, training_s))
     models = _calibrated(training, models)
     for number, model in enumerate(models, start=1):
         facts = {"fold": number, "held_out": sorted(model.held_out)}

@@ -12,10 +12,15 @@ from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
 @dataclass(frozen=True)
 class FoldModel:
-    """A classifier and the participants that it has not seen."""
+    """A classifier and the participants that it has not seen.
+
+    ``training_s`` is how long its whole training took, s; ``None`` where it is not known, for
+    instance because the training went on from a checkpoint.
+    """
 
     classifier: Classifier
     held_out: frozenset[str]
+    training_s: float | None = None
 
 
 def unseen_predictions(source: VolumeSource, folds: Sequence[FoldModel]) -> pd.DataFrame:

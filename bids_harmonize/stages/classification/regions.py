@@ -24,7 +24,12 @@ _SMOOTH_MM: Final = 4.0  # standard deviation; a single bright voxel of the mean
 _N_HEADS = 10  # scans of a site that say where its heads lie on the template
 
 
-def region_rows(study: Study, means: Mapping[tuple[str, str], np.ndarray]) -> list[dict[str, Any]]:
+def region_rows(
+    study: Study,
+    means: Mapping[tuple[str, str], np.ndarray],
+    *,
+    regions: Regions | None = None,
+) -> list[dict[str, Any]]:
     """Rows of group_saliencyregions.tsv.
 
     Parameters
@@ -33,6 +38,8 @@ def region_rows(study: Study, means: Mapping[tuple[str, str], np.ndarray]) -> li
         Whose mean maps of the default method are on disk.
     means
         Method and site to the mean map of another method, on the template's grid.
+    regions
+        On the template's grid; by default the coarse regions of the head.
 
     Returns
     -------
@@ -40,7 +47,8 @@ def region_rows(study: Study, means: Mapping[tuple[str, str], np.ndarray]) -> li
         Five rows a site and method; none for a site without scans on the template.
     """
     grid = template_grid(study)
-    regions = load_regions(resolution_mm=grid.voxel_size_mm[0])
+    if regions is None:
+        regions = load_regions(resolution_mm=grid.voxel_size_mm[0])
     rows: list[dict[str, Any]] = []
     for site in study.trained_sites:
         placed = [

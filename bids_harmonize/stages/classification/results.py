@@ -42,12 +42,16 @@ def accuracy_rows(
     -------
     list of dict
         Rows of group_siteclassification.tsv; the second one is that of the network, unseen.
+        What asks for calibrated probabilities is NaN for controls that have none.
     """
     told = {"network": (unseen, "full"), **controls.predictions}
     rows = [accuracy_row(seen, model="network", split="train", effort="full")]
     for model, (found, effort) in told.items():
         rng = seeded_generator(seed, "permutation", model)
-        rows.append(accuracy_row(found, model=model, split="validation", effort=effort, rng=rng))
+        row = accuracy_row(found, model=model, split="validation", effort=effort, rng=rng)
+        if model in controls.uncalibrated:
+            row |= dict.fromkeys(("calibration_error", "brier"), float("nan"))
+        rows.append(row)
     return rows
 
 
@@ -79,9 +83,7 @@ def write_site_tables(
     recalls = recall_rows(unseen, model="network")
     for model, (found, _) in controls.predictions.items():
         recalls += recall_rows(found, model=model)
-    visible = visibility_rows(
-        controls.visible, effort=settings.group.effort, seed=settings.run.random_seed
-    )
+    visible = visibility_rows(controls.visible, effort=settings.group.effort)
     bins = calibration_rows(unseen, model="network")
     return [
         write_rows(folder, "group_siteclassification", rows, ACCURACY_COLUMNS),

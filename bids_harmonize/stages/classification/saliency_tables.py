@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bids_harmonize.atlases.regions import Regions
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.columns import Columns
 from bids_harmonize.stages.classification.evidence import (
@@ -136,6 +137,7 @@ def write_saliency_tables(
     *,
     shares: Mapping[str, tuple[float, float]],
     accuracy: Sequence[Mapping[str, Any]],
+    regions: Regions,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Check the saliency maps and write what they say; the mean maps must be on disk already.
 
@@ -147,6 +149,8 @@ def write_saliency_tables(
         What :func:`explain` returned second.
     accuracy
         The rows of group_siteclassification.tsv of unharmonized images.
+    regions
+        On the template's grid.
 
     Returns
     -------
@@ -166,13 +170,14 @@ def write_saliency_tables(
     )
     tables: dict[str, list[dict[str, Any]]] = {
         "group_saliency": own_shares,
-        "group_saliencyregions": region_rows(study, evidence.means),
+        "group_saliencyregions": region_rows(study, evidence.means, regions=regions),
         "group_saliencydeletion": deletion_rows(evidence, seed=seed),
         "group_saliencychecks": checks,
         "group_siteverdict": verdict,
     }
+    columns = {**_COLUMNS, "group_saliencyregions": _region_columns(regions)}
     files = [
-        write_rows(study.output_dir, name, rows, _COLUMNS[name]) for name, rows in tables.items()
+        write_rows(study.output_dir, name, rows, columns[name]) for name, rows in tables.items()
     ]
     inside = verdict[-1]
     notes = [f"the site is decided inside the brain: {inside['answer']} ({inside['reason']})"]
@@ -180,3 +185,17 @@ def write_saliency_tables(
         n_scans = QUICK_MAPS_PER_SITE
         notes.append(f"--effort quick: saliency by {DEFAULT_METHOD} alone, {n_scans} scans a site")
     return files, tuple(notes)
+
+
+def _region_columns(regions: Regions) -> Columns:
+    """Columns of group_saliencyregions.tsv; with ``--atlas`` the JSON file says which one."""
+    columns = _COLUMNS["group_saliencyregions"]
+    if not regions.atlas:
+        return columns
+    region = {
+        "Description": "region of the label image given with --atlas; what no label covers is "
+        f"one region, {regions.names[0]!r}",
+        "Atlas": regions.atlas,
+        "AtlasSha256": regions.sha256,
+    }
+    return {**columns, "region": region}

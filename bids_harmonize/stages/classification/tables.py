@@ -81,26 +81,31 @@ def accuracy_row(
     }
 
 
-def recall_rows(predictions: pd.DataFrame, *, model: str) -> list[dict[str, Any]]:
+def recall_rows(
+    predictions: pd.DataFrame, *, model: str, split: str = "validation"
+) -> list[dict[str, Any]]:
     """Rows of group_siterecall.tsv, one a site.
 
     Parameters
     ----------
     predictions
-        Out of fold; one row a scan as in :func:`accuracy_row`.
-    model
-        Word of the table's column.
+        One row a scan as in :func:`accuracy_row`; ``unseen_site`` where the model tells it.
+    model, split
+        Words of the table's columns.
 
     Returns
     -------
     list of dict
-        Participants and share named rightly, with interval.
+        Participants, share named rightly with interval, and participants with a scan that was
+        called unseen (NaN where the model tells nothing of that).
     """
+    unseen = _unseen_of_site(predictions)
     rows = []
     for site, (n_right, n) in _right_of_site(person_probabilities(predictions)).items():
         low, high = wilson_interval(n_right, n)
         numbers = {"site": site, "n": n, "recall": n_right / n, "low": low, "high": high}
-        rows.append({"model": model, "images": IMAGES, **numbers})
+        words = {"model": model, "images": IMAGES, "split": split}
+        rows.append({**words, **numbers, "n_unseen": unseen.get(site, float("nan"))})
     return rows
 
 
@@ -206,6 +211,15 @@ def _probabilities(people: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """Sites, and probabilities of shape (n_people, n_sites)."""
     columns = [name for name in people.columns if name.startswith("p_")]
     return [name.removeprefix("p_") for name in columns], people[columns].to_numpy(np.float64)
+
+
+def _unseen_of_site(predictions: pd.DataFrame) -> dict[str, int]:
+    """True site to the number of people of whom a scan was called unseen; empty if not told."""
+    if "unseen_site" not in predictions or predictions["unseen_site"].isna().all():
+        return {}
+    called = predictions["unseen_site"].map(lambda cell: False if pd.isna(cell) else bool(cell))
+    people = called.groupby([predictions["site"], predictions["participant_id"]]).any()
+    return {str(site): int(n) for site, n in people.groupby(level=0).sum().items()}
 
 
 def _right_of_site(people: pd.DataFrame) -> dict[str, tuple[int, int]]:

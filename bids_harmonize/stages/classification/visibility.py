@@ -9,7 +9,7 @@ import pandas as pd
 from bids_harmonize.imaging.occlusion import Block, keep_block
 from bids_harmonize.imaging.types import Mask
 from bids_harmonize.stages.classification.models import FoldModel, select
-from bids_harmonize.stats import bootstrap_interval, wilson_interval
+from bids_harmonize.stats import paired_difference_interval, wilson_interval
 from bids_harmonize.training.classifier import Classifier, predict
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import TransformedVolumes, VolumeSource
@@ -92,9 +92,7 @@ def visible_shares(source: VolumeSource, folds: Sequence[FoldModel], *, seed: in
     return scans.groupby([*_PERSON, "visible_fraction"])["right"].mean().reset_index()
 
 
-def visibility_rows(
-    shares: Mapping[str, pd.DataFrame], *, effort: str, seed: int
-) -> list[dict[str, Any]]:
+def visibility_rows(shares: Mapping[str, pd.DataFrame], *, effort: str) -> list[dict[str, Any]]:
     """Rows of group_sitevisibility.tsv.
 
     Parameters
@@ -103,14 +101,13 @@ def visibility_rows(
         Network to what :func:`visible_shares` says of it.
     effort
         ``full`` or ``quick``.
-    seed
-        Of the bootstrap.
 
     Returns
     -------
     list of dict
-        One row a network and fraction; differences to :data:`UNAIDED` are paired by participant,
-        NaN where there is no such network.
+        One row a network and fraction; differences to :data:`UNAIDED` are paired by participant
+        and have Tango's interval, which keeps its width where everybody differs alike; NaN where
+        there is no such network.
     """
     rows = []
     for model, table in shares.items():
@@ -129,8 +126,8 @@ def visibility_rows(
             }
             if model != UNAIDED and UNAIDED in shares:
                 both = (right - _of_fraction(shares[UNAIDED], fraction)).dropna().to_numpy()
-                rng = seeded_generator(seed, "visibility", model, str(fraction))
-                ends = bootstrap_interval(both, rng=rng)
+                gained, lost = (float(np.maximum(part, 0).sum()) for part in (both, -both))
+                ends = paired_difference_interval(gained, lost, len(both))
                 row |= {
                     "difference": float(both.mean()),
                     "difference_low": ends[0],
