@@ -43,7 +43,7 @@ def dealt_predictions(
     Returns
     -------
     DataFrame
-        As in group_sitepredictions.tsv.
+        One row a scan: key, participant_id, site, fold, ``p_<site>``, predicted.
     """
     settings = make_settings(
         {"resources": {"nprocs": n_processors}, "run": {"random_seed": seed}}, source="benchmark"
@@ -70,4 +70,6 @@ def dealt_predictions(
     )
     predictions = unseen_predictions(training.source, cross_validate(training))
     shutil.rmtree(deal, ignore_errors=True)
-    return predictions
+    shares = predictions[[f"p_{site}" for site in study.trained_sites]].to_numpy()
+    named = [study.trained_sites[column] for column in shares.argmax(axis=1)]
+    return predictions.assign(predicted=named)
