@@ -65,7 +65,7 @@ def test_any_size_is_padded_to_fours_and_cut_back():
     padded[..., :13, :18, :15] = volume
     grid = generator.predict_grid(volume, mask)
     assert grid.shape == volume.shape
-    whole = generator.predict_grid(padded, torch.ones_like(padded))
+    whole = generator.head(generator.trunk(padded))
     assert torch.equal(grid, whole[..., :13, :18, :15])
     assert grid.abs().mean() > 0.01
 
