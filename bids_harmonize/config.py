@@ -206,7 +206,7 @@ def describe_faults(
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
         option = (options or {}).get(".".join(str(part) for part in fault["loc"][:2]))
-        key = f"{option} ({key})" if option else key
+        key = f"{option} ({key})" if option else key or "settings"
         if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"  {key}: unknown setting")
         else:

@@ -6,6 +6,14 @@ GROUP_LEVEL: tuple[Option, ...] = (
     Option(("--stages",), "group.stages", "STAGE", "stages to run (default: all)", "many"),
     Option(("--harmonizer",), "group.harmonizer", "NAME", "method to use (default: cyclegan)"),
     Option(
+        ("--generator",),
+        "harmonizer.generator",
+        "{bilateral,residual}",
+        "networks of cyclegan: bilateral changes brightness alone; residual is that of the "
+        "classical CycleGAN, can draw and erase structure, lesions among it, and takes hours "
+        "on a CPU (default: bilateral)",
+    ),
+    Option(
         ("--network-resolution",),
         "group.network_resolution_mm",
         "MM",

@@ -191,14 +191,7 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
     """Faults that the type of one value does not show; what is no text is found elsewhere."""
     site = _section(values, "site")
     faults = _pattern_faults(site.get("site_from_session"), site.get("site_source", "auto"))
-    name = _section(values, "group").get("harmonizer", Settings().group.harmonizer)
-    if name not in HARMONIZERS:
-        faults.append(f"--harmonizer {name!r} is unknown; available: {', '.join(HARMONIZERS)}")
-    elif _section(values, "harmonizer"):
-        try:
-            check_harmonizer_settings(name, _section(values, "harmonizer"))
-        except UsageError as error:
-            faults.append(str(error))
+    faults += _harmonizer_faults(values)
     files = {
         "--site-map": site.get("site_map"),
         "--use-plugin": _section(values, "resources").get("plugin_file"),
@@ -208,6 +201,25 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
         for option, path in files.items()
         if isinstance(path, str) and not Path(path).is_file()
     ]
+    return faults
+
+
+def _harmonizer_faults(values: Mapping[str, Any]) -> list[str]:
+    name = _section(values, "group").get("harmonizer", Settings().group.harmonizer)
+    if name not in HARMONIZERS:
+        return [f"--harmonizer {name!r} is unknown; available: {', '.join(HARMONIZERS)}"]
+    faults = []
+    own = dict(_section(values, "harmonizer"))
+    if name != "cyclegan" and "generator" in own:
+        kind = own.pop("generator")
+        faults.append(
+            f"--generator {kind} goes with --harmonizer cyclegan; {name} has no choice of "
+            "generators: leave it out"
+        )
+    try:
+        check_harmonizer_settings(name, own)
+    except UsageError as error:
+        faults.append(str(error))
     return faults
 
 

@@ -84,7 +84,7 @@ HARMONIZERS: dict[str, HarmonizerRow] = {
             "cyclegan",
             "bids_harmonize.harmonizers.cyclegan:make",
             True,
-            "bilateral generators in a cycle against patch discriminators",
+            "generators in a cycle against patch discriminators",
             "Zhu et al. 2017, doi:10.1109/ICCV.2017.244",
         ),
     )

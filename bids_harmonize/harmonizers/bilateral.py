@@ -1,4 +1,4 @@
-"""Trained harmonizers: a pair of bilateral generators between each source and the reference.
+"""Trained harmonizers: a pair of generators between each source and the reference.
 
 ``cyclegan`` and ``localhistogram`` are this one class with other weights of the losses. Where a
 pair's training and its restart both diverge, its scans are served by ``n4_histogram``, said aloud.
@@ -6,7 +6,7 @@ pair's training and its restart both diverge, its scans are served by ``n4_histo
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,6 @@ from bids_harmonize.harmonizers import check_harmonizer_settings, n4_histogram
 from bids_harmonize.harmonizers.alarm import training_warning
 from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep_outside
 from bids_harmonize.imaging.types import Mask, Volume
-from bids_harmonize.networks.bilateral_generator import BilateralGenerator
 from bids_harmonize.training.generation import generate
 from bids_harmonize.training.pair_data import (
     DIRECTIONS,
@@ -27,6 +26,9 @@ from bids_harmonize.training.pair_data import (
 )
 from bids_harmonize.training.pairs import PairResult, PairRun, train_pair
 from bids_harmonize.training.runtime import Runtime, derived_seed
+
+if TYPE_CHECKING:
+    from bids_harmonize.networks.generators import TrainedGenerator
 
 FALLBACK = "n4_histogram"
 _SAME_MM = 1e-3
@@ -51,7 +53,7 @@ class Bilateral:
         self.frame = frame
         self.settings = settings
         self.high: Mapping[str, float] = {}
-        self.generators: dict[tuple[str, str], BilateralGenerator] = {}
+        self.generators: dict[tuple[str, str], TrainedGenerator] = {}
         self.network_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
@@ -174,8 +176,8 @@ class Bilateral:
             generator = self._make_generator(result.weights[direction])
             self.generators[names[origin], names[target]] = generator
 
-    def _make_generator(self, weights: Mapping[str, Tensor]) -> BilateralGenerator:
-        generator = BilateralGenerator(
+    def _make_generator(self, weights: Mapping[str, Tensor]) -> "TrainedGenerator":
+        generator = PairSettings(**self.settings).make_generator(
             voxel_size_mm=self.network_voxel_size_mm, sharpens=self._sharpens()
         )
         generator.load_state_dict(weights)

@@ -1,16 +1,26 @@
 """The model card of a harmonizer: what it is, may change, and must not be trusted with."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import FitReport, Harmonizer
+from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
-_TRAINED = """\
+_BRIGHTNESS = """\
 ## What it may change
 How bright each intensity is at each place, smoothly over cells of 48 mm, and{sharpening} nothing
 else. It cannot draw: no structure can appear, vanish or move. Outside the head nothing changes.
+"""
 
+_DRAWING = """\
+## What it may change
+Every voxel of the head, as it likes. **It can draw structure and erase it**: a lesion can fade,
+vanish, or appear where there is none, and nothing in the image tells. Where lesions, volumes or
+thickness matter, look at the image before harmonization too, or use `--generator bilateral`, which
+cannot draw.{coarseness} Outside the head nothing changes.
+"""
+
+_TRAINED = """\
 ## Where it fails
 * **The site can still be found.** A *freshly trained* site probe may still name the site from
   harmonized images; only a probe trained before is fooled. Nobody may say the site was removed.
@@ -59,12 +69,13 @@ def make_card(
     counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in frame.sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
-        _, learnt = harmonizer.capture()
-        body = _TRAINED.format(sharpening=_sharpening(learnt, frame.voxel_size_mm))
+        body = f"{_change(harmonizer)}\n{_TRAINED}"
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
     summary = f"{row.description.capitalize()}. {row.citation}".strip()
+    if row.trained:
+        summary += f" Generators: {_generator(harmonizer).description}."
     place = (
         f"Maps T1w images between {frame.reference_site} and each of "
         f"{', '.join(frame.source_sites)}, both ways, at {frame.voxel_size_mm:g} mm. The unit is "
@@ -76,6 +87,21 @@ def make_card(
     return "\n\n".join([title, *cautions, summary, place, table, body.rstrip(), _SEEN])
 
 
-def _sharpening(learnt: Mapping[str, Any], voxel_size_mm: float) -> str:
-    same = abs(learnt["network_voxel_size_mm"] - voxel_size_mm) < 1e-3
-    return " how sharp the whole image is, and" if same else ""
+def _change(harmonizer: Harmonizer) -> str:
+    """What a trained harmonizer may change, by the kind of its generators."""
+    _, learnt = harmonizer.capture()
+    size, network = harmonizer.frame.voxel_size_mm, learnt["network_voxel_size_mm"]
+    same = abs(network - size) < 1e-3
+    if not _generator(harmonizer).draws:
+        return _BRIGHTNESS.format(sharpening=" how sharp the whole image is, and" if same else "")
+    coarseness = (
+        ""
+        if same
+        else f"\nThe change is made at {network:g} mm and interpolated to {size:g} mm: "
+        "differences between\nscanners that are finer, resolution among them, stay."
+    )
+    return _DRAWING.format(coarseness=coarseness)
+
+
+def _generator(harmonizer: Harmonizer) -> GeneratorRow:
+    return GENERATORS[harmonizer.settings.get("generator", "bilateral")]

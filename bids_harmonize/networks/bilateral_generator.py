@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from bids_harmonize.networks.generators import GeneratorPlan
 from bids_harmonize.networks.separable import (
     AxisMatrices,
     apply_matrices,
@@ -149,6 +150,11 @@ class BilateralGenerator(nn.Module):
             smooth = apply_matrices(volume, matrices) / weights
             change = change + weight * (volume - smooth)
         return change
+
+
+def make(plan: GeneratorPlan) -> BilateralGenerator:
+    """The generator of a plan."""
+    return BilateralGenerator(voxel_size_mm=plan.voxel_size_mm, sharpens=plan.sharpens)
 
 
 def slice_grid(grid: Tensor, volume: Tensor, matrices: AxisMatrices) -> Tensor:

@@ -192,6 +192,14 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         "a generator that predicts, on a coarse grid in space and intensity, how much brighter "
         "each intensity is to become at each place, so that it cannot draw anatomy"
     )
+    if chosen.draws:
+        words = (
+            f"Images of the other sites were brought to the look of {target} by a "
+            "cycle-consistent adversarial network without paired images, with residual generators "
+            "that may change every voxel of the head, and so can draw and erase structure, patch "
+            "discriminators, and cycle and identity losses."
+        )
+        return [words], ["cyclegan"]
     if chosen.name == "cyclegan":
         words = (
             f"Images of the other sites were brought to the look of {target} by a "

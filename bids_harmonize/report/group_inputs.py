@@ -17,6 +17,7 @@ from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import HarmonizeError, MissingInputError
+from bids_harmonize.networks.generators import GENERATORS
 from bids_harmonize.report.group_run import RunRecord, newest_run
 from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_feature_table
 
@@ -70,6 +71,13 @@ class HarmonizerFolder:
         learnt = self.model.get("learnt")
         sites = learnt.get("fell_back") if isinstance(learnt, dict) else None
         return tuple(str(site) for site in sites or ())
+
+    @property
+    def draws(self) -> bool:
+        """Whether its generators can draw and erase structure."""
+        own = self.model.get("settings")
+        kind = own.get("generator") if isinstance(own, dict) else None
+        return kind in GENERATORS and GENERATORS[str(kind)].draws
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 
 from bids_harmonize.imaging.types import Array, Mask, Volume
-from bids_harmonize.networks.bilateral_generator import BilateralGenerator
+from bids_harmonize.networks.generators import Generator
 from bids_harmonize.training.volumes import to_network_grid
 
 
 def generate(
-    generator: BilateralGenerator, volume: Volume, *, head_mask: Mask, voxel_size_mm: float
+    generator: Generator, volume: Volume, *, head_mask: Mask, voxel_size_mm: float
 ) -> Volume:
-    """Volume after a generator; its grid is predicted from a coarse copy.
+    """Volume after a generator; what changes is predicted from a coarse copy.
 
     Parameters
     ----------

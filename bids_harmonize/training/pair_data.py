@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bids_harmonize.imaging.types import Mask, Volume
+from bids_harmonize.networks.generators import GeneratorPlan, make_generator
 from bids_harmonize.training.augmentation import (
     AugmentationSettings,
     apply_augmentation,
@@ -12,6 +13,9 @@ from bids_harmonize.training.augmentation import (
 )
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.sources import VolumeSource
+
+if TYPE_CHECKING:
+    from bids_harmonize.networks.generators import TrainedGenerator
 
 SOURCE: Final = "source"
 REFERENCE: Final = "reference"
@@ -39,6 +43,8 @@ class PairSettings:
         Rates of Adam at the start.
     histogram_weight, smoothness_weight, identity_weight, cycle_weight, adversarial_weight
         Weights of the losses.
+    generator, residual_width, residual_blocks
+        A name of ``GENERATORS``, and the size of a residual one.
     """
 
     n_iterations: int = 300
@@ -50,6 +56,19 @@ class PairSettings:
     identity_weight: float = 2.0
     cycle_weight: float = 0.0
     adversarial_weight: float = 0.0
+    generator: str = "bilateral"
+    residual_width: int = 32
+    residual_blocks: int = 7
+
+    def make_generator(self, *, voxel_size_mm: float, sharpens: bool) -> "TrainedGenerator":
+        """A generator with fresh weights, for volumes of this voxel size (mm)."""
+        plan = GeneratorPlan(
+            voxel_size_mm=voxel_size_mm,
+            sharpens=sharpens,
+            width=self.residual_width,
+            n_blocks=self.residual_blocks,
+        )
+        return make_generator(self.generator, plan)
 
 
 @dataclass(frozen=True)

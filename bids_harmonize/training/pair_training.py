@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bids_harmonize.networks.bilateral_generator import BilateralGenerator
 from bids_harmonize.training.adversarial import Adversary
 from bids_harmonize.training.generation import as_tensor, generate
 from bids_harmonize.training.losses import (
@@ -69,7 +68,7 @@ class PairTraining:
         device = runtime.device
         with seeded_torch(seed, "weights"):
             self.generators = {
-                direction: BilateralGenerator(
+                direction: settings.make_generator(
                     voxel_size_mm=data.volumes.voxel_size_mm, sharpens=sharpens
                 ).to(device)
                 for direction in DIRECTIONS
@@ -190,13 +189,16 @@ class PairTraining:
     def _losses(
         self, reals: Mapping[str, tuple[Tensor, Tensor]], iteration: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        terms: dict[str, list[Tensor]] = {"local_histogram": [], "smoothness": []}
+        terms: dict[str, list[Tensor]] = {}
         fakes: dict[str, Tensor] = {}
         for direction, (origin, side) in DIRECTIONS.items():
             volume, mask = reals[origin]
             fakes[side], grid = self._generate(direction, volume, mask)  # (1, 1, I, J, K)
-            terms["local_histogram"].append(self._histogram_loss(direction, fakes[side], mask))
-            terms["smoothness"].append(grid_roughness(grid))
+            if self.settings.histogram_weight:
+                loss = self._histogram_loss(direction, fakes[side], mask)
+                terms.setdefault("local_histogram", []).append(loss)
+            if self.settings.smoothness_weight:
+                terms.setdefault("smoothness", []).append(grid_roughness(grid))
         if self.settings.cycle_weight:
             terms["cycle"] = [
                 mean_difference(

@@ -209,6 +209,31 @@ def test_each_fault_has_its_message(words, told):
         request(*words)
 
 
+def test_the_generator_is_a_setting_of_the_harmonizer(tmp_path):
+    toml = tmp_path / "a.toml"
+    toml.write_text('[harmonizer]\ngenerator = "residual"\nresidual_width = 8\n')
+    for words in (("--generator", "residual"), ("--config-file", str(toml))):
+        assert request(*words).settings.harmonizer["generator"] == "residual"
+    with pytest.raises(UsageError, match="residual_width: unknown setting"):
+        request("--config-file", str(toml), "--generator", "bilateral")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--harmonizer", "nyul"), "--generator residual goes with --harmonizer cyclegan; nyul"),
+        (("--harmonizer", "localhistogram", "--folds", "1"), "localhistogram has no choice"),
+        (("--generator", "unet"), r"\(--generator\) must be one of: bilateral, residual"),
+    ],
+)
+def test_a_generator_that_cannot_be_had_is_a_usage_fault_beside_all_others(words, told):
+    with pytest.raises(UsageError, match=told) as raised:
+        request("--generator", "residual", *words)
+    assert raised.value.exit_code == 2
+    if "--folds" in words:
+        assert "--folds (group.folds): found '1'" in str(raised.value)
+
+
 @pytest.mark.parametrize("word", ["native-isotropic", "native", "Original"])
 def test_a_grid_of_its_own_for_each_scan_is_refused_with_a_reason(word, tmp_path):
     toml = tmp_path / "a.toml"

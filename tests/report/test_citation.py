@@ -1,5 +1,6 @@
 """What stands in ``logs/CITATION.md``."""
 
+import json
 from dataclasses import asdict
 
 import pytest
@@ -61,6 +62,19 @@ def test_each_level_writes_its_own_section_and_only_where_it_changes(tmp_path):
     assert "demons" not in path.read_text()
     assert path.read_text().endswith(group)
     assert list(path.parent.glob(".tmp-*")) == []
+
+
+def test_generators_that_draw_are_not_said_to_leave_anatomy_alone(tmp_path):
+    write_participants(tmp_path)
+    write_group(tmp_path)
+    assert "cannot draw anatomy" in cite_group_level(tmp_path).read_text()
+    (model,) = (tmp_path / "models").glob("cyclegan_to-*/model.json")
+    content = json.loads(model.read_text()) | {"settings": {"generator": "residual"}}
+    model.write_text(json.dumps(content))
+    words = cite_group_level(tmp_path).read_text()
+    assert "can draw and erase structure" in words
+    assert "cannot draw anatomy" not in words
+    assert "local-histogram losses" not in words
 
 
 def test_a_file_of_other_words_is_replaced(tmp_path):

@@ -40,9 +40,17 @@ class KilledError(BaseException):
     """Stands for a kill: nothing may catch it."""
 
 
-@pytest.mark.parametrize("iteration", [3, 4])
-def test_a_killed_training_goes_on_to_the_same_weights(data, tmp_path, monkeypatch, iteration):
-    whole = train(data, GAN, tmp_path / "whole")
+RESIDUAL = replace(
+    GAN, generator="residual", residual_width=4, residual_blocks=1, histogram_weight=0.0,
+    smoothness_weight=0.0, identity_weight=5.0, cycle_weight=10.0, adversarial_weight=1.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "iteration"), [(GAN, 3), (GAN, 4), (RESIDUAL, 3)])
+def test_a_killed_training_goes_on_to_the_same_weights(
+    data, tmp_path, monkeypatch, settings, iteration
+):
+    whole = train(data, settings, tmp_path / "whole")
     step = PairTraining.step
 
     def killing_step(self, number):
@@ -52,10 +60,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(data, tmp_path, monkeypat
 
     monkeypatch.setattr(PairTraining, "step", killing_step)
     with pytest.raises(KilledError):
-        train(data, GAN, tmp_path / "killed")
+        train(data, settings, tmp_path / "killed")
     monkeypatch.setattr(PairTraining, "step", step)
     torch.rand(3)  # whatever the process did in between
-    resumed = train(data, GAN, tmp_path / "killed")
+    resumed = train(data, settings, tmp_path / "killed")
     assert equal(whole, resumed)
     assert whole.rows == resumed.rows
 
@@ -111,6 +119,16 @@ def test_with_adversary_all_losses_are_there(data):
     }  # fmt: skip
     assert all(np.isfinite(value) for value in losses.values())
     assert not torch.equal(before, training.adversary.discriminators["source"].layers[-1].weight)
+
+
+def test_a_weight_of_zero_leaves_its_term_out_and_changes_no_other(data):
+    fewer = replace(GAN, histogram_weight=0.0, smoothness_weight=0.0)
+    found, all_terms = (
+        PairTraining(data, s, runtime=cpu_runtime(), seed=0, sharpens=True).step(1)
+        for s in (fewer, GAN)
+    )
+    assert set(all_terms) - set(found) == {"local_histogram", "smoothness"}
+    assert all(value == all_terms[name] for name, value in found.items())
 
 
 def test_a_diverging_training_restarts_at_half_the_rate_and_then_gives_up(
