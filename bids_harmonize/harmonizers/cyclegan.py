@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from bids_harmonize.harmonizers.base import Frame
+from bids_harmonize.harmonizers.base import Frame, Harmonizer
 from bids_harmonize.harmonizers.bilateral import Bilateral
+from bids_harmonize.harmonizers.joint import Joint
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -29,6 +30,6 @@ class Settings:
     adversarial_weight: float = Field(default=0.3, gt=0)
 
 
-def make(frame: Frame, settings: Mapping[str, Any]) -> Bilateral:
+def make(frame: Frame, settings: Mapping[str, Any]) -> Harmonizer:
     """A harmonizer of generators trained in a cycle against discriminators."""
-    return Bilateral("cyclegan", frame, settings)
+    return (Joint if frame.serves_unseen else Bilateral)("cyclegan", frame, settings)

@@ -17,8 +17,18 @@ else. It cannot draw: no structure can appear, vanish or move. Outside the head 
 * It does not restore what was not acquired: going from a worse to a better scanner gains less.
 * If the sites differ in who was scanned (age, diagnosis, 10 % less grey matter everywhere), part
   of that difference may be taken for the scanner. Look at the stage ``evaluate``.
-* It knows the sites below and no other; another scanner at one of them is another site.
+{others}
 """
+
+_PAIRWISE = """\
+* It knows the sites below and no other; another scanner at one of them is another site."""
+
+_JOINT = """\
+* It was trained on the sites below. It takes scans of any other site too, and gains less there:
+  each is flagged, with its distance from the training sites (`HarmonizationDistance`; 1 is an
+  ordinary scan of a training site, the farthest training scan has {usual:.2f}). Look at images
+  beyond that before using them.
+* It goes to the reference alone; there is no way back."""
 
 _SIMPLE = """\
 ## What it may change
@@ -60,14 +70,21 @@ def make_card(
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
         _, learnt = harmonizer.capture()
-        body = _TRAINED.format(sharpening=_sharpening(learnt, frame.voxel_size_mm))
+        others = _PAIRWISE
+        if frame.serves_unseen:
+            others = _JOINT.format(usual=learnt["usual_distance"])
+        sharpening = _sharpening(learnt, frame.voxel_size_mm)
+        body = _TRAINED.format(sharpening=sharpening, others=others)
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
     summary = f"{row.description.capitalize()}. {row.citation}".strip()
+    sources = ", ".join(frame.source_sites)
+    ways = f"between {frame.reference_site} and each of {sources}, both ways,"
+    if frame.serves_unseen:
+        ways = f"from any site to {frame.reference_site} (trained on {sources})"
     place = (
-        f"Maps T1w images between {frame.reference_site} and each of "
-        f"{', '.join(frame.source_sites)}, both ways, at {frame.voxel_size_mm:g} mm. The unit is "
+        f"Maps T1w images {ways} at {frame.voxel_size_mm:g} mm. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
         f"median unit of {frame.reference_site}, {unit}."
     )

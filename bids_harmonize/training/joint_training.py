@@ -65,13 +65,11 @@ class JointTraining:
         self.sharpens = sharpens
         with seeded_torch(seed, "weights"):
             self.forward = self._make_generator()
-            self.backward = nn.ModuleList(
-                self._make_generator() for _ in self.sources if settings.cycle_weight
-            )
+            self.backward = [self._make_generator() for _ in self.sources if settings.cycle_weight]
             self.adversary = self._make_adversary()
         self.average = deepcopy(self.forward).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
-            [*self.forward.parameters(), *self.backward.parameters()],
+            nn.ModuleList([self.forward, *self.backward]).parameters(),
             lr=settings.learning_rate,
             betas=(0.5, 0.999),
         )
@@ -168,7 +166,7 @@ class JointTraining:
         start = self._distances()
         state: dict[str, Any] = {
             "forward": self.forward,
-            "backward": self.backward,
+            "backward": nn.ModuleList(self.backward),
             "average": self.average,
             "optimizer": self.optimizer,
             "running": [self.targets[site].clone() for site in self.sources],
@@ -232,7 +230,7 @@ class JointTraining:
         return losses, fakes
 
     def _generate(
-        self, generator: nn.Module, volume: Tensor, mask: Tensor
+        self, generator: BilateralGenerator, volume: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Made volume and its grid; looking the changes up is always in 32 bit."""
         with self.runtime.fabric.autocast():

@@ -81,7 +81,8 @@ class PairData:
         side
             One of ``train``.
         iteration
-            Of the iterations that draw from this side. Equal numbers give equal draws: nothing is remembered between calls.
+            Of the iterations that draw from this side. Equal numbers give equal draws: nothing is
+            remembered between calls.
         seed
             The training's seed.
 
