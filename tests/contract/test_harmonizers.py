@@ -87,7 +87,8 @@ def test_a_site_to_itself_returns_the_input(harmonizer, site, to_site):
 
 
 @pytest.mark.parametrize(
-    ("site", "to_site"), [("C", None), ("C", "B"), ("A", "C"), ("C", "A"), ("C", "C")]
+    ("site", "to_site"),
+    [("C", None), ("C", "B"), ("A", "C"), ("C", "A"), ("C", "C")],
 )
 def test_an_unknown_direction_is_refused_with_the_known_sites(harmonizer, site, to_site):
     volume, head, brain = new_scan("A")

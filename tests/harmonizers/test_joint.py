@@ -10,7 +10,7 @@ from bids_harmonize.metrics.similarity import psnr
 from bids_harmonize.training.joint_training import JointTraining
 from tests.harmonizers.small_study import VOXEL_MM, cpu_runtime, make_data, make_head, scan_at
 
-SETTINGS = {"n_iterations": 80, "check_every": 40, "learning_rate": 2e-3, "identity_weight": 0.5}
+SETTINGS = {"n_iterations": 200, "check_every": 100, "learning_rate": 1e-3}
 
 
 def make(name="localhistogram", **settings):
@@ -40,7 +40,7 @@ def rescaled(site, person):
     return np.where(head, volume / np.percentile(volume[brain], 99), 0).astype(np.float32)
 
 
-@pytest.mark.parametrize(("site", "least_gain_db"), [("A", 3), ("C", 2), ("D", 2)])
+@pytest.mark.parametrize(("site", "least_gain_db"), [("A", 8), ("C", 8), ("D", 3)])
 def test_every_source_and_a_site_never_seen_come_nearer_to_the_truth(joint, site, least_gain_db):
     _, head, brain = make_head(60)
     volume, truth = rescaled(site, 60), rescaled("B", 60)
