@@ -81,12 +81,13 @@ def test_every_source_has_one_turn_a_round_however_many_people_it_has(data):
 
 def test_a_step_moves_the_running_mean_of_its_own_source_alone(data):
     training = make(data, GAN)
-    before = {key: list(training.state[key]) for key in ("running", "running_back")}
-    training.step(0)
-    source, _ = training.source_of(0)
-    for key, means in before.items():
-        moved = [not torch.equal(a, b) for a, b in zip(means, training.state[key], strict=True)]
-        assert moved == [number == source for number in range(3)]
+    for iteration in range(3):
+        before = {key: list(training.state[key]) for key in ("running", "running_back")}
+        training.step(iteration)
+        source, _ = training.source_of(iteration)
+        for key, means in before.items():
+            pairs = zip(means, training.state[key], strict=True)
+            assert [not torch.equal(a, b) for a, b in pairs] == [n == source for n in range(3)]
 
 
 def test_a_step_trains_the_shared_generator_and_one_way_back(data):
