@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bids_harmonize.harmonizers.base import JOINT, KnowsDistance
+from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.harmonization.files import swap
 from bids_harmonize.stages.harmonization.halves import study_halves
@@ -20,6 +20,7 @@ from bids_harmonize.stages.harmonization.models import (
     load_training_set,
     names_to_fit,
 )
+from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.training.checkpoint import load_weights
 
 _NEW = ".harmonize-new"
@@ -74,24 +75,14 @@ def run(context: StageContext) -> StageResult:
     return StageResult(
         "harmonize",
         files=(*images, *models, *kept),
-        warnings=(*warnings, *([why_none] if why_none else []), *_far_scans(chosen, written)),
+        warnings=(
+            *warnings,
+            *([why_none] if why_none else []),
+            *far_scans(chosen.harmonizer, written.distances),
+        ),
         failures=(*failures, *written.failures),
         notes=_notes(context, delivered, written, n_images=len(images) // 2),
     )
-
-
-def _far_scans(chosen: Fitted, written: Written) -> list[str]:
-    """A warning about scans of unseen sites that are unlike all that training saw."""
-    if not isinstance(chosen.harmonizer, KnowsDistance):
-        return []
-    usual = chosen.harmonizer.usual_distance()
-    far = [f"{stem} ({found:.1f})" for stem, found in written.distances.items() if found > usual]
-    if not far:
-        return []
-    return [
-        f"farther from the training sites than any training scan ({usual:.1f}), so look at these "
-        f"images before using them: {', '.join(far)}"
-    ]
 
 
 def _fit_halves(

@@ -22,6 +22,7 @@ from bids_harmonize.errors import ScanError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.harmonization.unseen import distance_facts, unseen_distance
 
 LOGGER = logging.getLogger(__name__)
 # Facts of the preprocessing of an image that do not hold for the harmonized one.
@@ -123,7 +124,7 @@ def write_images(
         source_sha256 = file_sha256(scan.t1w)
         if context.settings.run.resume and _is_current(final, model, source_sha256):
             kept += [final, sidecar_path(final)]
-            distances |= _unseen_distance(scan, read_json(sidecar_path(final)))
+            distances |= unseen_distance(scan, read_json(sidecar_path(final)))
             _forget_crashes(study.output_dir, scan)
             continue
         image = new / final.relative_to(study.output_dir)
@@ -135,8 +136,8 @@ def write_images(
             write_text(crash, traceback.format_exc())
             continue
         sidecar = make_sidecar(context, scan, harmonizer, model=model, sha256=source_sha256)
-        sidecar |= _distance_facts(scan, harmonizer, distance)
-        distances |= _unseen_distance(scan, sidecar)
+        sidecar |= distance_facts(scan, harmonizer, distance)
+        distances |= unseen_distance(scan, sidecar)
         write_json(sidecar_path(image), sidecar)
         _forget_crashes(study.output_dir, scan)
         waiting += [image, sidecar_path(image)]
@@ -261,24 +262,6 @@ def _harmonize_scan(scan: DerivedScan, harmonizer: Harmonizer, image: Path) -> f
     )
     write_image(image, harmonized, affine)
     return image_distance(harmonizer, volume, head_mask=head_mask, brain_mask=brain_mask)
-
-
-def _distance_facts(
-    scan: DerivedScan, harmonizer: Harmonizer, distance: float | None
-) -> dict[str, Any]:
-    """What the sidecar of an image made by a joint model says beyond the others."""
-    if distance is None:
-        return {}
-    return {
-        "HarmonizationUnseenSite": scan.site not in harmonizer.frame.sites,
-        "HarmonizationDistance": round(distance, 4),
-    }
-
-
-def _unseen_distance(scan: DerivedScan, sidecar: Mapping[str, Any]) -> dict[str, float]:
-    if not sidecar.get("HarmonizationUnseenSite", False):
-        return {}
-    return {scan.stem: float(sidecar["HarmonizationDistance"])}
 
 
 def _is_current(image: Path, model: Mapping[str, Any], source_sha256: str) -> bool:
