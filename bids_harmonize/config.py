@@ -25,6 +25,7 @@ SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label
 StageName = Literal["classify", "harmonize", "evaluate"]
 FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
+Sources = Literal["pairwise", "joint"]
 ClassifierName = Literal["lean", "sfcn", "densenet121", "resnet18"]
 BiasCorrection = Literal["none", "n4", "ants"]
 BrainMaskMethod = Literal["template", "none", "bet", "synthstrip"]
@@ -107,6 +108,7 @@ class GroupSettings:
 
     stages: tuple[StageName, ...] | None = None
     harmonizer: str = "cyclegan"
+    sources: Sources = "pairwise"
     network_resolution_mm: float | None = Field(default=None, ge=0.5, le=8.0)
     effort: Effort = "full"
     folds: int = Field(default=5, ge=2)

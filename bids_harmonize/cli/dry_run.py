@@ -90,7 +90,8 @@ def _group_lines(study: Study, request: Request) -> list[str]:
     ]
     reference = study.reference_site or "none, nothing is trained"
     lines += ["", f"reference site: {reference}", f"stages: {', '.join(stages)}"]
-    return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages)), ""]
+    joint = request.settings.group.sources == "joint"
+    return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages, joint)), ""]
 
 
 def _feature_lines(request: Request) -> list[str]:
@@ -114,12 +115,13 @@ def _role(study: Study, scan: DerivedScan) -> str:
     return "travelling" if scan.participant_id in study.travelling else "training"
 
 
-def _group_outputs(study: Study, stages: tuple[str, ...]) -> list[Path]:
+def _group_outputs(study: Study, stages: tuple[str, ...], joint: bool) -> list[Path]:
     paths = [group_output(study.output_dir, "group_quality")]
-    for scan in study.trained_scans:
-        if "classify" in stages:
+    for scan in study.scans:
+        is_trained = scan.site in study.trained_sites
+        if is_trained and "classify" in stages:
             paths.append(scan_output(study.output_dir, scan, "site_saliency"))
-        if "harmonize" in stages:
+        if (is_trained or joint) and "harmonize" in stages:
             paths.append(
                 scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
             )

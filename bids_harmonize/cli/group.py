@@ -129,7 +129,7 @@ def _log_study(study: Study) -> None:
         LOGGER.info("site %s%s: participants to train on: %d", site, mark, n_people)
     for site, reason in study.left_out.items():
         stems = ", ".join(scan.stem for scan in study.of_site(site))
-        LOGGER.warning("site %s takes no part: %s; scans: %s", site, reason, stems)
+        LOGGER.warning("site %s is not trained on: %s; scans: %s", site, reason, stems)
     doubtful = [scan.stem for scan in study.trained_scans if not scan.usable]
     if doubtful:
         LOGGER.warning(

@@ -7,6 +7,8 @@ from typing import Any
 
 from bids_harmonize.bids.names import classifier_in
 from bids_harmonize.config import GroupSettings, Settings, SiteSettings
+from bids_harmonize.errors import UsageError
+from bids_harmonize.harmonizers import HARMONIZERS, check_sources
 from bids_harmonize.stages import applies_models
 
 _KIND = "site_classifier"
@@ -14,7 +16,7 @@ _SAME_MM = 1e-3
 
 
 def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
-    """What is wrong about ``--model-dir``, ``--features`` and ``--atlas``.
+    """What is wrong about ``--sources``, ``--model-dir``, ``--features`` and ``--atlas``.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
     """
     group = settings.group
     faults = []
+    if group.harmonizer in HARMONIZERS:
+        faults += _sources_faults(group)
     if group.model_dir is not None:
         faults += _model_faults(Path(group.model_dir), group, levels)
     if group.features:
@@ -53,6 +57,14 @@ def _atlas_faults(atlas: str, group: GroupSettings, levels: Sequence[str]) -> li
     if not Path(atlas).is_file():
         faults.append(f"--atlas {atlas}: no such file; expected a NIfTI label image")
     return faults
+
+
+def _sources_faults(group: GroupSettings) -> list[str]:
+    try:
+        check_sources(group.harmonizer, group.sources)
+    except UsageError as error:
+        return [str(error)]
+    return []
 
 
 def _model_faults(model_dir: Path, group: GroupSettings, levels: Sequence[str]) -> list[str]:

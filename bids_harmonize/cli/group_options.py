@@ -14,6 +14,14 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "on a CPU (default: bilateral)",
     ),
     Option(
+        ("--sources",),
+        "group.sources",
+        "{pairwise,joint}",
+        "pairwise trains each source site with the reference, both ways; joint trains one model "
+        "from all of them to the reference, which serves sites it has never seen too, flagged as "
+        "such (default: pairwise)",
+    ),
+    Option(
         ("--network-resolution",),
         "group.network_resolution_mm",
         "MM",

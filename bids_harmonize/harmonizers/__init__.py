@@ -20,6 +20,7 @@ __all__ = [
     "HarmonizerRow",
     "baselines",
     "check_harmonizer_settings",
+    "check_sources",
     "make_harmonizer",
 ]
 
@@ -99,6 +100,7 @@ def make_harmonizer(
     voxel_size_mm: float,
     scaling_mask: str = "brain",
     settings: Mapping[str, Any] | None = None,
+    sources: str = "pairwise",
 ) -> "Harmonizer":
     """A harmonizer that has not been fitted yet.
 
@@ -114,6 +116,8 @@ def make_harmonizer(
         ``brain`` or ``head``: where the 99th percentile that sets the unit is taken.
     settings
         The method's own settings; what is missing takes its default.
+    sources
+        ``pairwise``, or ``joint`` for one model of all source sites.
 
     Returns
     -------
@@ -123,7 +127,8 @@ def make_harmonizer(
     Raises
     ------
     UsageError
-        If the name is unknown or a setting cannot be used.
+        If the name is unknown, a setting cannot be used, or a method without training is to be
+        joint.
     """
     from bids_harmonize.harmonizers.base import Frame
 
@@ -132,10 +137,45 @@ def make_harmonizer(
         source_sites=tuple(sorted(set(source_sites) - {reference_site})),
         voxel_size_mm=float(voxel_size_mm),
         scaling_mask=scaling_mask,
+        sources=check_sources(name, sources),
     )
     checked = check_harmonizer_settings(name, settings or {})
     harmonizer: Harmonizer = resolve_name(_row(name).target)(frame, checked)
     return harmonizer
+
+
+def check_sources(name: str, sources: str) -> str:
+    """``pairwise`` or ``joint``, where the method can be that.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`HARMONIZERS`.
+    sources
+        The value of ``--sources``.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    UsageError
+        If the name or the word is unknown, or a method without training is to be joint.
+    """
+    row = _row(name)
+    if sources not in ("pairwise", "joint"):
+        message = f"sources: found {sources!r}; expected pairwise or joint"
+        raise UsageError(message)
+    if sources == "joint" and not row.trained:
+        trained = ", ".join(other.name for other in HARMONIZERS.values() if other.trained)
+        message = (
+            f"--sources joint goes ill with --harmonizer {name}, which trains nothing; leave it "
+            f"out, or take one of: {trained}"
+        )
+        raise UsageError(message)
+    return sources
 
 
 def check_harmonizer_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +12,9 @@ from bids_harmonize.errors import DirectionError
 from bids_harmonize.imaging.types import Array, Mask, Volume
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.sources import VolumeSource
+
+PAIRWISE: Final = "pairwise"
+JOINT: Final = "joint"
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,21 @@ class Frame:
         Voxel size of the study grid, mm.
     scaling_mask
         ``brain`` or ``head``: where the 99th percentile that sets the unit is taken.
+    sources
+        ``pairwise``: between the reference and each source, both ways. ``joint``: from any site,
+        one that was never seen too, to the reference, and no other way.
     """
 
     reference_site: str
     source_sites: tuple[str, ...]
     voxel_size_mm: float
     scaling_mask: str
+    sources: str = PAIRWISE
+
+    @property
+    def serves_unseen(self) -> bool:
+        """Whether scans of a site that was not trained on can be brought to the reference."""
+        return self.sources == JOINT
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -44,9 +56,14 @@ class Frame:
         Raises
         ------
         DirectionError
-            If it is neither from a source site to the reference nor the other way.
+            If it is neither from a source site to the reference nor the other way; for a joint
+            model, if it does not go to the reference.
         """
         target = self.reference_site if to_site is None else to_site
+        if self.serves_unseen and site != target:
+            if target != self.reference_site:
+                self._refuse(site, target)
+            return site, target
         if site not in self.sites or target not in self.sites:
             self._refuse(site, target)
         if site == target:
@@ -61,6 +78,13 @@ class Frame:
 
     def _refuse(self, site: str, target: str) -> None:
         sources = ", ".join(self.source_sites) or "none"
+        if self.serves_unseen:
+            message = (
+                f"no way from site {site} to site {target}: this joint model goes from any site "
+                f"to the reference {self.reference_site} and to no other (trained on: {sources}); "
+                "fit a model with --sources pairwise, or with the other reference"
+            )
+            raise DirectionError(message)
         message = (
             f"no way from site {site} to site {target}: this model goes between the reference "
             f"{self.reference_site} and each of: {sources}; fit a model with these sites"
@@ -190,6 +214,34 @@ class Harmonizer(Protocol):
 
     def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
         """Put back what ``capture`` returned."""
+        ...
+
+
+@runtime_checkable
+class KnowsDistance(Protocol):
+    """A harmonizer that can say how far a scan lies from the sites it was trained on."""
+
+    def usual_distance(self) -> float:
+        """The largest distance of its own training scans, each measured without itself."""
+        ...
+
+    def distance(self, volume: Volume, *, head_mask: Mask) -> float:
+        """Distance of a scan to the nearest training site.
+
+        Parameters
+        ----------
+        volume
+            Float32, shape (I, J, K), on the study grid, units of the 99th percentile, 0 outside
+            the head; as scanned, not harmonized.
+        head_mask
+            Bool, same shape.
+
+        Returns
+        -------
+        float
+            1 for a scan as far from the mean of a training site as half of that site's own scans
+            are; at least 0.
+        """
         ...
 
 

@@ -4,7 +4,7 @@
 pair's training and its restart both diverge, its scans are served by ``n4_histogram``, said aloud.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ class Bilateral:
         rows: list[Mapping[str, Any]] = []
         sites = self.frame.source_sites
         for number, site in enumerate(sites):
-            pair = _pair_data(data, site)
+            pair = pair_data(data, site)
             pair_seed = derived_seed(seed, self.name, site)
             result = train_pair(
                 pair,
@@ -85,7 +85,14 @@ class Bilateral:
                     name=f"{self.name} {site} and {self.frame.reference_site}",
                     folder=work_dir / f"pair-{number}",
                     resume=resume,
-                    fingerprint=self._fingerprint(data, site, seed),
+                    fingerprint=training_fingerprint(
+                        self.name,
+                        self.settings,
+                        self.frame,
+                        data,
+                        (site, self.frame.reference_site),
+                        seed,
+                    ),
                 ),
             )
             rows += [{**row, "source_site": site} for row in result.rows]
@@ -177,35 +184,85 @@ class Bilateral:
             self.generators[names[origin], names[target]] = generator
 
     def _make_generator(self, weights: Mapping[str, Tensor]) -> "TrainedGenerator":
-        generator = PairSettings(**self.settings).make_generator(
-            voxel_size_mm=self.network_voxel_size_mm, sharpens=self._sharpens()
+        return load_generator(
+            PairSettings(**self.settings),
+            weights,
+            voxel_size_mm=self.network_voxel_size_mm,
+            sharpens=self._sharpens(),
+            device=self.device,
         )
-        generator.load_state_dict(weights)
-        return generator.eval().requires_grad_(False).to(self.device)
 
     def _sharpens(self) -> bool:
-        """Sharpening weights are in voxels: of use only where both grids have the same."""
-        return abs(self.network_voxel_size_mm - self.frame.voxel_size_mm) < _SAME_MM
-
-    def _fingerprint(self, data: TrainingData, site: str, seed: int) -> str:
-        scans = [
-            [scan.key, scan.site, data.network.scaling(index).high]
-            for index, scan in enumerate(data.network.scans)
-            if scan.site in (site, self.frame.reference_site)
-        ]
-        return settings_hash(
-            self.name,
-            dict(self.settings),
-            self.frame,
-            scans,
-            sorted(data.monitor),
-            seed,
-            data.network.shape,
-            data.network.voxel_size_mm,
-        )
+        return is_same_grid(self.network_voxel_size_mm, self.frame)
 
 
-def _pair_data(data: TrainingData, site: str) -> PairData:
+def load_generator(
+    settings: PairSettings,
+    weights: Mapping[str, Tensor],
+    *,
+    voxel_size_mm: float,
+    sharpens: bool,
+    device: torch.device,
+) -> "TrainedGenerator":
+    """A trained generator, ready to use.
+
+    Parameters
+    ----------
+    settings
+        Of its training; they name its kind.
+    weights
+        As its ``state_dict`` gave them.
+    voxel_size_mm
+        That of the grid on which it was trained, mm.
+    sharpens
+        Whether it learnt sharpening weights.
+    device
+        Where it shall live.
+
+    Returns
+    -------
+    TrainedGenerator
+        Without gradients.
+    """
+    generator = settings.make_generator(voxel_size_mm=voxel_size_mm, sharpens=sharpens)
+    generator.load_state_dict(weights)
+    return generator.eval().requires_grad_(False).to(device)
+
+
+def is_same_grid(network_voxel_size_mm: float, frame: Frame) -> bool:
+    """Sharpening weights are in voxels: of use only where both grids have the same."""
+    return abs(network_voxel_size_mm - frame.voxel_size_mm) < _SAME_MM
+
+
+def training_fingerprint(
+    name: str,
+    settings: Mapping[str, Any],
+    frame: Frame,
+    data: TrainingData,
+    sites: Iterable[str],
+    seed: int,
+) -> str:
+    """Hash of all that shapes a training on the scans of some sites."""
+    of_sites = set(sites)
+    scans = [
+        [scan.key, scan.site, data.network.scaling(index).high]
+        for index, scan in enumerate(data.network.scans)
+        if scan.site in of_sites
+    ]
+    return settings_hash(
+        name,
+        dict(settings),
+        frame,
+        scans,
+        sorted(data.monitor),
+        seed,
+        data.network.shape,
+        data.network.voxel_size_mm,
+    )
+
+
+def pair_data(data: TrainingData, site: str) -> PairData:
+    """The scans of a source site and of the reference, those of ``monitor`` apart."""
     train: dict[str, tuple[int, ...]] = {}
     monitor: dict[str, tuple[int, ...]] = {}
     for side, name in ((SOURCE, site), (REFERENCE, data.reference_site)):

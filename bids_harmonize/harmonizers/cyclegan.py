@@ -11,8 +11,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from bids_harmonize.harmonizers.base import Frame
+from bids_harmonize.harmonizers.base import Frame, Harmonizer
 from bids_harmonize.harmonizers.bilateral import Bilateral
+from bids_harmonize.harmonizers.joint import Joint
 from bids_harmonize.networks.generators import GENERATORS
 
 _STRICT: Final = ConfigDict(extra="forbid")
@@ -79,6 +80,6 @@ Settings = Annotated[
 ]
 
 
-def make(frame: Frame, settings: Mapping[str, Any]) -> Bilateral:
+def make(frame: Frame, settings: Mapping[str, Any]) -> Harmonizer:
     """A harmonizer of generators trained in a cycle against discriminators."""
-    return Bilateral("cyclegan", frame, settings)
+    return (Joint if frame.serves_unseen else Bilateral)("cyclegan", frame, settings)

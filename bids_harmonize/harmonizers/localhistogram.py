@@ -6,8 +6,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from bids_harmonize.harmonizers.base import Frame
+from bids_harmonize.harmonizers.base import Frame, Harmonizer
 from bids_harmonize.harmonizers.bilateral import Bilateral
+from bids_harmonize.harmonizers.joint import Joint
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -22,6 +23,6 @@ class Settings:
     identity_weight: float = Field(default=2.0, ge=0)
 
 
-def make(frame: Frame, settings: Mapping[str, Any]) -> Bilateral:
+def make(frame: Frame, settings: Mapping[str, Any]) -> Harmonizer:
     """A harmonizer of generators trained on local histograms."""
-    return Bilateral("localhistogram", frame, settings)
+    return (Joint if frame.serves_unseen else Bilateral)("localhistogram", frame, settings)

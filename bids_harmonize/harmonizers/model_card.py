@@ -27,8 +27,18 @@ _TRAINED = """\
 * It does not restore what was not acquired: going from a worse to a better scanner gains less.
 * If the sites differ in who was scanned (age, diagnosis, 10 % less grey matter everywhere), part
   of that difference may be taken for the scanner. Look at the stage ``evaluate``.
-* It knows the sites below and no other; another scanner at one of them is another site.
+{others}
 """
+
+_PAIRWISE = """\
+* It knows the sites below and no other; another scanner at one of them is another site."""
+
+_JOINT = """\
+* It was trained on the sites below. It takes scans of any other site too, and gains less there:
+  each is flagged, with its distance from the training sites (`HarmonizationDistance`; 1 is an
+  ordinary scan of a training site, the farthest training scan has {usual:.2f}). Look at images
+  beyond that before using them.
+* It goes to the reference alone; there is no way back."""
 
 _SIMPLE = """\
 ## What it may change
@@ -69,16 +79,23 @@ def make_card(
     counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in frame.sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
-        body = f"{_change(harmonizer)}\n{_TRAINED}"
+        _, learnt = harmonizer.capture()
+        others = _PAIRWISE
+        if frame.serves_unseen:
+            others = _JOINT.format(usual=learnt["usual_distance"])
+        body = f"{_change(harmonizer)}\n{_TRAINED.format(others=others)}"
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
     summary = f"{row.description.capitalize()}. {row.citation}".strip()
     if row.trained:
         summary += f" Generators: {_generator(harmonizer).description}."
+    sources = ", ".join(frame.source_sites)
+    ways = f"between {frame.reference_site} and each of {sources}, both ways,"
+    if frame.serves_unseen:
+        ways = f"from any site to {frame.reference_site} (trained on {sources})"
     place = (
-        f"Maps T1w images between {frame.reference_site} and each of "
-        f"{', '.join(frame.source_sites)}, both ways, at {frame.voxel_size_mm:g} mm. The unit is "
+        f"Maps T1w images {ways} at {frame.voxel_size_mm:g} mm. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
         f"median unit of {frame.reference_site}, {unit}."
     )

@@ -76,6 +76,7 @@ def load_harmonizer(folder: Path) -> Harmonizer:
         voxel_size_mm=model["voxel_size_mm"],
         scaling_mask=model["scaling_mask"],
         settings=model["settings"],
+        sources=model.get("sources", "pairwise"),
     )
     harmonizer.high = model["high"]
     harmonizer.restore(tensors, model["learnt"])

@@ -4,10 +4,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.harmonization.files import swap
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.images import (
+    Written,
     check_present_images,
     place_images,
     write_images,
@@ -18,6 +20,7 @@ from bids_harmonize.stages.harmonization.models import (
     load_training_set,
     names_to_fit,
 )
+from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.training.checkpoint import load_weights
 
 _NEW = ".harmonize-new"
@@ -72,9 +75,13 @@ def run(context: StageContext) -> StageResult:
     return StageResult(
         "harmonize",
         files=(*images, *models, *kept),
-        warnings=(*warnings, *([why_none] if why_none else [])),
+        warnings=(
+            *warnings,
+            *([why_none] if why_none else []),
+            *far_scans(chosen.harmonizer, written.distances),
+        ),
         failures=(*failures, *written.failures),
-        notes=_notes(context, delivered, n_images=len(images) // 2),
+        notes=_notes(context, delivered, written, n_images=len(images) // 2),
     )
 
 
@@ -92,13 +99,19 @@ def _fit_halves(
 
 
 def _notes(
-    context: StageContext, delivered: Mapping[str, Fitted], *, n_images: int
+    context: StageContext,
+    delivered: Mapping[str, Fitted],
+    written: Written,
+    *,
+    n_images: int,
 ) -> tuple[str, ...]:
     study = context.study
+    serves_unseen = context.settings.group.sources == JOINT
+    n_sites = len(study.trained_sites) + (len(study.left_out) if serves_unseen else 0)
     reused = [name for name, one in delivered.items() if one.reused]
     refitted = [name for name, one in delivered.items() if not one.reused]
     notes = [
-        f"{n_images} images of {len(study.trained_sites)} sites were brought to "
+        f"{n_images} images of {n_sites} sites were brought to "
         f"{study.reference_site} by {context.settings.group.harmonizer}"
     ]
     if reused:
@@ -107,5 +120,16 @@ def _notes(
         notes.append(f"fitted: {', '.join(refitted)}")
     for site, reason in sorted(study.left_out.items()):
         stems = [scan.stem for scan in study.of_site(site)]
-        notes.append(f"not harmonized, site {site}: {reason}: {', '.join(stems)}")
+        if serves_unseen:
+            made = [
+                f"{stem} {written.distances[stem]:.2f}"
+                for stem in stems
+                if stem in written.distances
+            ]
+            notes.append(
+                f"harmonized though not trained on, site {site}: {reason}; distances from the "
+                f"training sites: {', '.join(made)}"
+            )
+        else:
+            notes.append(f"not harmonized, site {site}: {reason}: {', '.join(stems)}")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""The adversary of a pair training: a patch discriminator at each end.
+"""The adversary of a training: a patch discriminator at each end.
 
 The names in the paper (Zhu et al. 2017, doi:10.1109/ICCV.2017.244): G is ``to_reference``, F is
 ``to_source``; D_Y is the discriminator ``reference``, D_X the discriminator ``source``.
@@ -14,12 +14,13 @@ from bids_harmonize.training.losses import discriminator_loss, generator_loss
 
 
 class Adversary:
-    """Two patch discriminators and their optimizer.
+    """Patch discriminators and their optimizer.
 
     Parameters
     ----------
     sides
-        The two ends, ``source`` and ``reference``.
+        The ends: ``source`` and ``reference``, or ``reference`` and several sources of which each
+        iteration sees one.
     learning_rate
         Rate of Adam at the start.
     device
@@ -27,7 +28,7 @@ class Adversary:
     """
 
     def __init__(
-        self, sides: tuple[str, str], *, learning_rate: float, device: torch.device
+        self, sides: tuple[str, ...], *, learning_rate: float, device: torch.device
     ) -> None:
         self.learning_rate = learning_rate
         self.discriminators = nn.ModuleDict({side: PatchDiscriminator() for side in sides})

@@ -1,4 +1,4 @@
-"""A source site and the reference site as a training of two generators sees them."""
+"""Source sites and the reference site as a training of generators sees them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,14 +73,15 @@ class PairSettings:
 
 @dataclass(frozen=True)
 class PairData:
-    """The scans of a pair of sites on the network's grid.
+    """The scans of a pair of sites, or of several, on the network's grid.
 
     Attributes
     ----------
     volumes
         All scans.
     train, monitor
-        Side (``source``, ``reference``) to positions in ``volumes``.
+        Side to positions in ``volumes``. Sides are ``source`` and ``reference``, or in a joint
+        training the names of the sites.
     """
 
     volumes: VolumeSource
@@ -97,9 +98,10 @@ class PairData:
         Parameters
         ----------
         side
-            ``source`` or ``reference``.
+            One of ``train``.
         iteration
-            Equal numbers give equal draws: nothing is remembered between calls.
+            Of the iterations that draw from this side. Equal numbers give equal draws: nothing is
+            remembered between calls.
         seed
             The training's seed.
 

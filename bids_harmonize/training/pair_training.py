@@ -8,7 +8,7 @@ what the uninterrupted one would have drawn. The running means stay part of the 
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from bids_harmonize.training.generation import as_tensor, generate
 from bids_harmonize.training.losses import (
     LocalHistograms,
     grid_roughness,
-    local_histogram_distance,
     mean_difference,
 )
 from bids_harmonize.training.pair_data import (
@@ -29,13 +28,14 @@ from bids_harmonize.training.pair_data import (
     PairData,
     PairSettings,
 )
+from bids_harmonize.training.pair_steps import (
+    ALARM_FACTOR,
+    draw_to_target,
+    follow,
+    rate_share,
+)
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_torch
-
-RUNNING_WEIGHT: Final = 0.25  # of the current scan in the running mean of histograms
-AVERAGE_DECAY: Final = 0.99
-CONSTANT_SHARE: Final = 0.4  # of the iterations before the rate falls
-ALARM_FACTOR: Final = 2.0
 
 
 class PairTraining:
@@ -97,7 +97,7 @@ class PairTraining:
 
     def step(self, iteration: int) -> dict[str, float]:
         """One iteration on one scan of each side; returns the losses before weighting."""
-        share = self._rate_share(iteration)
+        share = rate_share(iteration, self.settings.n_iterations)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * share
         reals = {side: self._draw(side, iteration) for side in (SOURCE, REFERENCE)}
@@ -113,7 +113,8 @@ class PairTraining:
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         total.backward()
         self.optimizer.step()
-        self._follow(iteration)
+        for direction, generator in self.generators.items():
+            follow(self.averages[direction], generator, iteration)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         if self.adversary is not None:
             volumes = {side: volume for side, (volume, _) in reals.items()}
@@ -231,29 +232,13 @@ class PairTraining:
         _, side = DIRECTIONS[direction]
         running = self.state["running"][direction].to(fake.device)
         current = self.histograms.measure(fake, mask)
-        mean = (1 - RUNNING_WEIGHT) * running + RUNNING_WEIGHT * current
-        self.state["running"] = {**self.state["running"], direction: mean.detach()}
-        distance = local_histogram_distance(mean, self.targets[side])
-        # The value is the distance, the gradient as if the current scan had full weight.
-        scaled = distance / RUNNING_WEIGHT
-        return scaled + (distance - scaled).detach()
+        loss, mean = draw_to_target(running, current, self.targets[side])
+        self.state["running"] = {**self.state["running"], direction: mean}
+        return loss
 
     def _draw(self, side: str, iteration: int) -> tuple[Tensor, Tensor]:
         volume, mask = self.data.draw(side, iteration, seed=self.seed)
         return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
-    def _follow(self, iteration: int) -> None:
-        decay = min(AVERAGE_DECAY, (1 + iteration) / (10 + iteration))
-        with torch.no_grad():
-            for direction, generator in self.generators.items():
-                averages = self.averages[direction].parameters()
-                for average, weight in zip(averages, generator.parameters(), strict=True):
-                    average.lerp_(weight, 1 - decay)
-
-    def _rate_share(self, iteration: int) -> float:
-        constant = CONSTANT_SHARE * self.settings.n_iterations
-        left = (self.settings.n_iterations - iteration) / (self.settings.n_iterations - constant)
-        return min(1.0, left)
 
     def _mean_histogram(self, side: str) -> Tensor:
         """Mean local histogram over the training scans of a side, in voxels."""

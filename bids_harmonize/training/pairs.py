@@ -1,10 +1,10 @@
 """The whole training of a pair of sites: run, alarm, one restart."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -19,7 +19,25 @@ N_ATTEMPTS = 2
 
 
 class _DivergedError(Exception):
-    """Training left the target; caught in :func:`train_pair` alone."""
+    """Training left the target; caught in :func:`train_attempts` alone."""
+
+
+class Training(Protocol):
+    """What :func:`train_attempts` runs: a state, a step, a look at the monitor scans."""
+
+    settings: PairSettings
+    state: dict[str, Any]
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One iteration; returns the losses."""
+        ...
+
+    def check(self, iterations_done: int) -> dict[str, float]:
+        """Distances of the monitor scans; may set ``state["diverged"]``."""
+        ...
+
+
+Trained = TypeVar("Trained", bound=Training)
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,33 @@ def train_pair(
     PairResult
         The averaged weights at the check where the monitor scans were nearest to their target.
     """
+    training, rows, diverged = train_attempts(
+        lambda rated: PairTraining(data, rated, runtime=runtime, seed=seed, sharpens=sharpens),
+        settings,
+        run=run,
+    )
+    return PairResult(weights=_best(training.state), rows=rows, diverged=diverged)
+
+
+def train_attempts(
+    make: Callable[[PairSettings], Trained], settings: PairSettings, *, run: PairRun
+) -> tuple[Trained, tuple[dict[str, float], ...], bool]:
+    """Run a training, and once more at half the rate when the monitor scans raise the alarm.
+
+    Parameters
+    ----------
+    make
+        Takes settings, gives a training that has not started.
+    settings
+        Weights and rates of the first attempt.
+    run
+        Name, folder of checkpoints, and whether to resume.
+
+    Returns
+    -------
+    tuple
+        The last attempt's training, the history of all attempts, whether the last one diverged.
+    """
     rows: list[dict[str, float]] = []
     for attempt in range(1, N_ATTEMPTS + 1):
         share = RESTART_RATE ** (attempt - 1)
@@ -102,7 +147,7 @@ def train_pair(
             learning_rate=settings.learning_rate * share,
             discriminator_learning_rate=settings.discriminator_learning_rate * share,
         )
-        training = PairTraining(data, rated, runtime=runtime, seed=seed, sharpens=sharpens)
+        training = make(rated)
         diverged = _attempt(training, run, attempt)
         rows += [{"attempt": attempt, **row} for row in training.state["history"]]
         if not diverged:
@@ -113,10 +158,10 @@ def train_pair(
             attempt,
             N_ATTEMPTS,
         )
-    return PairResult(weights=_best(training.state), rows=tuple(rows), diverged=diverged)
+    return training, tuple(rows), diverged
 
 
-def _attempt(training: PairTraining, run: PairRun, attempt: int) -> bool:
+def _attempt(training: Training, run: PairRun, attempt: int) -> bool:
     checkpoint = Checkpointing(
         path=run.folder / f"attempt-{attempt}.pt",
         every=training.settings.check_every,

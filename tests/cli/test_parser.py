@@ -112,3 +112,19 @@ def test_a_dash_stands_for_no_input_at_group_level():
 def test_unknown_and_missing_words_are_named(words, told):
     with pytest.raises(UsageError, match=told):
         parse(words)
+
+
+@pytest.mark.parametrize("name", ["localhistogram", "cyclegan"])
+def test_a_trained_harmonizer_may_have_one_model_for_all_sources(name):
+    assert request().settings.group.sources == "pairwise"
+    asked = request("--sources", "joint", "--harmonizer", name, places=["-", "out", "group"])
+    assert asked.settings.group.sources == "joint"
+
+
+def test_a_joint_model_of_what_trains_nothing_and_an_unknown_word_are_usage_faults():
+    words = ["--sources", "joint", "--harmonizer", "nyul", "--feature-columns", "x"]
+    with pytest.raises(UsageError, match="nyul, which trains nothing") as caught:
+        request(*words, places=["-", "out", "group"])
+    assert "--feature-columns goes with --features" in str(caught.value)  # all at once
+    with pytest.raises(UsageError, match=r"--sources \(group.sources\): found 'all'"):
+        request("--sources", "all", places=["-", "out", "group"])

@@ -20,7 +20,10 @@ from tests.harmonizers.small_study import VOXEL_MM, cpu_runtime, make_data, make
 WAYS = [("A", None), ("A", "B"), ("B", "A")]
 
 
-def fitted(name, folder, **settings):
+JOINT = {f"{row.name} joint": row.name for row in HARMONIZERS.values() if row.trained}
+
+
+def fitted(name, folder, sources="pairwise", **settings):
     if HARMONIZERS[name].trained:
         settings = {
             "n_iterations": 40, "check_every": 20, "learning_rate": 2e-3, "identity_weight": 0.5,
@@ -28,7 +31,7 @@ def fitted(name, folder, **settings):
         }  # fmt: skip
     harmonizer = make_harmonizer(
         name, reference_site="B", source_sites=("A", "B"), voxel_size_mm=VOXEL_MM,
-        settings=settings,
+        settings=settings, sources=sources,
     )  # fmt: skip
     report = harmonizer.fit(
         make_data(), runtime=cpu_runtime(), seed=0, work_dir=folder, resume=False
@@ -37,9 +40,19 @@ def fitted(name, folder, **settings):
     return harmonizer
 
 
-@pytest.fixture(scope="module", params=list(HARMONIZERS))
+@pytest.fixture(scope="module", params=[*HARMONIZERS, *JOINT])
 def harmonizer(request, tmp_path_factory):
-    return fitted(request.param, tmp_path_factory.mktemp(request.param))
+    folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
+    name = JOINT.get(request.param, request.param)
+    return fitted(name, folder, sources="joint" if request.param in JOINT else "pairwise")
+
+
+@pytest.fixture(params=WAYS, ids=str)
+def way(request, harmonizer):
+    """A direction that the harmonizer has; joint models do not go back."""
+    if harmonizer.frame.serves_unseen and request.param[1] == "A":
+        pytest.skip("a joint model goes to the reference alone")
+    return request.param
 
 
 def new_scan(site, person=40):
@@ -50,8 +63,8 @@ def new_scan(site, person=40):
     return np.where(head, volume, outside).astype(np.float32), head, brain
 
 
-@pytest.mark.parametrize(("site", "to_site"), WAYS)
-def test_outside_the_head_nothing_changes_and_the_input_stays(harmonizer, site, to_site):
+def test_outside_the_head_nothing_changes_and_the_input_stays(harmonizer, way):
+    site, to_site = way
     volume, head, brain = new_scan(site)
     before = volume.copy()
     changed = harmonizer.transform(
@@ -73,15 +86,34 @@ def test_a_site_to_itself_returns_the_input(harmonizer, site, to_site):
     assert np.array_equal(changed, volume)
 
 
-@pytest.mark.parametrize(("site", "to_site"), [("C", None), ("A", "C"), ("C", "A"), ("C", "C")])
-def test_an_unknown_direction_is_refused_by_name(harmonizer, site, to_site):
+@pytest.mark.parametrize(
+    ("site", "to_site"),
+    [("C", None), ("C", "B"), ("A", "C"), ("C", "A"), ("C", "C")],
+)
+def test_an_unknown_direction_is_refused_with_the_known_sites(harmonizer, site, to_site):
     volume, head, brain = new_scan("A")
-    with pytest.raises(DirectionError, match="no way from site"):
+    if harmonizer.frame.serves_unseen and to_site in (None, "B"):
+        known = harmonizer.transform(volume, site="A", head_mask=head, brain_mask=brain)
+        made = harmonizer.transform(
+            volume, site=site, to_site=to_site, head_mask=head, brain_mask=brain
+        )
+        assert np.array_equal(made, known)  # there is no site code
+        return
+    words = "joint model.*to no other.*: A" if harmonizer.frame.serves_unseen else "each of: A"
+    with pytest.raises(DirectionError, match=f"no way from site {site} .*{words}"):
         harmonizer.transform(volume, site=site, to_site=to_site, head_mask=head, brain_mask=brain)
 
 
-@pytest.mark.parametrize(("site", "to_site"), WAYS)
-def test_saved_and_loaded_it_gives_equal_bits(harmonizer, site, to_site, tmp_path):
+def test_a_joint_model_does_not_go_back(harmonizer):
+    if not harmonizer.frame.serves_unseen:
+        return
+    volume, head, brain = new_scan("B")
+    with pytest.raises(DirectionError, match="site B to site A: this joint model"):
+        harmonizer.transform(volume, site="B", to_site="A", head_mask=head, brain_mask=brain)
+
+
+def test_saved_and_loaded_it_gives_equal_bits(harmonizer, way, tmp_path):
+    site, to_site = way
     volume, head, brain = new_scan(site)
     save_harmonizer(harmonizer, tmp_path, provenance={"random_seed": 0})
     loaded = load_harmonizer(tmp_path)
@@ -94,8 +126,8 @@ def test_saved_and_loaded_it_gives_equal_bits(harmonizer, site, to_site, tmp_pat
     assert loaded.frame == harmonizer.frame
 
 
-@pytest.mark.parametrize(("site", "to_site"), [("A", "B"), ("B", "A")])
-def test_an_image_comes_out_in_the_target_sites_units(harmonizer, site, to_site):
+def test_an_image_comes_out_in_the_target_sites_units(harmonizer, way):
+    site, to_site = way[0], way[1] or "B"
     tissue, head, brain = make_head(41)
     image = harmonize_image(
         harmonizer, scan_at(tissue, site), site=site, to_site=to_site,
@@ -125,8 +157,8 @@ def test_scans_of_the_reference_site_are_only_scaled(harmonizer):
     assert np.percentile(image[brain], 99) == pytest.approx(harmonizer.high["B"], rel=1e-5)
 
 
-@pytest.mark.parametrize(("site", "to_site"), [("A", "B"), ("B", "A")])
-def test_no_method_moves_away_from_its_target(harmonizer, site, to_site):
+def test_no_method_moves_away_from_its_target(harmonizer, way):
+    site, to_site = way[0], way[1] or "B"
     tissues = [make_head(person) for person in (50, 51, 52)]
     scans = {
         place: [(scan_at(t, place) / np.percentile(scan_at(t, place)[b], 99), h, b)
@@ -147,6 +179,14 @@ def test_no_method_moves_away_from_its_target(harmonizer, site, to_site):
         assert after < 1.3 * before
     else:
         assert after < 0.95 * before
+
+
+@pytest.mark.parametrize("name", baselines())
+def test_what_needs_no_training_cannot_be_joint(name):
+    with pytest.raises(UsageError, match=f"--harmonizer {name}, which trains nothing.*cyclegan"):
+        make_harmonizer(
+            name, reference_site="B", source_sites=("A",), voxel_size_mm=4.0, sources="joint"
+        )
 
 
 def test_an_unknown_name_lists_what_there_is():

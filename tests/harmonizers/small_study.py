@@ -57,17 +57,25 @@ def make_head(person: int):
 
 
 def scan_at(tissue, site: str):
-    """The person in the scanner of a site: site A is dimmer on the left and flatter."""
+    """The person in the scanner of a site.
+
+    A is dimmer on the left and flatter, C is dimmer in front and steeper, D a little flatter.
+    """
     if site == "B":
         return (tissue * 300).astype(np.float32)
+    if site == "C":
+        field = np.linspace(1.15, 0.8, SHAPE[1], dtype=np.float32)[None, :, None]
+        return (tissue**1.5 * field * 500).astype(np.float32)
+    if site == "D":
+        return (tissue**0.75 * 80).astype(np.float32)
     field = np.linspace(0.75, 1.2, SHAPE[0], dtype=np.float32)[:, None, None]
     return (tissue**0.6 * field * 900).astype(np.float32)
 
 
-def make_volumes(n_per_site: int = 4) -> ArrayVolumes:
+def make_volumes(n_per_site: int = 4, sites: str = "AB") -> ArrayVolumes:
     scans, native, heads, brains = [], [], [], []
-    for number in range(2 * n_per_site):
-        site = "AB"[number // n_per_site]
+    for number in range(len(sites) * n_per_site):
+        site = sites[number // n_per_site]
         tissue, head, brain = make_head(number)
         name = f"sub-{number:02d}"
         file = Path(name)
@@ -78,9 +86,9 @@ def make_volumes(n_per_site: int = 4) -> ArrayVolumes:
     return ArrayVolumes(scans, native, heads, brains)
 
 
-def make_data(n_per_site: int = 4) -> TrainingData:
-    volumes = make_volumes(n_per_site)
-    monitor = frozenset({"sub-00", f"sub-{n_per_site:02d}"})
+def make_data(n_per_site: int = 4, sites: str = "AB") -> TrainingData:
+    volumes = make_volumes(n_per_site, sites)
+    monitor = frozenset(f"sub-{n_per_site * place:02d}" for place in range(len(sites)))
     return TrainingData(native=volumes, network=volumes, reference_site="B", monitor=monitor)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from bids_harmonize.training import pair_training
 from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_steps import rate_share
 from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.pairs import PairRun, train_pair
 from tests.harmonizers.small_study import cpu_runtime, make_volumes
@@ -155,8 +156,30 @@ def test_the_distance_of_untouched_monitor_scans_is_the_first_row(data, tmp_path
     assert 0.02 < rows[0]["distance_to_reference"] < 0.3
 
 
-def test_the_rate_falls_to_zero_after_a_constant_part(data):
-    settings = PairSettings(n_iterations=100)
-    training = PairTraining(data, settings, runtime=cpu_runtime(), seed=0, sharpens=False)
-    shares = [training._rate_share(n) for n in (0, 40, 70, 99)]
+def test_the_rate_falls_to_zero_after_a_constant_part():
+    shares = [rate_share(n, 100) for n in (0, 40, 70, 99)]
     assert shares == pytest.approx([1, 1, 0.5, 1 / 60])
+
+
+@pytest.mark.parametrize(
+    ("settings", "to_reference", "to_source"),
+    [
+        (GAN, (128.93954680923122, 1540.0427648833152), (115.74804523078716, 1541.2078931666606)),
+        (
+            PairSettings(n_iterations=6, check_every=2),
+            (134.5417452113752, 1539.879995597374),
+            (119.1397561725754, 1541.3289742070428),
+        ),
+    ],
+)
+def test_a_pair_trains_to_the_weights_it_had_before_there_were_joint_trainings(
+    data, tmp_path, settings, to_reference, to_source
+):
+    """Sum and absolute sum; another processor may round the last digits otherwise."""
+    weights = train(data, settings, tmp_path).weights
+    for direction, (total, size) in zip(
+        ("to_reference", "to_source"), (to_reference, to_source), strict=True
+    ):
+        tensors = [tensor.double() for tensor in weights[direction].values()]
+        assert float(sum(t.sum() for t in tensors)) == pytest.approx(total, rel=1e-5)
+        assert float(sum(t.abs().sum() for t in tensors)) == pytest.approx(size, rel=1e-6)

@@ -1,4 +1,8 @@
-"""The harmonized images: every scan of a trained site, through the one apply path."""
+"""The harmonized images: every scan of a trained site, through the one apply path.
+
+A joint model serves the scans of the other sites too; their sidecars say that the site is unseen,
+and how far the scan lies from the sites that were trained on.
+"""
 
 import logging
 import traceback
@@ -15,9 +19,10 @@ from bids_harmonize.bids.provenance import bids_uri, file_sha256
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError, UsageError
-from bids_harmonize.harmonizers.apply import harmonize_image
+from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.harmonization.unseen import distance_facts, unseen_distance
 
 LOGGER = logging.getLogger(__name__)
 # Facts of the preprocessing of an image that do not hold for the harmonized one.
@@ -39,11 +44,14 @@ class Written:
         Images of an earlier run that are still right.
     failures
         One sentence for every scan that could not be harmonized.
+    distances
+        Stem of every scan of an unseen site to its distance from the training sites.
     """
 
     waiting: tuple[Path, ...]
     kept: tuple[Path, ...]
     failures: tuple[str, ...]
+    distances: Mapping[str, float]
 
 
 def check_present_images(context: StageContext) -> None:
@@ -87,6 +95,8 @@ def write_images(
 ) -> Written:
     """Harmonize all scans of trained sites, those of travelling and doubtful ones too.
 
+    With a joint model, scans of sites that were left out are harmonized as unseen.
+
     Parameters
     ----------
     context
@@ -107,27 +117,32 @@ def write_images(
     waiting: list[Path] = []
     kept: list[Path] = []
     failures: list[str] = []
-    for number, scan in enumerate(study.trained_scans, start=1):
+    distances: dict[str, float] = {}
+    scans = study.scans if harmonizer.frame.serves_unseen else study.trained_scans
+    for number, scan in enumerate(scans, start=1):
         final = scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
         source_sha256 = file_sha256(scan.t1w)
         if context.settings.run.resume and _is_current(final, model, source_sha256):
             kept += [final, sidecar_path(final)]
+            distances |= unseen_distance(scan, read_json(sidecar_path(final)))
             _forget_crashes(study.output_dir, scan)
             continue
         image = new / final.relative_to(study.output_dir)
         try:
-            _harmonize_scan(scan, harmonizer, image)
+            distance = _harmonize_scan(scan, harmonizer, image)
         except ScanError as error:
             failures.append(f"{scan.stem}: not harmonized: {error}")
             crash = group_crash_file(study.output_dir, scan, context.run_id)
             write_text(crash, traceback.format_exc())
             continue
         sidecar = make_sidecar(context, scan, harmonizer, model=model, sha256=source_sha256)
+        sidecar |= distance_facts(scan, harmonizer, distance)
+        distances |= unseen_distance(scan, sidecar)
         write_json(sidecar_path(image), sidecar)
         _forget_crashes(study.output_dir, scan)
         waiting += [image, sidecar_path(image)]
-        LOGGER.info("harmonized %d of %d: %s", number, len(study.trained_scans), scan.stem)
-    return Written(tuple(waiting), tuple(kept), tuple(failures))
+        LOGGER.info("harmonized %d of %d: %s", number, len(scans), scan.stem)
+    return Written(tuple(waiting), tuple(kept), tuple(failures), distances)
 
 
 def _forget_crashes(output_dir: Path, scan: DerivedScan) -> None:
@@ -237,7 +252,8 @@ def _remove_others(output_dir: Path, *, keep: Sequence[Path]) -> None:
             sidecar.unlink()
 
 
-def _harmonize_scan(scan: DerivedScan, harmonizer: Harmonizer, image: Path) -> None:
+def _harmonize_scan(scan: DerivedScan, harmonizer: Harmonizer, image: Path) -> float | None:
+    """Write the image; returns the scan's distance from the training sites where it is known."""
     volume, affine = read_image(scan.t1w)
     head_mask, _ = read_mask(scan.head_mask)
     brain_mask = head_mask if scan.brain_mask is None else read_mask(scan.brain_mask)[0]
@@ -245,6 +261,7 @@ def _harmonize_scan(scan: DerivedScan, harmonizer: Harmonizer, image: Path) -> N
         harmonizer, volume, site=scan.site, head_mask=head_mask, brain_mask=brain_mask
     )
     write_image(image, harmonized, affine)
+    return image_distance(harmonizer, volume, head_mask=head_mask, brain_mask=brain_mask)
 
 
 def _is_current(image: Path, model: Mapping[str, Any], source_sha256: str) -> bool:

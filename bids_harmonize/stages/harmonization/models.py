@@ -17,7 +17,13 @@ from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import Settings, settings_hash
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
-from bids_harmonize.harmonizers.base import FitReport, Harmonizer, TrainingData
+from bids_harmonize.harmonizers.base import (
+    JOINT,
+    PAIRWISE,
+    FitReport,
+    Harmonizer,
+    TrainingData,
+)
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.files import training_table, write_model
@@ -96,7 +102,8 @@ class TrainingSet:
         site_of = {p: site for p, site in study.site_of_participant().items() if p in people}
         monitor = make_monitor(site_of, seed=settings.run.random_seed)
         own = harmonizer_settings(settings, name)
-        fingerprint = self._fingerprint(name, people, own)
+        sources = settings.group.sources if HARMONIZERS[name].trained else PAIRWISE
+        fingerprint = self._fingerprint(name, people, own, sources=sources)
         final = harmonizer_folder(study.output_dir, name, study.reference_site)
         if part is not None:
             final = final / part
@@ -109,6 +116,7 @@ class TrainingSet:
             voxel_size_mm=study.voxel_size_mm,
             scaling_mask=study.scaling_mask,
             settings=own,
+            sources=sources,
         )
         work = self.context.work_dir / "harmonize" / "-".join(filter(None, (name, part)))
         data = self._data(people, monitor)
@@ -159,7 +167,9 @@ class TrainingSet:
             half=frame["participant_id"].map(half_of),
         )
 
-    def _fingerprint(self, name: str, people: frozenset[str], own: Mapping[str, Any]) -> str:
+    def _fingerprint(
+        self, name: str, people: frozenset[str], own: Mapping[str, Any], *, sources: str
+    ) -> str:
         study, runtime = self.context.study, self.context.runtime
         return settings_hash(
             _VERSION,
@@ -169,6 +179,7 @@ class TrainingSet:
             sorted(people),
             [study.reference_site, study.trained_sites, study.scaling_mask],
             [self.network.shape, self.network.voxel_size_mm, runtime.device.type],
+            *([JOINT] if sources == JOINT else []),
             [runtime.precision, self.context.settings.run.random_seed],
         )
 

@@ -1,0 +1,68 @@
+"""What is said about scans of sites that a joint model was not trained on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bids_harmonize.bids.study import DerivedScan
+from bids_harmonize.harmonizers.base import Harmonizer, KnowsDistance
+
+
+def distance_facts(
+    scan: DerivedScan, harmonizer: Harmonizer, distance: float | None
+) -> dict[str, Any]:
+    """What the sidecar of an image made by a joint model says beyond the others.
+
+    Parameters
+    ----------
+    scan
+        The preprocessed scan.
+    harmonizer
+        What made the image.
+    distance
+        Of the scan from the training sites; ``None`` if the harmonizer does not know it.
+
+    Returns
+    -------
+    dict
+        ``HarmonizationUnseenSite`` and ``HarmonizationDistance``; empty without a distance.
+    """
+    if distance is None:
+        return {}
+    return {
+        "HarmonizationUnseenSite": scan.site not in harmonizer.frame.sites,
+        "HarmonizationDistance": round(distance, 4),
+    }
+
+
+def unseen_distance(scan: DerivedScan, sidecar: Mapping[str, Any]) -> dict[str, float]:
+    """The scan's stem and distance, if its harmonized image says that its site is unseen."""
+    if not sidecar.get("HarmonizationUnseenSite", False):
+        return {}
+    return {scan.stem: float(sidecar["HarmonizationDistance"])}
+
+
+def far_scans(harmonizer: Harmonizer, distances: Mapping[str, float]) -> list[str]:
+    """A warning about scans of unseen sites that are unlike all that training saw.
+
+    Parameters
+    ----------
+    harmonizer
+        The one whose images were written.
+    distances
+        Stem of each scan of an unseen site to its distance from the training sites.
+
+    Returns
+    -------
+    list of str
+        One sentence, or none.
+    """
+    if not isinstance(harmonizer, KnowsDistance):
+        return []
+    usual = harmonizer.usual_distance()
+    far = [f"{stem} ({found:.1f})" for stem, found in distances.items() if found > usual]
+    if not far:
+        return []
+    return [
+        f"farther from the training sites than any training scan ({usual:.1f}), so look at these "
+        f"images before using them: {', '.join(far)}"
+    ]

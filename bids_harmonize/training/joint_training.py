@@ -1,0 +1,284 @@
+"""Training of one generator from all source sites to the reference.
+
+Choice: one forward generator without any site code; each iteration takes one source site, all of
+them once a round in a drawn order, so that a site counts the same however many people it has. Each
+source has its own running mean of histograms. With cycle and adversary (``cyclegan``) every source
+also has a generator from the reference back to it and a discriminator; they serve the training
+and are thrown away. Reason: many sites cost little more than one, and a site that was never seen
+can be served. Rejected: a site code (no gain), one backward generator with a code (needs one for
+every source anyway). Revisit when sources differ so much that one generator cannot tell them.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bids_harmonize.training.adversarial import Adversary
+from bids_harmonize.training.generation import as_tensor, generate
+from bids_harmonize.training.losses import LocalHistograms, grid_roughness, mean_difference
+from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_steps import ALARM_FACTOR, draw_to_target, follow, rate_share
+from bids_harmonize.training.patch_distance import PatchDistance
+from bids_harmonize.training.runtime import Runtime, seeded_generator, seeded_torch
+
+if TYPE_CHECKING:
+    from bids_harmonize.networks.generators import TrainedGenerator
+
+Scan = tuple[Tensor, Tensor]
+_REFERENCE: Final = "reference"
+
+
+class JointTraining:
+    """One forward generator, what trains it, and the state that a checkpoint holds.
+
+    Parameters
+    ----------
+    data
+        Scans of all sites; its sides are their names.
+    settings
+        Weights and rates; ``n_iterations`` is that of the whole training, all sources together.
+    reference
+        The site to go to; all others are sources.
+    runtime
+        Device and precision.
+    seed
+        Everything random follows from it.
+    sharpens
+        Whether the generators learn sharpening weights.
+    """
+
+    def __init__(
+        self,
+        data: PairData,
+        settings: PairSettings,
+        *,
+        reference: str,
+        runtime: Runtime,
+        seed: int,
+        sharpens: bool,
+    ) -> None:
+        self.data, self.settings, self.runtime, self.seed = data, settings, runtime, seed
+        self.reference = reference
+        self.sources = tuple(sorted(set(data.train) - {reference}))
+        self.sharpens = sharpens
+        with seeded_torch(seed, "weights"):
+            self.forward = self._make_generator()
+            self.backward = [self._make_generator() for _ in self.sources if settings.cycle_weight]
+            self.adversary = self._make_adversary()
+        self.average = deepcopy(self.forward).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            nn.ModuleList([self.forward, *self.backward]).parameters(),
+            lr=settings.learning_rate,
+            betas=(0.5, 0.999),
+        )
+        self.histograms = LocalHistograms(
+            data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=runtime.device
+        )
+        self.targets = {site: self._mean_histogram(site) for site in (reference, *self.sources)}
+        self.distance = PatchDistance(
+            (data.load(index) for index in sorted(data.train[reference])), seed=seed
+        )
+        self.state = self._make_state()
+
+    def source_of(self, iteration: int) -> tuple[int, int]:
+        """Which source an iteration takes, and how often it has had its turn before.
+
+        Parameters
+        ----------
+        iteration
+            From 0; equal numbers give equal answers.
+
+        Returns
+        -------
+        tuple of int
+            Place in ``sources``, and the round.
+        """
+        turn, place = divmod(iteration, len(self.sources))
+        rng = seeded_generator(self.seed, "sources", f"round-{turn}")
+        return int(rng.permutation(len(self.sources))[place]), turn
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One iteration on one scan of one source and one of the reference; returns the losses."""
+        share = rate_share(iteration, self.settings.n_iterations)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * share
+        source, turn = self.source_of(iteration)
+        real = self._draw(self.sources[source], turn)
+        target = self._draw(self.reference, iteration)
+        losses, fakes = self._losses(source, real, target, has_identity=bool(iteration % 2))
+        weights = {
+            "local_histogram": self.settings.histogram_weight,
+            "smoothness": self.settings.smoothness_weight,
+            "identity": self.settings.identity_weight,
+            "cycle": self.settings.cycle_weight,
+            "adversarial": self.settings.adversarial_weight,
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        total.backward()
+        self.optimizer.step()
+        follow(self.average, self.forward, iteration)
+        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        if self.adversary is not None:
+            reals = {_REFERENCE: target[0], _side(source): real[0]}
+            reals = {side: volume for side, volume in reals.items() if side in fakes}
+            values["discriminator"] = self.adversary.step(reals, fakes, rate_share=share)
+        return values
+
+    def check(self, iterations_done: int) -> dict[str, float]:
+        """Distance of each source's monitor scans to the reference; keeps the best average.
+
+        Best is the lowest mean over the sources. A source whose distance doubles, or is no number,
+        sets ``state["diverged"]``.
+        """
+        del iterations_done
+        found = self._distances()
+        lowest = self.state["lowest"]
+        for source, distance in found.items():
+            bound = ALARM_FACTOR * max(lowest[source], self.state["floor"])
+            if not np.isfinite(distance) or distance > bound:
+                self.state["diverged"] = True
+        self.state["lowest"] = {
+            source: float(np.fmin(distance, lowest[source])) for source, distance in found.items()
+        }
+        if np.mean(list(found.values())) < np.mean(list(self.state["best"]["distances"].values())):
+            self.state["best"] = self._snapshot(found)
+        return found
+
+    def _make_generator(self) -> "TrainedGenerator":
+        size = self.data.volumes.voxel_size_mm
+        generator = self.settings.make_generator(voxel_size_mm=size, sharpens=self.sharpens)
+        return generator.to(self.runtime.device)
+
+    def _make_adversary(self) -> Adversary | None:
+        if not self.settings.adversarial_weight:
+            return None
+        sources = (_side(number) for number in range(len(self.backward)))
+        return Adversary(
+            (_REFERENCE, *sources),
+            learning_rate=self.settings.discriminator_learning_rate,
+            device=self.runtime.device,
+        )
+
+    def _make_state(self) -> dict[str, Any]:
+        start = self._distances()
+        state: dict[str, Any] = {
+            "forward": self.forward,
+            "backward": nn.ModuleList(self.backward),
+            "average": self.average,
+            "optimizer": self.optimizer,
+            "running": [self.targets[site].clone() for site in self.sources],
+            "running_back": [self.targets[self.reference].clone() for _ in self.backward],
+            "best": self._snapshot(start),
+            "lowest": start,
+            "floor": self.distance.measure(
+                self.data.load(index) for index in self.data.monitor[self.reference]
+            ),
+            "diverged": False,
+            "history": [{"iteration": 0, **start}],
+        }
+        if self.adversary is not None:
+            state["discriminators"] = self.adversary.discriminators
+            state["discriminator_optimizer"] = self.adversary.optimizer
+        return state
+
+    def _snapshot(self, distances: Mapping[str, float]) -> dict[str, Any]:
+        weights = self.average.state_dict()
+        return {
+            "distances": dict(distances),
+            "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
+        }
+
+    def _losses(
+        self, source: int, real: Scan, target: Scan, *, has_identity: bool
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses before weighting, and the made volumes by the discriminator's side."""
+        fake, grid = self._generate(self.forward, *real)  # (1, 1, I, J, K)
+        fakes = {_REFERENCE: fake}
+        terms: dict[str, list[Tensor]] = {}
+        scans = [("running", (fake, real[1]), self.targets[self.reference])]
+        grids = [grid]
+        identity = [(self.forward, target)]
+        if self.settings.cycle_weight:
+            back = self.backward[source]
+            made, grid = self._generate(back, *target)
+            fakes[_side(source)] = made
+            own = self.targets[self.sources[source]]
+            scans.append(("running_back", (made, target[1]), own))
+            grids.append(grid)
+            terms["cycle"] = [
+                mean_difference(self._generate(back, fake, real[1])[0], real[0]),
+                mean_difference(self._generate(self.forward, made, target[1])[0], target[0]),
+            ]
+            identity.append((back, real))
+        if self.settings.identity_weight and has_identity:
+            terms["identity"] = [
+                mean_difference(self._generate(generator, *scan)[0], scan[0])
+                for generator, scan in identity
+            ]
+        if self.settings.histogram_weight:
+            terms["local_histogram"] = [
+                self._histogram_loss(key, source, scan, goal) for key, scan, goal in scans
+            ]
+        if self.settings.smoothness_weight:
+            terms["smoothness"] = [grid_roughness(grid) for grid in grids]
+        losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        if self.adversary is not None:
+            with self.runtime.fabric.autocast():
+                losses["adversarial"] = self.adversary.generator_loss(fakes)
+        return losses, fakes
+
+    def _generate(
+        self, generator: "TrainedGenerator", volume: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Made volume and its grid; looking the changes up is always in 32 bit."""
+        with self.runtime.fabric.autocast():
+            grid = generator.predict_grid(volume, mask)
+        grid = grid.float()
+        size = self.data.volumes.voxel_size_mm
+        return generator.apply_grid(volume, mask, grid, voxel_size_mm=size), grid
+
+    def _histogram_loss(self, key: str, source: int, made: Scan, target: Tensor) -> Tensor:
+        """Distance of one source's running mean to its target; moves that mean."""
+        running = list(self.state[key])
+        current = self.histograms.measure(*made)
+        loss, mean = draw_to_target(running[source].to(current.device), current, target)
+        running[source] = mean
+        self.state[key] = running
+        return loss
+
+    def _draw(self, site: str, number: int) -> Scan:
+        volume, mask = self.data.draw(site, number, seed=self.seed)
+        return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
+
+    def _mean_histogram(self, site: str) -> Tensor:
+        """Mean local histogram over the training scans of a site, in voxels."""
+        total = torch.zeros((), device=self.runtime.device)
+        for index in self.data.train[site]:
+            volume, mask = (as_tensor(a, self.runtime.device) for a in self.data.load(index))
+            total = total + self.histograms.measure(volume, mask)
+        return total / len(self.data.train[site])
+
+    def _distances(self) -> dict[str, float]:
+        """Column of the history (``distance_<place of the source>``) to the distance."""
+        size = self.data.volumes.voxel_size_mm
+        return {
+            distance_column(number): self.distance.measure(
+                (generate(self.average, volume, head_mask=head, voxel_size_mm=size), head)
+                for volume, head in map(self.data.load, self.data.monitor[site])
+            )
+            for number, site in enumerate(self.sources)
+        }
+
+
+def distance_column(source: int) -> str:
+    """Name in the history of a source's distance to the reference."""
+    return f"distance_{source}"
+
+
+def _side(source: int) -> str:
+    return f"source-{source}"

@@ -1,0 +1,54 @@
+"""Steps that pair and joint trainings share: the running mean, the average, the learning rate."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from bids_harmonize.training.losses import local_histogram_distance
+
+RUNNING_WEIGHT: Final = 0.25  # of the current scan in the running mean of histograms
+AVERAGE_DECAY: Final = 0.99
+CONSTANT_SHARE: Final = 0.4  # of the iterations before the rate falls
+ALARM_FACTOR: Final = 2.0
+
+
+def draw_to_target(running: Tensor, current: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance of a running mean of histograms to its target; only the current has a gradient.
+
+    Parameters
+    ----------
+    running, current, target
+        Shape (cells, bins), as :meth:`LocalHistograms.measure` gives them.
+
+    Returns
+    -------
+    tuple of Tensor
+        The loss, a scalar whose gradient is as if the current scan had full weight, and the new
+        running mean.
+    """
+    mean = (1 - RUNNING_WEIGHT) * running + RUNNING_WEIGHT * current
+    distance = local_histogram_distance(mean, target)
+    scaled = distance / RUNNING_WEIGHT
+    return scaled + (distance - scaled).detach(), mean.detach()
+
+
+def follow(average: nn.Module, generator: nn.Module, iteration: int) -> None:
+    """Move the averaged weights a little towards the trained ones; faster at the start."""
+    decay = min(AVERAGE_DECAY, (1 + iteration) / (10 + iteration))
+    with torch.no_grad():
+        pairs = zip(average.parameters(), generator.parameters(), strict=True)
+        for averaged, weight in pairs:
+            averaged.lerp_(weight, 1 - decay)
+
+
+def rate_share(iteration: int, n_iterations: int) -> float:
+    """Share of the starting rate: constant for 40 % of the training, then linear to 0.
+
+    Examples
+    --------
+    >>> [rate_share(n, 100) for n in (0, 40, 70)]
+    [1.0, 1.0, 0.5]
+    """
+    constant = CONSTANT_SHARE * n_iterations
+    return min(1.0, (n_iterations - iteration) / (n_iterations - constant))
