@@ -26,17 +26,24 @@ class Frame:
         Voxel size of the study grid, mm.
     scaling_mask
         ``brain`` or ``head``: where the 99th percentile that sets the unit is taken.
+    serves_unseen
+        Whether scans of sites that are none of these can be brought to the reference too.
     """
 
     reference_site: str
     source_sites: tuple[str, ...]
     voxel_size_mm: float
     scaling_mask: str
+    serves_unseen: bool = False
 
     @property
     def sites(self) -> tuple[str, ...]:
         """All sites, the reference first."""
         return (self.reference_site, *self.source_sites)
+
+    def serves(self, site: str) -> bool:
+        """Whether a scan of this site can be brought to the reference; ``n/a`` is no site."""
+        return self.serves_unseen or site in self.sites
 
     def direction(self, site: str, to_site: str | None) -> tuple[str, str] | None:
         """Origin and target of a transform, or ``None`` where they are the same site.

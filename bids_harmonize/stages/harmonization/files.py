@@ -15,6 +15,9 @@ from bids_harmonize.harmonizers.base import FitReport, Harmonizer
 from bids_harmonize.harmonizers.model_card import make_card
 from bids_harmonize.harmonizers.storage import save_harmonizer
 
+NEW = ".harmonize-new"
+"""Folder of the output directory in which new models and images wait."""
+
 _CURVE_START = ("source_site", "iteration", "distance")
 _NOT_LOSSES = (*_CURVE_START, "attempt", "distance_to_reference", "distance_to_source")
 
