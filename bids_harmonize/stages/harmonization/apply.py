@@ -28,6 +28,7 @@ from bids_harmonize.stages.harmonization.images import (
     place_images,
     write_images,
 )
+from bids_harmonize.stages.inputs import bias_corrections
 from bids_harmonize.training.checkpoint import load_weights
 
 _SAME_MM = 1e-3
@@ -174,7 +175,7 @@ def check_fits(study: Study, applied: AppliedModel) -> None:
     Raises
     ------
     UnusableDataError
-        For another voxel size, grid or scaling mask; all in one message.
+        For another voxel size, grid, scaling mask or bias correction; all in one message.
     """
     frame = applied.harmonizer.frame
     grid = applied.model["grid"]
@@ -199,6 +200,13 @@ def check_fits(study: Study, applied: AppliedModel) -> None:
         faults.append(
             f"found scans {found}, expected scans {wanted}, as for the model's unit: run "
             f"participant again with {do}"
+        )
+    was = applied.model.get("preprocessing", {}).get("bias_correction")
+    others = bias_corrections(study.scans) - {was}
+    if was is not None and others:
+        faults.append(
+            f"found images with --bias-correction {' or '.join(sorted(others))}, expected {was}: "
+            f"run participant again with --bias-correction {was}"
         )
     if faults:
         head = f"{study.output_dir}: the scans do not fit the model {applied.folder}"
@@ -239,9 +247,9 @@ def check_served(served: Served, applied: AppliedModel) -> None:
     if not served.stems:
         sites = ", ".join(applied.harmonizer.frame.sites)
         message = (
-            f"{applied.folder}: this model knows the sites {sites}, and no scan is of any of them: "
-            f"{_listed(served.left_out)}; name their sites with --site-map, or train a harmonizer "
-            "with scans of these sites"
+            f"{applied.folder}: this model knows the sites {sites}, and no scan is of any of "
+            f"them: {_listed(served.left_out)}; name their sites with --site-map, or train a "
+            "harmonizer with scans of these sites"
         )
         raise SiteError(message)
 
