@@ -144,4 +144,6 @@ def _why_none(model_dir: Path) -> str:
             f"{', '.join(broken)} has {_WEIGHTS} but no readable {_JSON}, which is written last: "
             "its writing or copying was interrupted; copy it again, or run harmonize again"
         )
-    return f"no harmonizer in it; {expected}"
+    inside = model_dir / "models"
+    hint = f"; there are some in {inside}" if harmonizers_in(inside) else ""
+    return f"no harmonizer in it; {expected}{hint}"

@@ -14,6 +14,7 @@ from bids_harmonize.bids.model_folders import (
     HarmonizerModel,
     choose_harmonizer,
     classifier_model,
+    harmonizers_in,
 )
 from bids_harmonize.config import Settings
 from bids_harmonize.stages import HARMONIZE
@@ -47,17 +48,25 @@ def take_from_model(values: MutableMapping[str, Any], levels: Sequence[str]) -> 
         reference_site=reference_site,
         default=Settings().group.harmonizer,
     )
-    if chosen is None:
-        must = stages is not None or name is not None or "group" not in levels
-        return [fault] if must or classifier_model(Path(model_dir)) is None else []
-    faults = [
+    if chosen is not None:
+        faults = _faults(values, chosen)
+        if not faults:
+            _fill(values, chosen)
+        return faults
+    must = stages is not None or name is not None or "group" not in levels
+    if not must and classifier_model(Path(model_dir)) is not None:
+        return []
+    # All models of a folder come from one study: what else contradicts it can be told by any.
+    others = harmonizers_in(Path(model_dir))
+    return [fault, *(_shape_faults(values, others[0]) if others else [])]
+
+
+def _faults(values: Mapping[str, Any], chosen: HarmonizerModel) -> list[str]:
+    return [
         *_shape_faults(values, chosen),
         *_mask_faults(values, chosen),
         *_training_faults(values, chosen),
     ]
-    if not faults:
-        _fill(values, chosen)
-    return faults
 
 
 def _shape_faults(values: Mapping[str, Any], chosen: HarmonizerModel) -> list[str]:
