@@ -152,7 +152,7 @@ def _probe_words(probe: Mapping[str, Any]) -> str:
     before, after = (_interval_words(probe[key]) for key in ("before", "after"))
     return (
         f"A freshly trained site probe was right on {after} of harmonized images (balanced "
-        f"accuracy, 95 % interval), and on {before} of images that were not harmonized; chance is "
+        f"accuracy, 95 % interval), and on {before} of images that were not; chance is "
         f"{probe['chance']:.2f}. {probe['n']} people, {probe['n_probes']} probe(s), each image "
         "made by a model of the same kind that had not seen its person."
     )
