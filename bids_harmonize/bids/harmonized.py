@@ -92,7 +92,8 @@ def _cells(sidecar: Mapping[str, Any]) -> dict[str, Any]:
         "harmonized_to": "HarmonizationReference",
         "harmonization_method": "HarmonizationMethod",
         "harmonization_model_sha256": "HarmonizationModelSha256",
-        "unseen_site": "UnseenSite",
+        "unseen_site": "HarmonizationUnseenSite",
+        "harmonization_distance": "HarmonizationDistance",
     }
     return {column: sidecar.get(key) for column, key in keys.items()}
 

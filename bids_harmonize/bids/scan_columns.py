@@ -55,6 +55,11 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
         "Description": "Whether the harmonizer was trained on no scan of this scan's site.",
         "Levels": {"true": "the result is a guess from other sites", "false": "a known site"},
     },
+    "harmonization_distance": {
+        "Description": "How far the scan lies from the nearest site that the harmonizer was "
+        "trained on; 1 for an ordinary scan of that site, n/a where the harmonizer cannot tell.",
+        "Units": "1",
+    },
     "native_shape": {"Description": "Voxels of the raw image along its own axes."},
     "native_orientation": {"Description": "Where the axes of the raw image point to."},
     "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
@@ -64,7 +69,8 @@ FIXED_COLUMNS: dict[str, dict[str, Any]] = {
 """Columns that every table has; quality measures stand before the last two."""
 
 HARMONIZED_COLUMNS = (
-    *("harmonized_to", "harmonization_method", "harmonization_model_sha256", "unseen_site"),
+    *("harmonized_to", "harmonization_method", "harmonization_model_sha256"),
+    *("unseen_site", "harmonization_distance"),
 )
 """Columns about the harmonized image; they outlive a new row of the participant level."""
 

@@ -99,7 +99,7 @@ def harmonized_words(images: ScanImages) -> dict[str, Any] | None:
         cautions.append(
             "It was made from an earlier preprocessed image: run the step that made it again."
         )
-    if made.get("UnseenSite"):
+    if made.get("HarmonizationUnseenSite"):
         cautions.append(
             f"The model was trained on no scan of {made.get('Site')}: for such a site nothing was "
             "measured."

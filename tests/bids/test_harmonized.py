@@ -28,7 +28,7 @@ def make(output_dir, stem, reference="Site B", **changes):
         "HarmonizationReference": reference,
         "HarmonizationMethod": "nyul",
         "HarmonizationModelSha256": "abc",
-        "UnseenSite": False,
+        "HarmonizationUnseenSite": False,
         **changes,
     }
     write_json(sidecar(output_dir, stem, reference), found)
@@ -53,13 +53,15 @@ def test_sidecars_are_found_by_scan_and_not_by_the_start_of_a_name(output_dir):
 
 
 def test_rows_say_what_the_sidecars_say_and_nothing_else_changes(output_dir):
-    make(output_dir, "sub-a1_ses-1", UnseenSite=True, HarmonizationMethod="scaling")
+    facts = {"HarmonizationUnseenSite": True, "HarmonizationDistance": 2.5}
+    make(output_dir, "sub-a1_ses-1", HarmonizationMethod="scaling", **facts)
     before = read_tsv(scans_table(output_dir, "sub-a1_ses-1"))
     record(output_dir)
     after = read_tsv(scans_table(output_dir, "sub-a1_ses-1"))
     row = after.iloc[0]
     assert (row["harmonized_to"], row["harmonization_method"]) == ("Site B", "scaling")
     assert (row["harmonization_model_sha256"], row["unseen_site"]) == ("abc", "true")
+    assert row["harmonization_distance"] == "2.5"
     assert after.iloc[1].filter(like="harmoniz").isna().all()
     kept = [name for name in before.columns if "harmoniz" not in name and name != "unseen_site"]
     assert after[kept].equals(before[kept])

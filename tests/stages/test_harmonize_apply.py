@@ -129,7 +129,7 @@ def test_sidecars_name_the_model_and_hold_no_run_at_participant_level(fitted, ne
     assert there.pop("RunId") == "fit"
     assert here == there
     assert here["HarmonizationModel"] == "localhistogram_to-A"
-    assert (here["Site"], here["UnseenSite"], here["RandomSeed"]) == ("B", False, 0)
+    assert (here["Site"], here["HarmonizationUnseenSite"], here["RandomSeed"]) == ("B", False, 0)
 
 
 def test_scans_of_foreign_sites_are_listed_and_left_out(new, apply_to):

@@ -87,7 +87,7 @@ def make_sidecar(maker: ImageMaker, scan: DerivedScan, *, sha256: str) -> dict[s
         ),
         "Sources": [bids_uri(path, maker.output_dir) for path in (scan.t1w, *masks)],
         "Site": scan.site,
-        "UnseenSite": scan.site not in harmonizer.frame.sites,
+        "HarmonizationUnseenSite": scan.site not in harmonizer.frame.sites,
         "HarmonizationReference": reference_site,
         "Harmonizer": harmonizer.name,
         "HarmonizationMethod": method,
