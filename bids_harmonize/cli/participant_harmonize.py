@@ -95,7 +95,11 @@ def harmonize_participants(
     OutputError, StorageError
         If nothing can be written any more.
     """
-    from bids_harmonize.stages.harmonization.apply import served_scans, served_words
+    from bids_harmonize.stages.harmonization.apply import (
+        left_out_words,
+        served_scans,
+        served_words,
+    )
     from bids_harmonize.stages.harmonization.apply_scans import harmonize_scans
 
     output_dir = request.output_dir.resolve()
@@ -133,9 +137,7 @@ def harmonize_participants(
     for words in served_words(served, applied):
         LOGGER.warning("%s", words)
     done = f"{len(found.made)} scans harmonized, {len(found.kept)} unchanged, by {applied.words}"
-    counts = {"of unseen sites": served.unseen, "left out for their site": served.left_out}
-    done += "".join(f", {len(scans)} {words}" for words, scans in counts.items() if scans)
-    tally.done.append(done)
+    tally.done.append(done + left_out_words(served))
 
 
 def expected_images(request: Request, scans: Sequence[Scan]) -> list[Path]:

@@ -65,13 +65,17 @@ class FeatureContext:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did; any failure ends the run with exit code 1."""
+    """What a stage did; any failure ends the run with exit code 1.
+
+    ``summary`` stands in the last line of the log.
+    """
 
     name: str
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    summary: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ def test_scans_of_foreign_sites_are_listed_and_left_out(new, apply_to):
     assert "knows the sites A, B only: " in warning
     assert "sub-B0_ses-B_run-1 (Oslo), sub-B1_ses-B_run-1 (site unknown)" in warning
     assert result.failures == ()
+    assert result.summary.startswith("4 images by nyul to A (model ")
+    assert result.summary.endswith("...), 2 left out for their site")
     made = [scan.participant_id for scan in scans if image_of(new, scan).exists()]
     assert made == ["sub-A0", "sub-A1", "sub-A2", "sub-B2"]
 

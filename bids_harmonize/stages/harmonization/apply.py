@@ -166,6 +166,7 @@ def run(context: StageContext) -> StageResult:
         warnings=tuple(served_words(served, applied)),
         failures=written.failures,
         notes=tuple(notes),
+        summary=f"{len(images) // 2} images by {applied.words}{left_out_words(served)}",
     )
 
 
@@ -252,6 +253,12 @@ def check_served(served: Served, applied: AppliedModel) -> None:
             "harmonizer with scans of these sites"
         )
         raise SiteError(message)
+
+
+def left_out_words(served: Served) -> str:
+    """How many scans are of unseen sites or left out, for the summary line; empty for none."""
+    counts = {"of unseen sites": served.unseen, "left out for their site": served.left_out}
+    return "".join(f", {len(scans)} {words}" for words, scans in counts.items() if scans)
 
 
 def served_words(served: Served, applied: AppliedModel) -> list[str]:
