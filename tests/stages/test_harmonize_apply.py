@@ -81,9 +81,9 @@ def sidecar_of(study, scan):
     return json.loads(image.with_name(image.name.replace(".nii.gz", ".json")).read_text())
 
 
-def broken_copy(fitted, folder, **changes):
-    """The fitted nyul model with another model.json."""
-    source = harmonizer_folder(fitted.study.output_dir, "nyul", "A")
+def broken_copy(fitted, folder, source="nyul", **changes):
+    """A fitted model with another model.json."""
+    source = harmonizer_folder(fitted.study.output_dir, source, "A")
     target = folder / "models" / source.name
     target.mkdir(parents=True)
     for path in source.iterdir():
@@ -281,6 +281,22 @@ def test_a_model_that_is_not_whole_or_of_another_version_is_refused(
     name = changes.get("name", "nyul")
     with pytest.raises(UnusableDataError, match=words):
         load_applied(apply_to(new, name, folder).settings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source_sites": []},
+        {"learnt": {"network_voxel_size_mm": 12.0, "fell_back": []}},
+        {"learnt": {"network_voxel_size_mm": 6.0}},
+    ],
+)
+def test_generators_that_this_version_cannot_take_are_refused(
+    fitted, new, apply_to, tmp_path, changes
+):
+    folder = broken_copy(fitted, tmp_path, "localhistogram", **changes)
+    with pytest.raises(UnusableDataError, match="this version cannot use its settings or weights"):
+        load_applied(apply_to(new, models=folder).settings)
 
 
 def test_missing_weights_are_told_with_the_folder(fitted, new, apply_to, tmp_path):
