@@ -157,6 +157,11 @@ class Claims:
         return True
 
 
+def scan_claim(stem: str) -> str:
+    """What a run claims before it writes anything of a scan."""
+    return f"scan {stem}"
+
+
 def _offset(name: str) -> int:
     """Where the range of ``name`` begins: 55 bits, far behind the text of the file."""
     return (1 << 55) + (int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 9)

@@ -17,7 +17,7 @@ from bids_harmonize.bids.claims import RUN, Claims
 from bids_harmonize.bids.files import remove_leftovers, write_json, write_text, writing_fault
 from bids_harmonize.bids.index import read_description
 from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
-from bids_harmonize.bids.provenance import generated_by
+from bids_harmonize.bids.provenance import SOFTWARE, generated_by, keep_models
 from bids_harmonize.bids.readme import README
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_people, write_table
@@ -27,6 +27,8 @@ BIDS_VERSION = "1.10.0"
 
 LEFTOVER_S = 24 * 3600.0
 """No file takes a day to write: an older half-written one is a killed run's."""
+
+_HARMONIZED = "desc-harmonized"
 
 RAW = "raw"
 """Key of the raw dataset in ``DatasetLinks``."""
@@ -117,7 +119,7 @@ def prepare_output(
         "Name": f"Harmonization of {raw['Name']}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": generated_by(container),
+        "GeneratedBy": [*generated_by(container), *_standing_models(output_dir)],
         "SourceDatasets": [_source(raw, bids_dir)],
         "DatasetLinks": _links(output_dir, bids_dir, derivatives or {}),
     }
@@ -163,17 +165,23 @@ def output_in_use(output_dir: Path, people: Iterable[str] | None = None) -> Iter
             yield claims
 
 
-def write_descriptions(output_dir: Path) -> None:
+def write_descriptions(output_dir: Path, *, harmonized_to: Iterable[str] = ()) -> None:
     """Write ``descriptions.tsv``: what every ``desc-`` label means.
 
     Parameters
     ----------
     output_dir
         Root of the derivative; its models tell which reference sites there are.
+    harmonized_to
+        Labels of further reference sites; those that the file names already stay.
     """
+    path = output_dir / "descriptions.tsv"
+    stood = [] if not path.is_file() else path.read_text("utf-8").splitlines()
+    named = [line.split("\t")[0] for line in stood if line.startswith(_HARMONIZED)]
+    labels = {name.removeprefix(_HARMONIZED) for name in named}
+    labels |= {f.name.rpartition("_to-")[2] for f in (output_dir / "models").glob("*_to-*")}
     meaning = dict(DESCRIPTIONS)
-    for folder in sorted((output_dir / "models").glob("*_to-*")):
-        label = folder.name.rpartition("_to-")[2]
+    for label in sorted({*labels, *harmonized_to}):
         meaning[f"harmonized{label}"] = f"Image as if it came from the site {label}."
     rows = [(f"desc-{name}", text) for name, text in meaning.items()]
     frame = pd.DataFrame(rows, columns=["desc_id", "description"])
@@ -181,7 +189,7 @@ def write_descriptions(output_dir: Path) -> None:
         "desc_id": {"Description": "Label as it stands in file names."},
         "description": {"Description": "What it means."},
     }
-    write_table(output_dir / "descriptions.tsv", frame, columns)
+    write_table(path, frame, columns)
 
 
 def write_participants(output_dir: Path, bids_dir: Path) -> None:
@@ -256,6 +264,12 @@ def _links(output_dir: Path, bids_dir: Path, derivatives: Mapping[str, Path]) ->
     links = {RAW: link_to(bids_dir, output_dir)}
     links |= {name: link_to(root.resolve(), output_dir) for name, root in derivatives.items()}
     return {**(stood if isinstance(stood, dict) else {}), **links}
+
+
+def _standing_models(output_dir: Path) -> list[dict[str, Any]]:
+    """Models that an earlier run named as makers of harmonized images."""
+    stood = _read_or_empty(output_dir / "dataset_description.json").get("GeneratedBy")
+    return [entry for entry in keep_models(stood) if entry.get("Name") != SOFTWARE]
 
 
 def _source(raw: Mapping[str, Any], bids_dir: Path) -> dict[str, str]:

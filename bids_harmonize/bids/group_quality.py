@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output, scan_output, scans_table
-from bids_harmonize.bids.scans import FIXED_COLUMNS, PROVENANCE_COLUMNS, ScanRow, require_scan_rows
+from bids_harmonize.bids.scan_columns import (
+    FIXED_COLUMNS,
+    HARMONIZED_COLUMNS,
+    PROVENANCE_COLUMNS,
+)
+from bids_harmonize.bids.scans import ScanRow, require_scan_rows
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.imaging.quality import SITE_BOUND
@@ -62,7 +67,7 @@ def write_group_quality(
     """
     rows = [_of_site(row, sites or {}) for row in require_scan_rows(output_dir)]
     described = _descriptions(output_dir, rows)
-    hidden = (*PROVENANCE_COLUMNS, "filename")
+    hidden = (*PROVENANCE_COLUMNS, *HARMONIZED_COLUMNS, "filename")
     names = {name: None for row in rows for name in row.cells if name not in hidden}
     columns = {
         "filename": {"Description": "Preprocessed T1w image, relative to the dataset."},

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bids_harmonize.errors import ScanError
 SOFTWARE = "bids-harmonize"
 
 _CHUNK_BYTES = 1 << 20
+_MODEL = "_to-"  # stands in the name of every harmonizer's folder
 
 
 def make_run_id(now: datetime) -> str:
@@ -48,6 +49,29 @@ def generated_by(container: Mapping[str, str] | None = None) -> list[dict[str, A
     if container:
         entry["Container"] = dict(container)
     return [entry]
+
+
+def keep_models(
+    entries: Any, models: Sequence[Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """``GeneratedBy`` with the models that made harmonized images behind the software.
+
+    Parameters
+    ----------
+    entries
+        What stands there; anything but a list counts as empty.
+    models
+        Entries that take the place of the models named so far; ``None`` keeps those.
+
+    Returns
+    -------
+    list of dict
+        What is no model comes first.
+    """
+    stood = [dict(entry) for entry in entries or () if isinstance(entry, Mapping)]
+    named = [entry for entry in stood if _MODEL in str(entry.get("Name"))]
+    others = [entry for entry in stood if entry not in named]
+    return [*others, *(named if models is None else map(dict, models))]
 
 
 def bids_uri(path: Path, root: Path, *, name: str = "") -> str:

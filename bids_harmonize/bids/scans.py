@@ -11,62 +11,16 @@ import pandas as pd
 
 from bids_harmonize.bids.files import writing_fault
 from bids_harmonize.bids.names import OUTPUTS, scans_table
-from bids_harmonize.bids.tables import MISSING, write_table
+from bids_harmonize.bids.scan_columns import (
+    FIXED_COLUMNS,
+    HARMONIZED_COLUMNS,
+    PROVENANCE_COLUMNS,
+)
+from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.tables import MISSING, read_tsv, write_table
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
 LOGGER = logging.getLogger(__name__)
-
-_UNUSED = "such a scan is harmonized and flagged, but neither trained on nor scored."
-_LOOKS = {"true": "looks wrong", "false": "looks right"}
-
-FIXED_COLUMNS: dict[str, dict[str, Any]] = {
-    "filename": {"Description": "Preprocessed T1w image, relative to this table."},
-    "site": {"Description": "Site at which the scan was made; n/a if it is not known."},
-    "site_source": {"Description": "Table, column or option in which the site was read."},
-    "head_mask_confidence": {"Description": "How far the head mask can be trusted, 0 to 1."},
-    "head_mask_doubtful": {
-        "Description": f"Whether the head mask looks wrong; {_UNUSED}",
-        "Levels": _LOOKS,
-    },
-    "brain_mask_source": {
-        "Description": "Where the brain mask comes from: template, bet, synthstrip, input (the "
-        "image is skull-stripped), or derivative:<name>; n/a where none was wanted."
-    },
-    "brain_mask_confidence": {"Description": "How far the brain mask can be trusted, 0 to 1."},
-    "brain_mask_doubtful": {
-        "Description": f"Whether the brain mask looks wrong; {_UNUSED}",
-        "Levels": _LOOKS,
-    },
-    "tissue_doubtful": {
-        "Description": "Whether the tissue maps look wrong; n/a where there are none.",
-        "Levels": _LOOKS,
-    },
-    "gm_volume_ml": {
-        "Description": "Sum of the grey matter map.",
-        "Units": "mL",
-        "Direction": "neutral",
-    },
-    "wm_volume_ml": {
-        "Description": "Sum of the white matter map.",
-        "Units": "mL",
-        "Direction": "neutral",
-    },
-    "csf_volume_ml": {
-        "Description": "Sum of the fluid map.",
-        "Units": "mL",
-        "Direction": "neutral",
-    },
-    "flags": {"Description": "What was odd about the scan, separated by semicolons."},
-    "native_shape": {"Description": "Voxels of the raw image along its own axes."},
-    "native_orientation": {"Description": "Where the axes of the raw image point to."},
-    "native_datatype": {"Description": "Type of the raw image's voxels on disk."},
-    "settings_hash": {"Description": "Changes when a setting that shapes the output changes."},
-    "input_sha256": {"Description": "SHA-256 of the raw image."},
-}
-"""Columns that every table has; quality measures stand before the last two."""
-
-PROVENANCE_COLUMNS = ("settings_hash", "input_sha256")
-"""The last columns."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +98,47 @@ def write_scan_rows(
             raise ValueError(message)
         by_table.setdefault(scans_table(output_dir, stem), {})[stem] = cells
     for path, new in by_table.items():
-        merged = {**_stood(path, output_dir), **new}
+        stood = _stood(path, output_dir)
+        merged = {**stood, **{stem: _with_harmonized(new[stem], stood.get(stem)) for stem in new}}
         records = [
             {**{name: merged[stem].get(name) for name in columns}, "filename": _filename(stem)}
             for stem in sorted(merged)
         ]
         write_table(path, pd.DataFrame(records, columns=list(columns), dtype=object), columns)
+
+
+def fill_scan_rows(path: Path, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Set cells of rows that stand in a ``scans.tsv``; all else stays as it is.
+
+    Parameters
+    ----------
+    path
+        The table; it has a JSON file beside it.
+    rows
+        Stem to cells of :data:`HARMONIZED_COLUMNS`; a stem without a row is passed over.
+
+    Raises
+    ------
+    UnusableDataError
+        If the file is no such table.
+    """
+    frame = read_tsv(path).astype(object)
+    description = path.with_suffix(".json")
+    described = read_json(description) if description.is_file() else {}
+    names = frame["filename"].fillna("").map(lambda name: Path(name).name)
+    for column in HARMONIZED_COLUMNS:
+        if column not in frame.columns:
+            frame.insert(len(frame.columns) - len(PROVENANCE_COLUMNS), column, None)
+        for stem, cells in rows.items():
+            frame.loc[names == f"{stem}{OUTPUTS['preproc'].pattern}", column] = cells[column]
+    columns = {name: described.get(name) or FIXED_COLUMNS.get(name, {}) for name in frame.columns}
+    columns |= {name: FIXED_COLUMNS[name] for name in HARMONIZED_COLUMNS}
+    write_table(path, frame, columns)
+
+
+def _with_harmonized(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    kept = {name: (old or {}).get(name) for name in HARMONIZED_COLUMNS}
+    return {**kept, **new}
 
 
 def _stood(path: Path, output_dir: Path) -> dict[str, Mapping[str, Any]]:

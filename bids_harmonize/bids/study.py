@@ -149,7 +149,16 @@ def load_study(
         site_map=site_map,
         unknown=None if trains else MISSING,
     )
-    scans = tuple(_derived_scan(row, output_dir, site=sites[row.stem]) for row in rows)
+    scans = tuple(
+        derived_scan(
+            output_dir,
+            row.stem,
+            site=sites[row.stem],
+            usable=not row.doubtful,
+            quality=row.quality(),
+        )
+        for row in rows
+    )
     scaling_mask = _scaling_mask(scans)
     grid_shape, voxel_size_mm = _one_grid(scans)
     roles = _roles(scans, settings) if trains else NO_ROLES
@@ -169,16 +178,49 @@ def load_study(
     )
 
 
-def _derived_scan(row: ScanRow, output_dir: Path, *, site: tuple[str, str]) -> DerivedScan:
-    t1w = scan_output(output_dir, row.stem, "preproc")
-    head_mask = scan_output(output_dir, row.stem, "head_mask")
-    brain_mask = scan_output(output_dir, row.stem, "brain_mask")
+def derived_scan(
+    output_dir: Path,
+    stem: str,
+    *,
+    site: tuple[str, str],
+    usable: bool,
+    quality: Mapping[str, float] | None = None,
+) -> DerivedScan:
+    """One scan of the derivative.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivative.
+    stem
+        Name of the scan.
+    site
+        Its site and where that was read; ``n/a`` where it is not known.
+    usable
+        Whether its masks can be trusted.
+    quality
+        Its quality measures.
+
+    Returns
+    -------
+    DerivedScan
+        Its image and head mask are there.
+
+    Raises
+    ------
+    MissingInputError
+        If one of them is gone.
+    """
+    row = ScanRow(stem, {})
+    t1w = scan_output(output_dir, stem, "preproc")
+    head_mask = scan_output(output_dir, stem, "head_mask")
+    brain_mask = scan_output(output_dir, stem, "brain_mask")
     for path in (t1w, head_mask):
         if not path.is_file():
             message = f"{path}: gone, though scans.tsv lists it; run participant again"
             raise MissingInputError(message)
     return DerivedScan(
-        stem=row.stem,
+        stem=stem,
         participant_id=row.participant_id,
         session_id=row.session_id,
         site=site[0],
@@ -186,8 +228,8 @@ def _derived_scan(row: ScanRow, output_dir: Path, *, site: tuple[str, str]) -> D
         t1w=t1w,
         head_mask=head_mask,
         brain_mask=brain_mask if brain_mask.is_file() else None,
-        usable=not row.doubtful,
-        quality=row.quality(),
+        usable=usable,
+        quality=quality or {},
     )
 
 

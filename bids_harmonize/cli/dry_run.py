@@ -1,6 +1,6 @@
 """``--dry-run``: what would be read and written, as text; nothing is touched."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from bids_harmonize.bids.index import Scan
@@ -10,6 +10,7 @@ from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_
 from bids_harmonize.cli.group import load_any_study, plan_image_stages
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.participant import find_scans
+from bids_harmonize.cli.participant_harmonize import expected_images
 from bids_harmonize.cli.request import Request
 from bids_harmonize.config import Settings
 
@@ -58,7 +59,7 @@ def describe_run(request: Request, tally: Tally) -> str:
     return "\n".join([*lines, ""])
 
 
-def _participant_lines(scans: Iterable[Scan], request: Request) -> list[str]:
+def _participant_lines(scans: Sequence[Scan], request: Request) -> list[str]:
     lines = ["scan\tsite\tread in\tbrain mask"]
     outputs = []
     for scan in scans:
@@ -69,6 +70,7 @@ def _participant_lines(scans: Iterable[Scan], request: Request) -> list[str]:
             str(scan_output(request.output_dir, scan, key))
             for key in _wanted_outputs(scan, request.settings)
         ]
+    outputs += map(str, expected_images(request, scans))
     return [*lines, "", "outputs to come", *outputs, ""]
 
 

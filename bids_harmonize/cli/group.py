@@ -2,9 +2,11 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.group_quality import write_group_quality
+from bids_harmonize.bids.harmonized import record_harmonized
 from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
@@ -12,25 +14,24 @@ from bids_harmonize.cli.feature_group import run_on_features
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
-from bids_harmonize.errors import HarmonizeError
-from bids_harmonize.stages import STAGES, StageContext, can_apply, can_run, run_stage
+from bids_harmonize.errors import BusyError, HarmonizeError
+from bids_harmonize.stages import HARMONIZE, STAGES, StageContext, can_apply, can_run, run_stage
+
+if TYPE_CHECKING:
+    from bids_harmonize.cli.participant import Run
 
 LOGGER = logging.getLogger(__name__)
 
 
-def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tally) -> None:
+def run_group_level(request: Request, run: "Run") -> None:
     """Run the stages and write the group's page.
 
     Parameters
     ----------
     request
         What the user wants.
-    work_dir
-        It exists.
-    run_id
-        Name of this run.
-    tally
-        What was done and what failed is added to it.
+    run
+        Its tally is added to.
 
     Raises
     ------
@@ -39,19 +40,30 @@ def run_group_level(request: Request, *, work_dir: Path, run_id: str, tally: Tal
     """
     with group_lock(request.output_dir):
         if request.settings.group.features:
-            run_on_features(request, run_id=run_id, tally=tally)
-            rewrite_group_page(request, tally)
+            run_on_features(request, run_id=run.run_id, tally=run.tally)
+            rewrite_group_page(request, run.tally)
             return
         study = _load_study(request)
         _log_study(study)
         _warn_of_mixed_settings(request.output_dir)
         stages = plan_image_stages(request, study)
-        context = _make_context(request, study, work_dir=work_dir, run_id=run_id)
+        context = _make_context(request, study, work_dir=run.work_dir, run_id=run.run_id)
         for stage in stages:
             LOGGER.info("stage %s: %s", stage, STAGES[stage].description)
-            tally_stage(run_stage(stage, context), tally)
+            tally_stage(run_stage(stage, context), run.tally)
         write_descriptions(request.output_dir)
-        rewrite_group_page(request, tally)
+        if HARMONIZE in stages:
+            _record_harmonized(request, study, run)
+        rewrite_group_page(request, run.tally)
+
+
+def _record_harmonized(request: Request, study: Study, run: "Run") -> None:
+    """Name the harmonized images in ``scans.tsv`` and in the dataset's descriptions."""
+    try:
+        record_harmonized(request.output_dir, [scan.stem for scan in study.scans], run.claims)
+    except BusyError as error:  # the images are there; the next run writes the rows
+        LOGGER.warning("the tables do not name all harmonized images yet: %s", error)
+        run.tally.busy.append("scans.tsv")
 
 
 def load_any_study(request: Request) -> Study:
@@ -73,7 +85,7 @@ def load_any_study(request: Request) -> Study:
 def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
     """The stages that will run on the images of this study; raises as ``plan_stages``."""
     if request.settings.group.model_dir is not None:
-        return plan_stages(request, can_apply)
+        return plan_stages(request, lambda name: can_apply(name, request.settings))
     return plan_stages(request, lambda name: can_run(name, study))
 
 

@@ -1,17 +1,14 @@
 """Options of the group level that contradict each other, or name what is not there."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bids_harmonize.bids.names import classifier_in
+from bids_harmonize.bids.model_folders import classifier_model, harmonizers_in, read_model
 from bids_harmonize.config import GroupSettings, Settings, SiteSettings
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_sources
-from bids_harmonize.stages import applies_models
+from bids_harmonize.stages import CLASSIFY, HARMONIZE, applies_models
 
-_KIND = "site_classifier"
 _SAME_MM = 1e-3
 
 
@@ -69,40 +66,44 @@ def _sources_faults(group: GroupSettings) -> list[str]:
 
 def _model_faults(model_dir: Path, group: GroupSettings, levels: Sequence[str]) -> list[str]:
     faults = []
-    if "group" not in levels:
-        faults.append("--model-dir is used by the group level; add the word group")
     if group.features:
         faults.append("--model-dir goes ill with --features: its models look at images")
     waiting = [name for name in group.stages or () if not applies_models(name)]
     if waiting:
         faults.append(
-            f"--stages {' '.join(waiting)} cannot use --model-dir yet: only the site classifier "
-            "is applied; leave them out, or run them without --model-dir"
+            f"--stages {' '.join(waiting)} cannot use --model-dir: it applies no model; leave it "
+            "out, or run it without --model-dir"
         )
-    folder = classifier_in(model_dir)
-    model = _read_model(folder) if folder else {}
-    if folder is None or model.get("kind", _KIND) != _KIND:
+    if "group" not in levels:
+        if group.stages is not None and HARMONIZE not in group.stages:
+            faults.append(
+                f"--stages {' '.join(group.stages)}: at the participant level --model-dir applies "
+                "a harmonizer, which this leaves out; leave --stages out, or add the word group"
+            )
+        return faults
+    return faults + _classifier_faults(model_dir, group)
+
+
+def _classifier_faults(model_dir: Path, group: GroupSettings) -> list[str]:
+    if group.stages is not None and CLASSIFY not in group.stages:
+        return []
+    faults: list[str] = []
+    folder = classifier_model(model_dir)
+    if folder is None and (group.stages is not None or not harmonizers_in(model_dir)):
         found = "no such folder" if not model_dir.is_dir() else "no site classifier in it"
         faults.append(
             f"--model-dir {model_dir}: {found}; expected the folder models/ of a run of the stage "
             "classify, or models/classifier itself"
         )
-    size, wanted = model.get("voxel_size_mm"), group.network_resolution_mm
+    if folder is None:
+        return faults
+    size, wanted = read_model(folder).get("voxel_size_mm"), group.network_resolution_mm
     if isinstance(size, float) and wanted is not None and abs(size - wanted) > _SAME_MM:
         faults.append(
             f"--network-resolution {wanted:g}: the model in {folder} looks at voxels of {size:g} "
             "mm; leave the option out"
         )
     return faults
-
-
-def _read_model(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` says; loading the model tells what is wrong with a broken one."""
-    try:
-        model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return model if isinstance(model, dict) else {}
 
 
 def _feature_faults(group: GroupSettings, site: SiteSettings, levels: Sequence[str]) -> list[str]:

@@ -51,8 +51,9 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--model-dir",),
         "group.model_dir",
         "PATH",
-        "apply the trained site classifier in this folder (models/ of another run) to all usable "
-        "scans and fit nothing; a scan that is like none of its sites is called an unseen site",
+        "apply the trained models in this folder (models/ of another run, or one of them) and fit "
+        "nothing: group asks the site classifier and harmonizes, participant harmonizes; grid, "
+        "method and reference site come from the model",
     ),
     Option(
         ("--features",),

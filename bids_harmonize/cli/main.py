@@ -117,7 +117,7 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
             ):
                 from bids_harmonize.cli.group import cite_group, run_group_level
 
-                run_group_level(request, work_dir=work_dir, run_id=run_id, tally=tally)
+                run_group_level(request, run)
                 try:
                     with claims.holding(TABLES):
                         cite_group(request)

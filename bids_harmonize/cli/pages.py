@@ -54,7 +54,10 @@ def needs_page(output_dir: Path, participant_id: str) -> bool:
     written = _changed_ns(participant_page(output_dir, participant_id))
     shown = [
         path
-        for pattern in ("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "figures", "log/*")
+        for pattern in (
+            *("*_scans.tsv", "anat/*_desc-preproc_T1w.json", "anat/*_desc-harmonized*_T1w.json"),
+            *("figures", "log/*"),
+        )
         for start in ("", "ses-*/")
         for path in (output_dir / participant_id).glob(f"{start}{pattern}")
     ]

@@ -17,6 +17,10 @@ from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.pages import needs_page, write_pages
+from bids_harmonize.cli.participant_harmonize import (
+    harmonize_participants,
+    load_model_to_apply,
+)
 from bids_harmonize.cli.request import Request
 from bids_harmonize.errors import BusyError, MissingInputError, ScanError, SelectionError
 
@@ -115,6 +119,7 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
     """
     from bids_harmonize.preprocessing.run import run_participants
 
+    applied = load_model_to_apply(request, scans)
     output_dir, bids_dir = request.output_dir, request.bids_dir
     with run.claims.holding(TABLES):
         prepare_output(
@@ -152,6 +157,17 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
         f"{n_by_status['done']} scans processed, {n_by_status['reused']} unchanged"
     )
     run.tally.done += _doubtful_words(outcomes)
+    if applied is not None and not (
+        run.tally.failures and request.settings.run.stop_on_first_crash
+    ):
+        harmonize_participants(
+            request,
+            applied,
+            outcomes,
+            claims=run.claims,
+            run_id=run.run_id,
+            tally=run.tally,
+        )
     _draw(request, outcomes, run)
 
 

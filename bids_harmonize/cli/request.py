@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bids_harmonize.cli.group_checks import group_faults
+from bids_harmonize.cli.model_options import take_from_model
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
 from bids_harmonize.cli.parser import LEVELS
 from bids_harmonize.cli.tools import missing_tools
@@ -70,6 +71,7 @@ def make_request(words: argparse.Namespace) -> Request:
     for section, entries in given.items():
         below = values.get(section)
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
+    faults += take_from_model(values, words.analysis_level)
     faults += _faults_between(values)
     if "participant" in words.analysis_level:
         if not {"dry_run", "reports_only", "boilerplate_only"} & set(vars(words)):

@@ -57,4 +57,5 @@ def tally_stage(result: StageResult, tally: Tally) -> None:
     for failure in result.failures:
         LOGGER.error("%s: %s", result.name, failure)
         tally.failures.append(f"{result.name}: {failure}")
-    tally.done.append(f"stage {result.name} done")
+    summary = f" ({result.summary})" if result.summary else ""
+    tally.done.append(f"stage {result.name} done{summary}")

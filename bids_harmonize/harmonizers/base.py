@@ -50,6 +50,10 @@ class Frame:
         """All sites, the reference first."""
         return (self.reference_site, *self.source_sites)
 
+    def serves(self, site: str) -> bool:
+        """Whether a scan of this site can be brought to the reference; ``n/a`` is no site."""
+        return self.serves_unseen or site in self.sites
+
     def direction(self, site: str, to_site: str | None) -> tuple[str, str] | None:
         """Origin and target of a transform, or ``None`` where they are the same site.
 

@@ -1,9 +1,11 @@
 """The model card of a harmonizer: what it is, may change, and must not be trusted with."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from bids_harmonize.harmonizers import HARMONIZERS
-from bids_harmonize.harmonizers.base import FitReport, Harmonizer
+from bids_harmonize.harmonizers.base import FitReport, Frame, Harmonizer
 from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
 _BRIGHTNESS = """\
@@ -31,10 +33,11 @@ _TRAINED = """\
 """
 
 _PAIRWISE = """\
-* It knows the sites below and no other; another scanner at one of them is another site."""
+* It knows the sites above and leaves scans of others out; another scanner at one of the sites
+  above is another site."""
 
 _JOINT = """\
-* It was trained on the sites below. It takes scans of any other site too, and gains less there:
+* It was trained on the sites above. It takes scans of any other site too, and gains less there:
   each is flagged, with its distance from the training sites (`HarmonizationDistance`; 1 is an
   ordinary scan of a training site, the farthest training scan has {usual:.2f}). Look at images
   beyond that before using them.
@@ -56,8 +59,41 @@ weights without a gradient: they count as seen. Travelling subjects were never u
 """
 
 
+_UNKNOWN_LICENSE = (
+    "unknown; fill in before you pass the model on: weights and mean histograms are made from the "
+    "images of the people in `training.tsv`"
+)
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What the card tells beyond the harmonizer itself.
+
+    Attributes
+    ----------
+    grid_shape
+        Voxels of the study grid; empty where not known.
+    license
+        Of the dataset that it was trained on, ``None`` where its description names none.
+    bias_correction
+        Word of ``--bias-correction`` by which its images were made.
+    measured
+        What the stage ``evaluate`` found: ``probe`` and ``gain``, each with a ``reason`` where
+        nothing could be measured; ``None`` before that stage.
+    """
+
+    grid_shape: tuple[int, ...] = ()
+    license: str | None = None
+    bias_correction: str | None = None
+    measured: Mapping[str, Any] | None = None
+
+
 def make_card(
-    harmonizer: Harmonizer, report: FitReport, *, n_participants: Mapping[str, int]
+    harmonizer: Harmonizer,
+    report: FitReport,
+    *,
+    n_participants: Mapping[str, int],
+    facts: CardFacts | None = None,
 ) -> str:
     """Markdown text in plain words.
 
@@ -69,12 +105,15 @@ def make_card(
         What happened while fitting.
     n_participants
         Site to the number of participants it was fitted on.
+    facts
+        Licence, grid and what was measured, where known.
 
     Returns
     -------
     str
         For ``README.md`` beside the weights.
     """
+    facts = facts or CardFacts()
     row, frame = HARMONIZERS[harmonizer.name], harmonizer.frame
     counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in frame.sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
@@ -95,13 +134,64 @@ def make_card(
     if frame.serves_unseen:
         ways = f"from any site to {frame.reference_site} (trained on {sources})"
     place = (
-        f"Maps T1w images {ways} at {frame.voxel_size_mm:g} mm. The unit is "
+        f"Maps T1w images {ways} at {_grid_words(frame, facts)}. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
         f"median unit of {frame.reference_site}, {unit}."
     )
     table = f"| site | participants |\n|---|---|\n{counts}"
     title = f"# {row.name}, to {frame.reference_site}"
-    return "\n\n".join([title, *cautions, summary, place, table, body.rstrip(), _SEEN])
+    measured = f"## What was measured\n{_measured_words(facts.measured, frame)}"
+    license_words = f"## Licence of the training data\n{facts.license or _UNKNOWN_LICENSE}"
+    parts = [summary, place, table, body.rstrip(), measured, license_words, _SEEN]
+    return "\n\n".join([title, *cautions, *parts])
+
+
+def _grid_words(frame: Frame, facts: CardFacts) -> str:
+    words = f"{frame.voxel_size_mm:g} mm"
+    words += f" on {' x '.join(map(str, facts.grid_shape))} voxels" if facts.grid_shape else ""
+    if facts.bias_correction is not None:
+        words += f", on images made with `--bias-correction {facts.bias_correction}`"
+    return words
+
+
+def _measured_words(measured: Mapping[str, Any] | None, frame: Frame) -> str:
+    """The honest figures, or why there are none."""
+    if measured is None:
+        return (
+            "Nothing yet: the stage `evaluate` has not looked at this model. Until it has, nobody "
+            "can say what the model is good for."
+        )
+    return "\n".join(
+        f"* {words}" for words in (_probe_words(measured["probe"]), _gain_words(measured, frame))
+    )
+
+
+def _probe_words(probe: Mapping[str, Any]) -> str:
+    if "reason" in probe:
+        return f"Freshly trained site probe: cannot tell; {probe['reason']}."
+    before, after = (_interval_words(probe[key]) for key in ("before", "after"))
+    return (
+        f"A freshly trained site probe was right on {after} of harmonized images (balanced "
+        f"accuracy, 95 % interval), and on {before} of images that were not; chance is "
+        f"{probe['chance']:.2f}. {probe['n']} people, {probe['n_probes']} probe(s), each image "
+        "made by a model of the same kind that had not seen its person."
+    )
+
+
+def _gain_words(measured: Mapping[str, Any], frame: Frame) -> str:
+    gain = measured["gain"]
+    if "reason" in gain:
+        return f"Nearness to real scans: cannot tell; {gain['reason']}."
+    return (
+        f"On {gain['n']} travelling subjects the harmonized image was {gain['mean']:+.2f} dB "
+        f"({gain['low']:+.2f} to {gain['high']:+.2f}, 95 % interval over people) nearer to the "
+        f"person's real scan at {frame.reference_site} than the image that was not harmonized "
+        "(brain PSNR, as in `group_methods.tsv`)."
+    )
+
+
+def _interval_words(numbers: Mapping[str, float]) -> str:
+    return f"{numbers['mean']:.2f} ({numbers['low']:.2f} to {numbers['high']:.2f})"
 
 
 def _change(harmonizer: Harmonizer) -> str:

@@ -5,10 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import UnusableDataError, UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
-from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.harmonizers.base import PAIRWISE, Harmonizer
 from bids_harmonize.training.checkpoint import load_weights, save_weights
+
+KIND = "harmonizer"
+_KEYS = (
+    *("name", "high", "settings", "learnt"),
+    *("reference_site", "source_sites", "voxel_size_mm", "scaling_mask"),
+)
 
 
 def save_harmonizer(
@@ -33,6 +39,7 @@ def save_harmonizer(
     tensors, learnt = harmonizer.capture()
     model = {
         **provenance,
+        "kind": KIND,
         "name": harmonizer.name,
         **asdict(harmonizer.frame),
         "settings": dict(harmonizer.settings),
@@ -62,22 +69,30 @@ def load_harmonizer(folder: Path) -> Harmonizer:
         If the folder does not hold a whole model that this version can read.
     """
     tensors, model = load_weights(folder)
-    missing = [key for key in ("name", "high", "settings", "learnt") if key not in model]
+    missing = [key for key in _KEYS if key not in model]
     if missing or model["name"] not in HARMONIZERS:
         message = (
             f"{folder}: not a harmonizer this version knows (found {model.get('name')!r}, missing "
             f"{', '.join(missing) or 'nothing'}); available: {', '.join(HARMONIZERS)}"
         )
         raise UnusableDataError(message)
-    harmonizer = make_harmonizer(
-        model["name"],
-        reference_site=model["reference_site"],
-        source_sites=model["source_sites"],
-        voxel_size_mm=model["voxel_size_mm"],
-        scaling_mask=model["scaling_mask"],
-        settings=model["settings"],
-        sources=model.get("sources", "pairwise"),
-    )
-    harmonizer.high = model["high"]
-    harmonizer.restore(tensors, model["learnt"])
+    try:
+        harmonizer = make_harmonizer(
+            model["name"],
+            reference_site=model["reference_site"],
+            source_sites=model["source_sites"],
+            voxel_size_mm=model["voxel_size_mm"],
+            scaling_mask=model["scaling_mask"],
+            settings=model["settings"],
+            sources=model.get("sources", PAIRWISE),
+        )
+        harmonizer.high = model["high"]
+        harmonizer.restore(tensors, model["learnt"])
+    except (UsageError, KeyError, IndexError, RuntimeError) as error:
+        # What PyTorch and the settings say of a model of another version.
+        message = (
+            f"{folder}: written by version {model.get('code_version')}, and this version cannot "
+            f"use its settings or weights ({error}); use that version, or train again"
+        )
+        raise UnusableDataError(message) from error
     return harmonizer

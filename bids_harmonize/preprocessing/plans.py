@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_harmonize._version import __version__
+from bids_harmonize.bids.claims import scan_claim
 from bids_harmonize.bids.files import remove_leftovers, write_text
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
@@ -62,7 +63,7 @@ class Plan:
     @property
     def claim(self) -> str:
         """What a run claims before it writes anything of the scan."""
-        return f"scan {self.stem}"
+        return scan_claim(self.stem)
 
     @property
     def failure_file(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bids_harmonize._version import __version__
 from bids_harmonize.config import dump_toml, parse_toml
+from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import (
     Block,
     Cell,
@@ -168,6 +169,8 @@ def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         extra, more = _harmonizer_words(inputs)
         sentences += extra
         cited += more
+    elif words := applied_words(inputs):
+        sentences.append(words)
     if "methods" in inputs.tables:
         sentences.append(
             "Methods were compared on travelling subjects: each harmonized image with the "

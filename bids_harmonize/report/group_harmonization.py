@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bids_harmonize.metrics import METRICS
+from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
 from bids_harmonize.report.group_figures import (
     draw_dots,
@@ -58,6 +59,8 @@ def harmonization_section(inputs: GroupInputs) -> Section:
     blocks: list[Block] = []
     table = inputs.tables.get("methods")
     if table is None and inputs.chosen is None:
+        if words := applied_words(inputs):
+            return Section("harmonization", _TITLE, (Paragraph(words),))
         text = "Neither a model nor a table of methods is here: the stage harmonize has not run."
         return Section("harmonization", _TITLE, (Paragraph(text, "absent"),))
     if table is None:

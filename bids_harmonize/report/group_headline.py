@@ -1,5 +1,6 @@
 """Top of the group page: what was done, and what a reader must know first, bad news first."""
 
+from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import (
     Block,
     Cell,
@@ -74,7 +75,7 @@ def _summary(inputs: GroupInputs) -> str:
             f"Scans were brought to the look of {inputs.reference_site} by "
             f"{method_words(inputs.chosen_method)}."
         )
-    result = _primary_result(inputs)
+    result = _primary_result(inputs) or applied_words(inputs)
     if result:
         parts.append(result)
     if not parts:

@@ -28,6 +28,7 @@ from bids_harmonize.report.mosaic import (
     PLANES,
     Outline,
     choose_slices,
+    display_window,
     draw_mosaic,
 )
 from bids_harmonize.report.scan_images import ScanImages
@@ -35,7 +36,7 @@ from bids_harmonize.report.scan_images import ScanImages
 DRAWING_VERSION = 1
 """Goes up when a picture's look changes, so that old ones are drawn again."""
 
-PICTURES = ("mosaic", "raw", "conformed", "tissue", "intensities", "bias")
+PICTURES = ("mosaic", "raw", "conformed", "harmonized", "tissue", "intensities", "bias")
 """What a scan can have, in the order of the page."""
 
 N_SLICES_PAIR = 3
@@ -122,7 +123,7 @@ def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> di
     -------
     dict
         ``mosaic``, ``conformed`` and ``intensities`` always; ``raw``, ``tissue`` and ``bias``
-        where their files stand.
+        where their files stand, and ``harmonized`` where there is such an image.
 
     Raises
     ------
@@ -145,6 +146,17 @@ def scan_pictures(output_dir: Path, stem: str, sidecar: Mapping[str, Any]) -> di
             pictures[name] = _kept(images, name, draw, mark=mark)
         else:  # the picture of files that another setting once made
             _drop(_figure(output_dir, stem, name))
+    if images.harmonized is None:
+        _drop(_figure(output_dir, stem, "harmonized"))
+    else:
+        path, made = images.harmonized
+        keys = ("InputSha256", "HarmonizationModelSha256", "SoftwareVersion")
+        pictures["harmonized"] = _kept(
+            images,
+            "harmonized",
+            lambda shown: _harmonized(shown, path),
+            mark=settings_hash(DRAWING_VERSION, *(made.get(key) for key in keys)),
+        )
     raw = raw_figure(output_dir, stem)
     if raw.is_file():
         pictures["raw"] = raw.read_bytes()
@@ -185,6 +197,8 @@ def _kept(
     path = _figure(images.output_dir, images.stem, name)
     shown = ("preproc", "head_mask", "brain_mask", *TISSUE_KEYS, "bias_field")
     files = [file for key in shown if (file := images.file(key)) is not None]
+    if name == "harmonized" and images.harmonized is not None:
+        files.append(images.harmonized[0])
     if path.is_file() and path.stat().st_mtime >= max(file.stat().st_mtime for file in files):
         content = path.read_bytes()
         if mark.encode() in content[-len(_PNG_END) - len(mark) - 40 :]:
@@ -229,6 +243,21 @@ def _conformed(images: ScanImages) -> bytes:
         focus=images.focus,
         n_slices=N_SLICES_PAIR,
         window=images.window,
+    )
+
+
+def _harmonized(images: ScanImages, path: Path) -> bytes:
+    """The places of :func:`_conformed`, in a window of its own.
+
+    The unit is the reference site's: one window for both would show nothing but the unit.
+    """
+    volume, _ = read_image(path)
+    return draw_mosaic(
+        volume,
+        voxel_sizes_mm=images.sizes_mm,
+        focus=images.focus,
+        n_slices=N_SLICES_PAIR,
+        window=display_window(volume),
     )
 
 

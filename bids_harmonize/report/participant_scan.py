@@ -6,6 +6,7 @@ from typing import Any
 
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.names import scan_output, scans_table
+from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study_measures import StudyMeasures
@@ -13,6 +14,7 @@ from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.report.figures import data_uri
 from bids_harmonize.report.participant_figures import PICTURES, relative_widths, scan_pictures
 from bids_harmonize.report.participant_quality import apart_words, measure_rows
+from bids_harmonize.report.scan_images import ScanImages
 
 DOUBTFUL = {
     "HeadMaskDoubtful": (
@@ -66,11 +68,49 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
             name: data_uri(pictures[name]) if name in pictures else None for name in PICTURES
         },
         "widths": relative_widths(pictures, ("raw", "conformed")),
+        "harmonized": harmonized_words(ScanImages(output_dir, stem)),
         "bias_range": sidecar.get("BiasFieldRange"),
         "provenance": [
             *provenance_rows(output_dir, stem, sidecar),
             ("Site read from", cells.get("site_source") or "n/a"),
         ],
+    }
+
+
+def harmonized_words(images: ScanImages) -> dict[str, Any] | None:
+    """What is said of a scan's harmonized image; ``None`` where there is none.
+
+    Parameters
+    ----------
+    images
+        Of the scan.
+
+    Returns
+    -------
+    dict or None
+        ``reference``, ``site``, ``method``, ``model``, ``sha256``, ``cautions`` (sentences).
+    """
+    if images.harmonized is None:
+        return None
+    _, made = images.harmonized
+    cautions = []
+    shown = scan_output(images.output_dir, images.stem, "preproc")
+    if made.get("InputSha256") != file_sha256(shown):
+        cautions.append(
+            "It was made from an earlier preprocessed image: run the step that made it again."
+        )
+    if made.get("HarmonizationUnseenSite"):
+        cautions.append(
+            f"The model was trained on no scan of {made.get('Site')}: for such a site nothing was "
+            "measured."
+        )
+    return {
+        "reference": made.get("HarmonizationReference"),
+        "site": made.get("Site"),
+        "method": made.get("HarmonizationMethod"),
+        "model": made.get("HarmonizationModel") or made.get("Harmonizer"),
+        "sha256": made.get("HarmonizationModelSha256"),
+        "cautions": cautions,
     }
 
 

@@ -1,12 +1,16 @@
 """The images of one scan, as the participant's page needs them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from bids_harmonize.bids.harmonized import sidecars_of
 from bids_harmonize.bids.images import read_image, read_mask
 from bids_harmonize.bids.names import OUTPUTS, scan_output
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.report.mosaic import display_window
 
@@ -31,6 +35,15 @@ class ScanImages:
             return None
         path = scan_output(self.output_dir, self.stem, key)
         return path if path.is_file() else None
+
+    @cached_property
+    def harmonized(self) -> tuple[Path, Mapping[str, Any]] | None:
+        """The harmonized image and its sidecar; None where there is none, or it is unfinished."""
+        for sidecar in sidecars_of(self.output_dir, self.stem):
+            image = sidecar.with_name(f"{sidecar.name.removesuffix('.json')}.nii.gz")
+            if image.is_file():
+                return image, read_json(sidecar)
+        return None
 
     @cached_property
     def preproc(self) -> tuple[np.ndarray, np.ndarray]:

@@ -22,17 +22,24 @@ if TYPE_CHECKING:
     from bids_harmonize.training.runtime import Runtime
 
 __all__ = [
+    "CLASSIFY",
+    "HARMONIZE",
     "STAGES",
     "FeatureContext",
     "StageContext",
     "StageResult",
     "StageRow",
+    "applies_harmonizer",
     "applies_models",
     "can_apply",
     "can_run",
     "can_use_features",
     "run_stage",
 ]
+
+
+CLASSIFY, HARMONIZE = "classify", "harmonize"
+"""The stages that can apply a model of another run."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,17 @@ class FeatureContext:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage did; any failure ends the run with exit code 1."""
+    """What a stage did; any failure ends the run with exit code 1.
+
+    ``summary`` stands in the last line of the log.
+    """
 
     name: str
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,16 +97,17 @@ STAGES: dict[str, StageRow] = {
     row.name: row
     for row in (
         StageRow(
-            "classify",
+            CLASSIFY,
             "bids_harmonize.stages.classify:run",
             "name the site of every scan, cross-validated, and show where the network looks",
             apply_target="bids_harmonize.stages.classification.apply:run",
             features_target="bids_harmonize.stages.feature_table.classify:run",
         ),
         StageRow(
-            "harmonize",
+            HARMONIZE,
             "bids_harmonize.stages.harmonize:run",
             "fit the harmonizer and the baselines, and write the harmonized images",
+            apply_target="bids_harmonize.stages.harmonization.apply:run",
         ),
         StageRow(
             "evaluate",
@@ -146,11 +158,48 @@ def applies_models(name: str) -> bool:
     return _row(name).apply_target is not None
 
 
-def can_apply(name: str) -> str | None:
-    """The reason why a stage cannot use ``--model-dir``, or ``None`` if it can."""
-    if applies_models(name):
-        return None
-    return "with --model-dir only the site classifier is applied so far"
+def can_apply(name: str, settings: "Settings") -> str | None:
+    """The reason why a stage cannot use the models of ``--model-dir``, or ``None`` if it can.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`STAGES`.
+    settings
+        Of the run; ``model_dir`` is set.
+
+    Returns
+    -------
+    str or None
+        A sentence for the user.
+
+    Raises
+    ------
+    UsageError
+        If there is no such stage.
+    """
+    from bids_harmonize.bids.model_folders import choose_harmonizer, classifier_model
+
+    group = settings.group
+    folder = Path(group.model_dir or "")
+    if not applies_models(name):
+        return "with --model-dir models of another run are applied, and it applies none"
+    if name == CLASSIFY:
+        return None if classifier_model(folder) else f"no site classifier in {folder}"
+    _, reason = choose_harmonizer(
+        folder,
+        name=group.harmonizer,
+        reference_site=settings.site.reference_site,
+        default=group.harmonizer,
+    )
+    return reason or None
+
+
+def applies_harmonizer(settings: "Settings") -> bool:
+    """Whether the run applies a trained harmonizer, at either level."""
+    group = settings.group
+    wanted = group.stages is None or HARMONIZE in group.stages
+    return group.model_dir is not None and wanted and can_apply(HARMONIZE, settings) is None
 
 
 def can_use_features(name: str) -> str | None:
@@ -191,7 +240,8 @@ def run_stage(name: str, context: StageContext | FeatureContext) -> StageResult:
         target = row.apply_target
     if target is None:
         tables = isinstance(context, FeatureContext)
-        message = f"stage {name}: {can_use_features(name) if tables else can_apply(name)}"
+        reason = can_use_features(name) if tables else can_apply(name, context.settings)
+        message = f"stage {name}: {reason}"
         raise UsageError(message)
     result: StageResult = resolve_name(target)(context)
     return result

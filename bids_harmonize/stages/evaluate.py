@@ -23,6 +23,7 @@ from bids_harmonize.stages.classification.models import (
     FoldModel,
     load_fold_classifiers,
 )
+from bids_harmonize.stages.evaluation.cards import write_evaluations
 from bids_harmonize.stages.evaluation.comparison import (
     best_baseline,
     methods_table,
@@ -147,6 +148,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         *_write_travelling(context, scores, trained),
         *removal.files,
         *replace_harmonized_rows(study.output_dir, row),
+        *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
         path,
     ]
     return StageResult(

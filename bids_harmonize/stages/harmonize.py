@@ -4,10 +4,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.harmonization.files import swap
+from bids_harmonize.stages.harmonization.files import NEW, swap
 from bids_harmonize.stages.harmonization.halves import study_halves
+from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import (
     Written,
     check_present_images,
@@ -22,8 +24,6 @@ from bids_harmonize.stages.harmonization.models import (
 )
 from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.training.checkpoint import load_weights
-
-_NEW = ".harmonize-new"
 
 
 def run(context: StageContext) -> StageResult:
@@ -51,8 +51,13 @@ def run(context: StageContext) -> StageResult:
         If a travelling subject stands among the scans to train on.
     """
     study, settings = context.study, context.settings
-    check_present_images(context)
-    new = study.output_dir / _NEW
+    check_present_images(
+        study.output_dir,
+        harmonized_sidecars(study.output_dir),
+        wanted=(settings.group.harmonizer, study.reference_site),
+        overwrite=settings.group.overwrite_harmonized,
+    )
+    new = study.output_dir / NEW
     shutil.rmtree(new, ignore_errors=True)
     data = load_training_set(context)
     delivered = {
@@ -61,7 +66,17 @@ def run(context: StageContext) -> StageResult:
     halves, why_none = _fit_halves(context, data, new=new)
     chosen = delivered[settings.group.harmonizer]
     _, model = load_weights(chosen.folder)
-    written = write_images(context, chosen.harmonizer, model=model, new=new)
+    maker = ImageMaker(
+        output_dir=study.output_dir,
+        harmonizer=chosen.harmonizer,
+        folder_name=chosen.folder.name,
+        model=model,
+        run_id=context.run_id,
+    )
+    # A joint model serves the sites that were left out of its training too.
+    serves_unseen = chosen.harmonizer.frame.serves_unseen
+    scans = study.scans if serves_unseen else study.trained_scans
+    written = write_images(maker, scans, new=new, resume=settings.run.resume)
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])

@@ -1,7 +1,9 @@
 """What several stages read in the same way: the files of a scan, and the grid of the networks."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.config import Settings
 from bids_harmonize.training.runtime import Runtime
@@ -21,6 +23,28 @@ def scan_files(scan: DerivedScan) -> ScanFiles:
         head_mask=scan.head_mask,
         brain_mask=scan.brain_mask,
     )
+
+
+def bias_corrections(scans: Iterable[DerivedScan]) -> frozenset[str]:
+    """Words of ``--bias-correction`` by which scans were made, as far as their sidecars tell.
+
+    Parameters
+    ----------
+    scans
+        Preprocessed ones; another tool's say nothing.
+
+    Returns
+    -------
+    frozenset of str
+        More than one where a study is mixed.
+    """
+    words = set()
+    for scan in scans:
+        sidecar = scan.t1w.with_name(scan.t1w.name.removesuffix(".nii.gz") + ".json")
+        settings = read_json(sidecar).get("Settings") if sidecar.is_file() else None
+        if isinstance(settings, Mapping) and "bias_correction" in settings:
+            words.add(str(settings["bias_correction"]))
+    return frozenset(words)
 
 
 def classifier_resolution_mm(study: Study, settings: Settings, runtime: Runtime) -> float:

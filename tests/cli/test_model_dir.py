@@ -44,8 +44,9 @@ def test_one_site_or_an_unknown_one_is_no_hindrance_and_others_wait(
     assert calls.stages == ["classify"]
     assert calls.context.study.trained_sites == ()
     assert {scan.site for scan in calls.context.study.scans} == {site or "n/a"}
-    for stage in ("harmonize", "evaluate"):
-        assert f"stage {stage} cannot run: with --model-dir only the site class" in run.text
+    assert "stage harmonize cannot run: --model-dir" in run.text
+    assert "no harmonizer in it" in run.text
+    assert "stage evaluate cannot run: with --model-dir models of another run are" in run.text
 
 
 def test_the_dry_run_lists_scans_that_are_asked_about(run, calls, models, tmp_path):
@@ -57,10 +58,11 @@ def test_the_dry_run_lists_scans_that_are_asked_about(run, calls, models, tmp_pa
     assert "siteSaliency" not in run.printed
 
 
-def test_stages_that_cannot_apply_models_yet_give_2(run, calls, models, tmp_path):
+def test_stages_that_apply_no_models_give_2(run, calls, models, tmp_path):
     write_derivative(tmp_path / "out", two_sites())
     assert run("--model-dir", models, "--stages", "classify", "harmonize", "evaluate") == 2
-    assert "--stages harmonize evaluate cannot use --model-dir yet" in run.text
+    assert "--stages evaluate cannot use --model-dir" in run.text
+    assert "no harmonizer in it" in run.text
     assert calls.stages == []
 
 
@@ -83,6 +85,6 @@ def test_another_resolution_than_the_models_gives_2(run, calls, models, tmp_path
     assert run("--model-dir", models, "--network-resolution", "4") == 0
 
 
-def test_the_participant_level_alone_gives_2(run, calls, models):
+def test_a_classifier_gives_the_participant_level_nothing_to_do(run, calls, models):
     assert run("--model-dir", models, levels=("participant",)) == 2
-    assert "--model-dir is used by the group level" in run.text
+    assert "no harmonizer in it" in run.text

@@ -13,6 +13,7 @@ from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file, scan_output
+from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.participant import draw_raw_figures, find_stems, write_participant_page
@@ -244,3 +245,56 @@ def test_confidences_and_doubts_of_the_sidecar_are_told(tmp_path: Path) -> None:
     assert "<dd>0.97</dd>" in html
     assert "<dd>0.50 (synthstrip)</dd>" in html
     assert "<dd>700, 500, 250 mL</dd>" in html
+
+
+def _harmonize(output_dir: Path, stem: str, **changes: Any) -> None:
+    image = scan_output(output_dir, stem, "harmonized", reference="Site B")
+    volume = nb.load(scan_output(output_dir, stem, "preproc")).get_fdata()
+    write_image(image, 0.5 * volume, AFFINE)
+    sidecar = {
+        "HarmonizationReference": "Site B",
+        "HarmonizationMethod": "nyul",
+        "HarmonizationModel": "nyul_to-SiteB",
+        "HarmonizationModelSha256": "feedbeef",
+        "InputSha256": file_sha256(scan_output(output_dir, stem, "preproc")),
+        "Site": "A",
+        **changes,
+    }
+    write_json(image.with_name(image.name.replace(".nii.gz", ".json")), sidecar)
+
+
+def test_a_harmonized_image_is_shown_with_its_model(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01")
+    plain = write_participant_page(tmp_path, "sub-01").read_text()
+    assert "Harmonized to" not in plain
+    _harmonize(tmp_path, "sub-01")
+    page = write_participant_page(tmp_path, "sub-01").read_text()
+    assert page.count("Harmonized to Site B") == 2
+    assert "Made by nyul." in page
+    assert "<code>nyul_to-SiteB</code>" in page
+    assert "<code>feedbeef</code>" in page
+    assert page.count("data:image/png") == plain.count("data:image/png") + 2
+    assert "Please read before you use it" not in page
+
+
+def test_an_outdated_or_unseen_harmonized_image_is_called_so(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01")
+    _harmonize(tmp_path, "sub-01", InputSha256="old", HarmonizationUnseenSite=True)
+    page = write_participant_page(tmp_path, "sub-01").read_text()
+    assert "It was made from an earlier preprocessed image" in page
+    assert "The model was trained on no scan of A" in page
+
+
+def test_the_picture_goes_with_the_harmonized_image(tmp_path: Path) -> None:
+    _write_scan(tmp_path, "sub-01")
+    _harmonize(tmp_path, "sub-01")
+    write_participant_page(tmp_path, "sub-01")
+    picture = tmp_path / "sub-01" / "figures" / "sub-01_desc-harmonized_mosaic.png"
+    first = picture.read_bytes()
+    _harmonize(tmp_path, "sub-01", HarmonizationModelSha256="other")
+    write_participant_page(tmp_path, "sub-01")
+    assert picture.read_bytes() != first
+    for path in (tmp_path / "sub-01" / "anat").glob("*_desc-harmonizedSiteB_T1w.*"):
+        path.unlink()
+    assert "Harmonized to" not in write_participant_page(tmp_path, "sub-01").read_text()
+    assert not picture.exists()

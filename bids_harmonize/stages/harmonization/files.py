@@ -8,12 +8,20 @@ from typing import Any
 import pandas as pd
 
 from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan, Study
-from bids_harmonize.bids.tables import MISSING
+from bids_harmonize.bids.tables import MISSING, read_tsv
 from bids_harmonize.config import settings_hash
 from bids_harmonize.harmonizers.base import FitReport, Harmonizer
-from bids_harmonize.harmonizers.model_card import make_card
+from bids_harmonize.harmonizers.model_card import CardFacts, make_card
 from bids_harmonize.harmonizers.storage import save_harmonizer
+from bids_harmonize.stages.inputs import bias_corrections
+
+NEW = ".harmonize-new"
+"""Folder of the output directory in which new models and images wait."""
+
+EVALUATION = "evaluation.json"
+"""What the stage ``evaluate`` measured of a model, beside its weights."""
 
 _CURVE_START = ("source_site", "iteration", "distance")
 _NOT_LOSSES = (*_CURVE_START, "attempt", "distance_to_reference", "distance_to_source")
@@ -47,8 +55,6 @@ def write_model(
     _write_tsv(folder / "splits.tsv", splits)
     if report.rows:
         _write_tsv(folder / "training_curve.tsv", curve_table(report))
-    counts = {site: (splits["site"] == site).sum() for site in harmonizer.frame.sites}
-    write_text(folder / "README.md", make_card(harmonizer, report, n_participants=counts))
     described = {
         **provenance,
         "training_data_sha256": settings_hash(
@@ -57,6 +63,50 @@ def write_model(
         "warnings": list(report.warnings),
     }
     save_harmonizer(harmonizer, folder, provenance=described)
+    write_card(folder, harmonizer)
+
+
+def write_card(folder: Path, harmonizer: Harmonizer) -> Path:
+    """Write the model card from what lies in the model's folder; its path.
+
+    Parameters
+    ----------
+    folder
+        Holds ``model.json`` and ``splits.tsv``, and ``evaluation.json`` once the stage
+        ``evaluate`` has looked at the model.
+    harmonizer
+        The model in it.
+
+    Returns
+    -------
+    Path
+        ``README.md``: this is the only place that writes it.
+    """
+    model = read_json(folder / "model.json")
+    measured = folder / EVALUATION
+    sites = read_tsv(folder / "splits.tsv")["site"]
+    counts = {site: int((sites == site).sum()) for site in harmonizer.frame.sites}
+    facts = CardFacts(
+        grid_shape=tuple(model["grid"]["shape"]),
+        license=model.get("training_data_license"),
+        bias_correction=model.get("preprocessing", {}).get("bias_correction"),
+        measured=read_json(measured) if measured.is_file() else None,
+    )
+    report = FitReport(warnings=tuple(model["warnings"]))
+    path = folder / "README.md"
+    write_text(path, make_card(harmonizer, report, n_participants=counts, facts=facts))
+    return path
+
+
+def training_facts(study: Study) -> dict[str, Any]:
+    """What ``model.json`` keeps of the data: their licence, and how their images were made."""
+    path = study.output_dir / "dataset_description.json"
+    named = read_json(path).get("License") if path.is_file() else None
+    made = bias_corrections(study.training_scans)
+    return {
+        "training_data_license": named,
+        "preprocessing": {"bias_correction": next(iter(made)) if len(made) == 1 else None},
+    }
 
 
 def training_table(

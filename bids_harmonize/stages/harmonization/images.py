@@ -1,35 +1,32 @@
-"""The harmonized images: every scan of a trained site, through the one apply path.
-
-A joint model serves the scans of the other sites too; their sidecars say that the site is unseen,
-and how far the scan lies from the sites that were trained on.
-"""
+"""The harmonized images: every scan of a trained site, through the one apply path."""
 
 import logging
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bids_harmonize._version import __version__
 from bids_harmonize.bids.files import write_json, write_text
+from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.bids.images import read_image, read_mask, write_image
-from bids_harmonize.bids.names import group_crash_file, scan_output
-from bids_harmonize.bids.provenance import bids_uri, file_sha256
+from bids_harmonize.bids.names import group_crash_file
+from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
 from bids_harmonize.harmonizers.base import Harmonizer
-from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.harmonization.unseen import distance_facts, unseen_distance
+from bids_harmonize.imaging.types import Affine, Volume
+from bids_harmonize.stages.harmonization.image_sidecars import (
+    ImageMaker,
+    is_current,
+    make_sidecar,
+    sidecar_path,
+)
+from bids_harmonize.stages.harmonization.unseen import unseen_distance
 
 LOGGER = logging.getLogger(__name__)
-# Facts of the preprocessing of an image that do not hold for the harmonized one.
-_NOT_CARRIED = (
-    "Description", "Sources", "QualityMeasures", "NativeGrid", "Settings", "SettingsHash",
-    "InputSha256", "SoftwareVersion", "RunId", "Flags",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,174 +42,116 @@ class Written:
     failures
         One sentence for every scan that could not be harmonized.
     distances
-        Stem of every scan of an unseen site to its distance from the training sites.
+        Stem of each scan of an unseen site to its distance from the training sites.
     """
 
     waiting: tuple[Path, ...]
     kept: tuple[Path, ...]
     failures: tuple[str, ...]
-    distances: Mapping[str, float]
+    distances: Mapping[str, float] = field(default_factory=dict)
 
 
-def check_present_images(context: StageContext) -> None:
+@dataclass(frozen=True, eq=False)
+class MadeImage:
+    """A harmonized image: volume, affine, and the scan's distance from the training sites.
+
+    ``distance`` is ``None`` for a harmonizer that does not know it.
+    """
+
+    volume: Volume
+    affine: Affine
+    distance: float | None
+
+
+def check_present_images(
+    output_dir: Path, sidecars: Iterable[Path], *, wanted: tuple[str, str], overwrite: bool
+) -> None:
     """Refuse to mix images of two harmonizers or two references.
 
     Parameters
     ----------
-    context
-        The study and its settings.
+    output_dir
+        Root of the derivative, for the message.
+    sidecars
+        Of the harmonized images that are there.
+    wanted
+        Name of the harmonizer and its reference site.
+    overwrite
+        Whether ``--overwrite-harmonized`` was given.
 
     Raises
     ------
     UsageError
-        If others are there and ``--overwrite-harmonized`` was not given.
+        If others are there and may not be replaced.
     """
-    settings, study = context.settings.group, context.study
-    others = sorted(
-        {
-            f"{name} to {reference}"
-            for name, reference in map(_made_by, harmonized_sidecars(study.output_dir))
-            if (name, reference) != (settings.harmonizer, study.reference_site)
-        }
-    )
-    if others and not settings.overwrite_harmonized:
+    found = {(str(name), str(site)) for name, site in map(_made_by, sidecars)}
+    others = sorted(f"{name} to {site}" for name, site in found - {wanted})
+    if others and not overwrite:
         message = (
-            f"{study.output_dir} holds images harmonized by {', '.join(others)}; asked for are "
-            f"{settings.harmonizer} to {study.reference_site}. Give --overwrite-harmonized to "
-            "replace them, or another output directory"
+            f"{output_dir} holds images harmonized by {', '.join(others)}; asked for are "
+            f"{wanted[0]} to {wanted[1]}. Give --overwrite-harmonized to replace them, or another "
+            "output directory"
         )
         raise UsageError(message)
 
 
-def harmonized_sidecars(output_dir: Path) -> Iterator[Path]:
-    """Sidecars of all harmonized images in a derivative, sorted."""
-    for pattern in ("sub-*/anat", "sub-*/ses-*/anat"):
-        yield from sorted(output_dir.glob(f"{pattern}/*_desc-harmonized*_T1w.json"))
-
-
 def write_images(
-    context: StageContext, harmonizer: Harmonizer, *, model: Mapping[str, Any], new: Path
+    maker: ImageMaker, scans: Sequence[DerivedScan], *, new: Path, resume: bool
 ) -> Written:
-    """Harmonize all scans of trained sites, those of travelling and doubtful ones too.
-
-    With a joint model, scans of sites that were left out are harmonized as unseen.
+    """Harmonize scans, those of travelling subjects and doubtful ones too.
 
     Parameters
     ----------
-    context
-        The study and its settings.
-    harmonizer
-        The chosen one, fitted.
-    model
-        Its ``model.json``.
+    maker
+        The chosen harmonizer, fitted.
+    scans
+        Of sites that it serves.
     new
         Folder in which new images wait, with the layout of the output directory.
+    resume
+        Whether images that are still right are kept.
 
     Returns
     -------
     Written
         A scan that fails leaves a crash file, which goes once it is harmonized; the others go on.
     """
-    study = context.study
+    output_dir = maker.output_dir
     waiting: list[Path] = []
     kept: list[Path] = []
     failures: list[str] = []
     distances: dict[str, float] = {}
-    scans = study.scans if harmonizer.frame.serves_unseen else study.trained_scans
     for number, scan in enumerate(scans, start=1):
-        final = scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
+        final = maker.image(scan)
         source_sha256 = file_sha256(scan.t1w)
-        if context.settings.run.resume and _is_current(final, model, source_sha256):
+        if resume and is_current(maker, scan, sha256=source_sha256):
             kept += [final, sidecar_path(final)]
             distances |= unseen_distance(scan, read_json(sidecar_path(final)))
-            _forget_crashes(study.output_dir, scan)
+            forget_crashes(output_dir, scan)
             continue
-        image = new / final.relative_to(study.output_dir)
+        image = new / final.relative_to(output_dir)
         try:
-            distance = _harmonize_scan(scan, harmonizer, image)
+            made = make_image(scan, maker.harmonizer)
+            write_image(image, made.volume, made.affine)
         except ScanError as error:
             failures.append(f"{scan.stem}: not harmonized: {error}")
-            crash = group_crash_file(study.output_dir, scan, context.run_id)
+            crash = group_crash_file(output_dir, scan, str(maker.run_id))
             write_text(crash, traceback.format_exc())
             continue
-        sidecar = make_sidecar(context, scan, harmonizer, model=model, sha256=source_sha256)
-        sidecar |= distance_facts(scan, harmonizer, distance)
+        sidecar = make_sidecar(maker, scan, sha256=source_sha256, distance=made.distance)
         distances |= unseen_distance(scan, sidecar)
         write_json(sidecar_path(image), sidecar)
-        _forget_crashes(study.output_dir, scan)
+        forget_crashes(output_dir, scan)
         waiting += [image, sidecar_path(image)]
         LOGGER.info("harmonized %d of %d: %s", number, len(scans), scan.stem)
     return Written(tuple(waiting), tuple(kept), tuple(failures), distances)
 
 
-def _forget_crashes(output_dir: Path, scan: DerivedScan) -> None:
+def forget_crashes(output_dir: Path, scan: DerivedScan) -> None:
     """Remove the crash files of earlier runs: those that stay are those to look at."""
     pattern = group_crash_file(output_dir, scan, "*")
     for path in pattern.parent.parent.glob(f"*/{pattern.name}"):
         path.unlink(missing_ok=True)
-
-
-def make_sidecar(
-    context: StageContext,
-    scan: DerivedScan,
-    harmonizer: Harmonizer,
-    *,
-    model: Mapping[str, Any],
-    sha256: str,
-) -> dict[str, Any]:
-    """Metadata of a harmonized image; the acquisition's are carried over.
-
-    Parameters
-    ----------
-    context
-        The study and its settings.
-    scan
-        The preprocessed scan.
-    harmonizer
-        What made the image.
-    model
-        Its ``model.json``.
-    sha256
-        Of the preprocessed image.
-
-    Returns
-    -------
-    dict
-        Whole: nothing is left to inheritance.
-    """
-    study = context.study
-    own = sidecar_path(scan.t1w)
-    source = read_json(own) if own.is_file() else {}
-    carried = {key: value for key, value in source.items() if key not in _NOT_CARRIED}
-    is_reference = scan.site == study.reference_site
-    masks = [mask for mask in (scan.head_mask, scan.brain_mask) if mask is not None]
-    method = "scaling" if is_reference else harmonizer.method(scan.site)
-    return {
-        "SkullStripped": False,
-        **carried,
-        "Description": (
-            f"Preprocessed image as if it came from {study.reference_site}, in its intensity "
-            "scale; outside the head equal to the preprocessed image."
-        ),
-        "Sources": [bids_uri(path, study.output_dir) for path in (scan.t1w, *masks)],
-        "Site": scan.site,
-        "HarmonizationReference": study.reference_site,
-        "Harmonizer": harmonizer.name,
-        "HarmonizationMethod": method,
-        "HarmonizationModelSha256": model["sha256"],
-        "HarmonizationFingerprint": model["fingerprint"],
-        "SettingsHash": model["settings_hash"],
-        "RandomSeed": context.settings.run.random_seed,
-        "MaskDoubtful": not scan.usable,
-        "InputSha256": sha256,
-        "SoftwareVersion": __version__,
-        "RunId": context.run_id,
-    }
-
-
-def sidecar_path(image: Path) -> Path:
-    """The JSON file of an image."""
-    return image.with_name(image.name.removesuffix(".nii.gz") + ".json")
 
 
 def place_images(written: Written, *, new: Path, output_dir: Path) -> list[Path]:
@@ -252,30 +191,24 @@ def _remove_others(output_dir: Path, *, keep: Sequence[Path]) -> None:
             sidecar.unlink()
 
 
-def _harmonize_scan(scan: DerivedScan, harmonizer: Harmonizer, image: Path) -> float | None:
-    """Write the image; returns the scan's distance from the training sites where it is known."""
+def make_image(scan: DerivedScan, harmonizer: Harmonizer) -> MadeImage:
+    """The harmonized image of a preprocessed scan, as it goes to disk.
+
+    Raises
+    ------
+    ScanError
+        If a file cannot be read, or the image has no intensities in its mask.
+    """
     volume, affine = read_image(scan.t1w)
     head_mask, _ = read_mask(scan.head_mask)
     brain_mask = head_mask if scan.brain_mask is None else read_mask(scan.brain_mask)[0]
     harmonized = harmonize_image(
         harmonizer, volume, site=scan.site, head_mask=head_mask, brain_mask=brain_mask
     )
-    write_image(image, harmonized, affine)
-    return image_distance(harmonizer, volume, head_mask=head_mask, brain_mask=brain_mask)
+    distance = image_distance(harmonizer, volume, head_mask=head_mask, brain_mask=brain_mask)
+    return MadeImage(harmonized, affine, distance)
 
 
-def _is_current(image: Path, model: Mapping[str, Any], source_sha256: str) -> bool:
-    sidecar = sidecar_path(image)
-    if not (image.is_file() and sidecar.is_file()):
-        return False
+def _made_by(sidecar: Path) -> tuple[Any, Any]:
     found = read_json(sidecar)
-    return (
-        found.get("HarmonizationModelSha256") == model["sha256"]
-        and found.get("HarmonizationFingerprint") == model["fingerprint"]
-        and found.get("InputSha256") == source_sha256
-    )
-
-
-def _made_by(sidecar: Path) -> tuple[str, str]:
-    found = read_json(sidecar)
-    return str(found.get("Harmonizer")), str(found.get("HarmonizationReference"))
+    return found.get("Harmonizer"), found.get("HarmonizationReference")

@@ -26,7 +26,7 @@ from bids_harmonize.harmonizers.base import (
 )
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.harmonization.files import training_table, write_model
+from bids_harmonize.stages.harmonization.files import training_facts, training_table, write_model
 from bids_harmonize.stages.harmonization.halves import half_of_participants
 from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
 from bids_harmonize.training.checkpoint import load_weights
@@ -140,6 +140,7 @@ class TrainingSet:
                 "fingerprint": fingerprint,
                 "settings_hash": settings_hash(name, own),
                 "run_id": self.context.run_id,
+                **training_facts(study),
             },
         )
         return Fitted(harmonizer, folder, report, reused=False)

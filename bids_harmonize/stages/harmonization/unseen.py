@@ -7,36 +7,9 @@ from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.harmonizers.base import Harmonizer, KnowsDistance
 
 
-def distance_facts(
-    scan: DerivedScan, harmonizer: Harmonizer, distance: float | None
-) -> dict[str, Any]:
-    """What the sidecar of an image made by a joint model says beyond the others.
-
-    Parameters
-    ----------
-    scan
-        The preprocessed scan.
-    harmonizer
-        What made the image.
-    distance
-        Of the scan from the training sites; ``None`` if the harmonizer does not know it.
-
-    Returns
-    -------
-    dict
-        ``HarmonizationUnseenSite`` and ``HarmonizationDistance``; empty without a distance.
-    """
-    if distance is None:
-        return {}
-    return {
-        "HarmonizationUnseenSite": scan.site not in harmonizer.frame.sites,
-        "HarmonizationDistance": round(distance, 4),
-    }
-
-
 def unseen_distance(scan: DerivedScan, sidecar: Mapping[str, Any]) -> dict[str, float]:
     """The scan's stem and distance, if its harmonized image says that its site is unseen."""
-    if not sidecar.get("HarmonizationUnseenSite", False):
+    if not sidecar["HarmonizationUnseenSite"] or "HarmonizationDistance" not in sidecar:
         return {}
     return {scan.stem: float(sidecar["HarmonizationDistance"])}
 

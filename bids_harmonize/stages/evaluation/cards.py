@@ -1,0 +1,116 @@
+"""What was measured of each model, written into its folder and onto its card.
+
+Choice: ``evaluation.json`` beside the weights, from which the card is made again. Reason: a model
+that is passed on takes its figures along, and one function writes the card. Rejected: editing the
+card's text. A model that is fitted again loses the file, since its figures are another model's.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.bids.files import write_json
+from bids_harmonize.bids.names import harmonizer_folder
+from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.evaluation.comparison import person_means
+from bids_harmonize.stages.harmonization.files import EVALUATION, write_card
+from bids_harmonize.stats import bootstrap_interval
+from bids_harmonize.training.runtime import seeded_generator
+
+RAW = "identity"
+
+
+def write_evaluations(
+    context: StageContext,
+    delivered: Mapping[str, Harmonizer],
+    travelling: pd.DataFrame,
+    probes: pd.DataFrame,
+) -> tuple[Path, ...]:
+    """Write ``evaluation.json`` and the card of every model that lies in ``models/``.
+
+    Parameters
+    ----------
+    context
+        The study and its settings.
+    delivered
+        Name to the harmonizer that was evaluated.
+    travelling, probes
+        Rows of group_travelling.tsv and of group_siteprobe.tsv.
+
+    Returns
+    -------
+    tuple of Path
+        What was written.
+    """
+    study = context.study
+    files: list[Path] = []
+    for name, harmonizer in delivered.items():
+        folder = harmonizer_folder(study.output_dir, name, study.reference_site)
+        if not (folder / "model.json").is_file():
+            continue
+        rng = seeded_generator(context.settings.run.random_seed, "evaluate", "card", name)
+        write_json(folder / EVALUATION, measured(name, travelling, probes, rng=rng))
+        files += [folder / EVALUATION, write_card(folder, harmonizer)]
+    return tuple(files)
+
+
+def measured(
+    method: str, travelling: pd.DataFrame, probes: pd.DataFrame, *, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The two figures of a model's card.
+
+    Parameters
+    ----------
+    method
+        The harmonizer.
+    travelling, probes
+        Rows of group_travelling.tsv and of group_siteprobe.tsv.
+    rng
+        Source of the bootstrap.
+
+    Returns
+    -------
+    dict
+        ``probe``: balanced accuracy of freshly trained site probes ``before`` and ``after``, mean
+        over probes. ``gain``: brain PSNR over no harmonization, dB. Each has a ``reason`` instead
+        where nothing was measured.
+    """
+    return {
+        "method": method,
+        "probe": _probe(method, probes),
+        "gain": _gain(method, travelling, rng),
+    }
+
+
+def _probe(method: str, probes: pd.DataFrame) -> dict[str, Any]:
+    fresh = probes[probes["probe"] == "reseeded"].dropna(subset=["balanced_accuracy"])
+    after, before = (fresh[fresh["method"] == name] for name in (method, RAW))
+    if after.empty or before.empty:
+        return {"reason": "no probe was trained afresh on images of this method"}
+    return {
+        "before": _means(before),
+        "after": _means(after),
+        "chance": float(after["chance"].iloc[0]),
+        "n": int(after["n"].iloc[0]),
+        "n_probes": len(after),
+    }
+
+
+def _means(rows: pd.DataFrame) -> dict[str, float]:
+    columns = {"mean": "balanced_accuracy", "low": "low", "high": "high"}
+    return {key: float(rows[column].astype(float).mean()) for key, column in columns.items()}
+
+
+def _gain(method: str, travelling: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
+    people = person_means(travelling)
+    if method not in people.columns or RAW not in people.columns:
+        return {"reason": "no travelling subject was scored"}
+    gains = (people[method] - people[RAW]).dropna().to_numpy()
+    if gains.size < 2:
+        return {"reason": f"{gains.size} travelling subject(s) were scored, two are needed"}
+    low, high = bootstrap_interval(gains, rng=rng)
+    return {"mean": float(gains.mean()), "low": low, "high": high, "n": int(gains.size)}
