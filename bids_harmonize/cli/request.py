@@ -218,6 +218,8 @@ def _harmonizer_faults(values: Mapping[str, Any]) -> list[str]:
             f"--generator {kind} goes with --harmonizer cyclegan; {name} has no choice of "
             "generators: leave it out"
         )
+    if not own:  # defaults need no check, which would load the networks
+        return faults
     try:
         check_harmonizer_settings(name, own)
     except UsageError as error:

@@ -143,4 +143,6 @@ def test_going_back_to_pairwise_fits_anew_and_takes_the_unseen_images_away(done,
     for scan in study.scans:
         image = scan_output(copy, scan, "harmonized", reference="A")
         assert image.is_file() == (scan.site != "C")
-    assert "HarmonizationUnseenSite" not in sidecar_of(study, study.scan("sub-B1_ses-B_run-1"))
+    facts = sidecar_of(study, study.scan("sub-B1_ses-B_run-1"))
+    assert facts["HarmonizationUnseenSite"] is False
+    assert "HarmonizationDistance" not in facts
