@@ -114,6 +114,10 @@ class GroupSettings:
     model_dir: str | None = None
     features: dict[FeatureArm, str] = field(default_factory=dict)
     feature_columns: tuple[str, ...] = ()
+    reference_card: tuple[str, ...] = ()
+    export_card: bool = False
+    card_noise: float = Field(default=0.0, ge=0, le=100)
+    card_licence: str = Field(default="not stated", min_length=1)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

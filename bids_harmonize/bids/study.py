@@ -12,7 +12,13 @@ import pandas as pd
 
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.names import check_site_labels, scan_output
-from bids_harmonize.bids.roles import NO_ROLES, Roles, assign_roles, stratum_of_participant
+from bids_harmonize.bids.roles import (
+    MIN_TRAINED_SITES,
+    NO_ROLES,
+    Roles,
+    assign_roles,
+    stratum_of_participant,
+)
 from bids_harmonize.bids.scans import ScanRow, require_scan_rows
 from bids_harmonize.bids.sites import group_sites
 from bids_harmonize.bids.tables import MISSING, read_tsv
@@ -66,6 +72,8 @@ class Study:
     voxel_size_mm: float
     scaling_mask: str
     """``brain``, or ``head`` where the participant level made no brain masks."""
+    outside_reference: bool = False
+    """The reference is known by its card; its own scans, if any, are scaled and train nothing."""
 
     def scan(self, stem: str) -> DerivedScan:
         """The scan with this stem; raises KeyError if there is none."""
@@ -88,6 +96,12 @@ class Study:
     def trained_scans(self) -> tuple[DerivedScan, ...]:
         """All scans of trained sites, those of travelling and doubtful ones included."""
         return tuple(scan for scan in self.scans if scan.site in self.trained_sites)
+
+    @property
+    def harmonized_scans(self) -> tuple[DerivedScan, ...]:
+        """All scans that get an image: of trained sites, and of a reference known by its card."""
+        sites = {*self.trained_sites, self.reference_site}
+        return tuple(scan for scan in self.scans if scan.site in sites)
 
     @property
     def training_scans(self) -> tuple[DerivedScan, ...]:
@@ -153,7 +167,7 @@ def load_study(
     scaling_mask = _scaling_mask(scans)
     grid_shape, voxel_size_mm = _one_grid(scans)
     roles = _roles(scans, settings) if trains else NO_ROLES
-    check_site_labels(roles.trained_sites)
+    check_site_labels({*roles.trained_sites, *filter(None, [roles.reference_site])})
     return Study(
         output_dir=output_dir,
         scans=scans,
@@ -166,6 +180,7 @@ def load_study(
         grid_shape=grid_shape,
         voxel_size_mm=voxel_size_mm,
         scaling_mask=scaling_mask,
+        outside_reference=trains and bool(settings.group.reference_card),
     )
 
 
@@ -226,7 +241,16 @@ def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
         visits.setdefault(scan.participant_id, set()).add(scan.site)
         if scan.usable:
             usable.setdefault(scan.participant_id, set()).add(scan.site)
-    return assign_roles(visits, usable, settings=settings.site, seed=settings.run.random_seed)
+    group = settings.group
+    return assign_roles(
+        visits,
+        usable,
+        settings=settings.site,
+        seed=settings.run.random_seed,
+        # A card is made from one site, and another one stands in for a second.
+        least_sites=1 if group.reference_card or group.export_card else MIN_TRAINED_SITES,
+        outside=settings.site.reference_site if group.reference_card else None,
+    )
 
 
 def _participants(output_dir: Path, scans: tuple[DerivedScan, ...]) -> pd.DataFrame:

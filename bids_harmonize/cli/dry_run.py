@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import group_output, participant_keys, scan_output
+from bids_harmonize.bids.names import card_folder, group_output, participant_keys, scan_output
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_stages
 from bids_harmonize.cli.group import load_any_study, plan_image_stages
@@ -90,7 +90,8 @@ def _group_lines(study: Study, request: Request) -> list[str]:
     ]
     reference = study.reference_site or "none, nothing is trained"
     lines += ["", f"reference site: {reference}", f"stages: {', '.join(stages)}"]
-    return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages)), ""]
+    outputs = _group_outputs(study, stages, exports_card=request.settings.group.export_card)
+    return [*lines, "", "outputs to come", *map(str, outputs), ""]
 
 
 def _feature_lines(request: Request) -> list[str]:
@@ -105,6 +106,8 @@ def _feature_lines(request: Request) -> list[str]:
 
 
 def _role(study: Study, scan: DerivedScan) -> str:
+    if study.outside_reference and scan.site == study.reference_site:
+        return "of the card's site, only scaled"
     if study.trained_sites and scan.site not in study.trained_sites:
         return "left out"
     if not scan.usable:
@@ -114,10 +117,12 @@ def _role(study: Study, scan: DerivedScan) -> str:
     return "travelling" if scan.participant_id in study.travelling else "training"
 
 
-def _group_outputs(study: Study, stages: tuple[str, ...]) -> list[Path]:
+def _group_outputs(study: Study, stages: tuple[str, ...], *, exports_card: bool) -> list[Path]:
     paths = [group_output(study.output_dir, "group_quality")]
-    for scan in study.trained_scans:
-        if "classify" in stages:
+    if exports_card:
+        paths.append(card_folder(study.output_dir, study.reference_site))
+    for scan in study.harmonized_scans:
+        if "classify" in stages and scan in study.trained_scans:
             paths.append(scan_output(study.output_dir, scan, "site_saliency"))
         if "harmonize" in stages:
             paths.append(

@@ -223,14 +223,12 @@ def _mixed_faults(cards: Sequence[ReferenceCard]) -> list[str]:
     twice = sorted({site for site in sites if sites.count(site) > 1})
     if twice:
         faults.append(f"--reference-card: several cards of {', '.join(twice)}; give one a site")
-    first = cards[0] if cards else None
-    for card in cards[1:]:
-        if first is not None and grid_words(card) != grid_words(first):
-            faults.append(
-                f"--reference-card: {first.reference_site} is on {grid_words(first)}, "
-                f"{card.reference_site} on {grid_words(card)}; cards are averaged on one grid only"
-            )
-    return faults
+    return faults + [
+        f"--reference-card: {cards[0].reference_site} is on {grid_words(cards[0])}, "
+        f"{card.reference_site} on {grid_words(card)}; cards are averaged on one grid only"
+        for card in cards[1:]
+        if grid_words(card) != grid_words(cards[0])
+    ]
 
 
 def grid_words(card: ReferenceCard) -> str:

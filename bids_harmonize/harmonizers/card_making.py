@@ -65,8 +65,8 @@ def make_card(
     people, units = _people(volumes, indices, device)
     if len(people) < MIN_PEOPLE:
         message = (
-            f"a card needs {MIN_PEOPLE} people, the reference site has {len(people)} with a usable "
-            "scan who are not travelling: a mean over fewer shows single persons; wait for more "
+            f"a card needs {MIN_PEOPLE} people, the reference site has {len(people)} who have a "
+            "usable scan and do not travel; a mean over fewer shows single persons. Wait for more "
             "people, or name another site by --reference-site"
         )
         raise UnusableDataError(message)

@@ -7,7 +7,8 @@ from typing import Any
 
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
-from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.harmonizers.base import Frame, Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS, CardLocalHistogram
 from bids_harmonize.training.checkpoint import load_weights, save_weights
 
 
@@ -69,7 +70,22 @@ def load_harmonizer(folder: Path) -> Harmonizer:
             f"{', '.join(missing) or 'nothing'}); available: {', '.join(HARMONIZERS)}"
         )
         raise UnusableDataError(message)
-    harmonizer = make_harmonizer(
+    harmonizer = _unfitted(model)
+    harmonizer.high = model["high"]
+    harmonizer.restore(tensors, model["learnt"])
+    return harmonizer
+
+
+def _unfitted(model: Mapping[str, Any]) -> Harmonizer:
+    if CARDS in model["learnt"]:  # trained on a reference card, without images of the reference
+        frame = Frame(
+            reference_site=model["reference_site"],
+            source_sites=tuple(model["source_sites"]),
+            voxel_size_mm=model["voxel_size_mm"],
+            scaling_mask=model["scaling_mask"],
+        )
+        return CardLocalHistogram(frame, model["settings"])
+    return make_harmonizer(
         model["name"],
         reference_site=model["reference_site"],
         source_sites=model["source_sites"],
@@ -77,6 +93,3 @@ def load_harmonizer(folder: Path) -> Harmonizer:
         scaling_mask=model["scaling_mask"],
         settings=model["settings"],
     )
-    harmonizer.high = model["high"]
-    harmonizer.restore(tensors, model["learnt"])
-    return harmonizer

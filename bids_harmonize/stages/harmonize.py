@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.harmonization.card_reference import other_scanner_warning
 from bids_harmonize.stages.harmonization.files import swap
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.images import (
@@ -64,8 +65,11 @@ def run(context: StageContext) -> StageResult:
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
     kept = [path for one in fitted if one.reused for path in sorted(one.folder.glob("*.*"))]
     warnings = [warning for one in fitted for warning in one.report.warnings]
+    if data.card and (stranger := other_scanner_warning(context, data.card)):
+        warnings.append(stranger)
     failures = [
-        f"{name}: the scans of {site} were served by n4_histogram, for its training diverged twice"
+        f"{name}: the scans of {site} were served by {one.harmonizer.method(site)}, for its "
+        "training diverged twice"
         for name, one in delivered.items()
         for site in one.report.fell_back
     ]
@@ -74,7 +78,7 @@ def run(context: StageContext) -> StageResult:
         files=(*images, *models, *kept),
         warnings=(*warnings, *([why_none] if why_none else [])),
         failures=(*failures, *written.failures),
-        notes=_notes(context, delivered, n_images=len(images) // 2),
+        notes=(*_notes(context, delivered, n_images=len(images) // 2), *_card_notes(data)),
     )
 
 
@@ -89,6 +93,16 @@ def _fit_halves(
         for number, half in enumerate(halves or (), start=1)
     ]
     return fitted, reason
+
+
+def _card_notes(data: TrainingSet) -> list[str]:
+    if data.card is None:
+        return []
+    return [
+        f"the reference {card['site']} is its card {card['sha256'][:12]}, from "
+        f"{card['n_people']} people; none of its images was used"
+        for card in data.card.sources
+    ]
 
 
 def _notes(

@@ -17,6 +17,7 @@ from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image
 from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS
 from bids_harmonize.stages import StageContext
 
 LOGGER = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def write_images(
     waiting: list[Path] = []
     kept: list[Path] = []
     failures: list[str] = []
-    for number, scan in enumerate(study.trained_scans, start=1):
+    for number, scan in enumerate(study.harmonized_scans, start=1):
         final = scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
         source_sha256 = file_sha256(scan.t1w)
         if context.settings.run.resume and _is_current(final, model, source_sha256):
@@ -126,7 +127,7 @@ def write_images(
         write_json(sidecar_path(image), sidecar)
         _forget_crashes(study.output_dir, scan)
         waiting += [image, sidecar_path(image)]
-        LOGGER.info("harmonized %d of %d: %s", number, len(study.trained_scans), scan.stem)
+        LOGGER.info("harmonized %d of %d: %s", number, len(study.harmonized_scans), scan.stem)
     return Written(tuple(waiting), tuple(kept), tuple(failures))
 
 
@@ -188,10 +189,24 @@ def make_sidecar(
         "HarmonizationFingerprint": model["fingerprint"],
         "SettingsHash": model["settings_hash"],
         "RandomSeed": context.settings.run.random_seed,
+        **_card_facts(model),
         "MaskDoubtful": not scan.usable,
         "InputSha256": sha256,
         "SoftwareVersion": __version__,
         "RunId": context.run_id,
+    }
+
+
+def _card_facts(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Which cards stood in for the reference's images, where there were any."""
+    cards = model["learnt"].get(CARDS)
+    if not cards:
+        return {}
+    return {
+        "ReferenceCards": [
+            {"Site": card["site"], "Sha256": card["sha256"], "Participants": card["n_people"]}
+            for card in cards
+        ]
     }
 
 
