@@ -14,8 +14,8 @@ class Option:
 
     ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
     is how many words follow: one; many (split at commas); paths (many, as they are); pairs (many,
-    each NAME=PATH); words (many, each [NAME=]PATH); three; labels (many, without ``sub-`` and ``ses-``); flag (none);
-    switch (none, with a ``--no-`` form); count (none, repeatable).
+    each NAME=PATH); words (many, each [NAME=]PATH); three; labels (many, without ``sub-`` and
+    ``ses-``); flag (none); switch (none, with a ``--no-`` form); count (none, repeatable).
     """
 
     names: tuple[str, ...]

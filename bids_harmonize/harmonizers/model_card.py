@@ -1,10 +1,11 @@
 """The model card of a harmonizer: what it is, may change, and must not be trusted with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import FitReport, Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS
 
 _TRAINED = """\
 ## What it may change
@@ -36,6 +37,17 @@ weights without a gradient: they count as seen. Travelling subjects were never u
 """
 
 
+_CARDS = """\
+## Trained on a reference card
+No image of the reference was seen: its mean local histograms stood in for them. So the identity
+term was off, and nothing says how the model would treat scans of the reference; they are only
+scaled.
+
+| site | people | noise | licence | sha256 |
+|---|---|---|---|---|
+"""
+
+
 def make_card(
     harmonizer: Harmonizer, report: FitReport, *, n_participants: Mapping[str, int]
 ) -> str:
@@ -56,24 +68,37 @@ def make_card(
         For ``README.md`` beside the weights.
     """
     row, frame = HARMONIZERS[harmonizer.name], harmonizer.frame
-    counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in frame.sites)
+    _, learnt = harmonizer.capture()
+    cards = learnt.get(CARDS, [])
+    sites = frame.source_sites if cards else frame.sites
+    counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
-        _, learnt = harmonizer.capture()
         body = _TRAINED.format(sharpening=_sharpening(learnt, frame.voxel_size_mm))
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
     summary = f"{row.description.capitalize()}. {row.citation}".strip()
+    ways = f"to {frame.reference_site} only" if cards else "both ways"
     place = (
         f"Maps T1w images between {frame.reference_site} and each of "
-        f"{', '.join(frame.source_sites)}, both ways, at {frame.voxel_size_mm:g} mm. The unit is "
+        f"{', '.join(frame.source_sites)}, {ways}, at {frame.voxel_size_mm:g} mm. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
         f"median unit of {frame.reference_site}, {unit}."
     )
     table = f"| site | participants |\n|---|---|\n{counts}"
     title = f"# {row.name}, to {frame.reference_site}"
-    return "\n\n".join([title, *cautions, summary, place, table, body.rstrip(), _SEEN])
+    seen = [_card_words(cards), _SEEN] if cards else [_SEEN]
+    return "\n\n".join([title, *cautions, summary, place, table, body.rstrip(), *seen])
+
+
+def _card_words(cards: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        f"| {card['site']} | {card['n_people']} | {card['card_noise']:g} | {card['licence']} | "
+        f"`{card['sha256']}` |"
+        for card in cards
+    ]
+    return _CARDS + "\n".join(lines)
 
 
 def _sharpening(learnt: Mapping[str, Any], voxel_size_mm: float) -> str:

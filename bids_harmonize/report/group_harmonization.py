@@ -12,6 +12,7 @@ from bids_harmonize.report.group_figures import (
     draw_training_curves,
     method_colour,
 )
+from bids_harmonize.report.group_card import cards_of
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import (
     Score,
@@ -272,9 +273,13 @@ def _curve_blocks(inputs: GroupInputs) -> list[Block]:
                 source=draw_training_curves(folder.curves),
                 alt=f"Losses and distances of {folder.name} over the iterations.",
                 reading="Left: losses, on a logarithmic axis where all are positive. Right: "
-                "distance between patches of harmonized images and of the site they go to, on "
-                "people who took no gradient; the lowest point of each direction is kept. It is "
-                "an alarm against divergence, not a ranking of methods.",
+                + (
+                    "distance of local histograms of harmonized images to the reference card"
+                    if cards_of(folder)
+                    else "distance between patches of harmonized images and of the site they go to"
+                )
+                + ", on people who took no gradient; the lowest point of each direction is kept. "
+                "It is an alarm against divergence, not a ranking of methods.",
                 size="wide",
             )
         )

@@ -20,7 +20,7 @@ from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import LocalHistograms, local_histogram_distance
-from bids_harmonize.training.volumes import DiskVolumes, map_volumes
+from bids_harmonize.training.volumes import DiskVolumes, VolumeSource, map_volumes
 
 FAR: Final = 3.0  # times the distance of its own people: more is another scanner
 _SAME_MM: Final = 1e-3
@@ -96,7 +96,7 @@ def other_scanner_warning(context: StageContext, card: ReferenceCard) -> str | N
 
 
 def mean_distance(
-    volumes: DiskVolumes, indices: Sequence[int], card: ReferenceCard, context: StageContext
+    volumes: VolumeSource, indices: Sequence[int], card: ReferenceCard, context: StageContext
 ) -> float:
     """Mean local-histogram distance of some scans to a card, units of the 99th percentile."""
     device = context.runtime.device
