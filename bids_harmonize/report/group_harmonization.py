@@ -6,13 +6,13 @@ import pandas as pd
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
+from bids_harmonize.report.group_card import cards_of
 from bids_harmonize.report.group_figures import (
     draw_dots,
     draw_person_lines,
     draw_training_curves,
     method_colour,
 )
-from bids_harmonize.report.group_card import cards_of
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import (
     Score,
