@@ -39,7 +39,8 @@ Measured on the very people behind this card:
 * **Was this person among them?** Somebody who has a scan of the person from this scanner, made on
   the same grid, and the card: AUC {auc:.2f} (0.5 is guessing, 1 is certain; n = {n_people}).
 * **The harder test**: somebody who besides has scans of half of the site's people, against a card
-  of the other half: AUC {auc_informed:.2f}. {verdict}
+  of the other half: AUC {auc_informed:.2f}.
+  {verdict}
 
 These are measurements, not a guarantee. Whoever already has the exact numbers of all people but
 one can compute that one's by subtraction. What could be learnt is that a person, whose scan one
@@ -52,8 +53,8 @@ already has, was scanned here.
 """
 
 _TOLD = (
-    "**So a well-informed person can often tell.** Weigh that before publishing; more people or "
-    "`--card-noise` lower it."
+    "**So a well-informed person can often tell.** Weigh that before publishing; more people or\n"
+    "  `--card-noise` lower it."
 )
 _UNTOLD = "With so few people such a figure is rough."
 _TOLD_FROM = 0.7
