@@ -54,7 +54,8 @@ class ReferenceCard:
     person_distance
         Mean local-histogram distance of one of its people to the card of the others.
     sources
-        One entry a card: site, sha256, n_people, card_noise, licence, code_version.
+        One entry a card: site, sha256, n_people, card_noise, licence, bias_correction,
+        code_version.
     """
 
     reference_site: str
@@ -170,7 +171,7 @@ def joint_name(sites: Iterable[str]) -> str:
 
 def _as_card(tensors: Mapping[str, Tensor], model: Mapping[str, Any]) -> ReferenceCard:
     i, j, k = (int(n) for n in model["shape"])
-    kept = ("sha256", "n_people", "card_noise", "licence", "code_version")
+    kept = ("sha256", "n_people", "card_noise", "licence", "bias_correction", "code_version")
     return ReferenceCard(
         reference_site=str(model["reference_site"]),
         histograms=tensors[HISTOGRAMS].to(torch.float32),
@@ -179,7 +180,7 @@ def _as_card(tensors: Mapping[str, Tensor], model: Mapping[str, Any]) -> Referen
         scaling_mask=str(model["scaling_mask"]),
         high_ref=float(model["high_ref"]),
         person_distance=float(model["person_distance"]),
-        sources=({"site": model["reference_site"], **{key: model[key] for key in kept}},),
+        sources=({"site": model["reference_site"], **{key: model.get(key) for key in kept}},),
     )
 
 

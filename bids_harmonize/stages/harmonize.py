@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bids_harmonize.stages import StageContext, StageResult
-from bids_harmonize.stages.harmonization.card_reference import other_scanner_warning
+from bids_harmonize.stages.harmonization.card_reference import card_warnings
 from bids_harmonize.stages.harmonization.files import swap
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.images import (
@@ -65,8 +65,8 @@ def run(context: StageContext) -> StageResult:
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
     kept = [path for one in fitted if one.reused for path in sorted(one.folder.glob("*.*"))]
     warnings = [warning for one in fitted for warning in one.report.warnings]
-    if data.card and (stranger := other_scanner_warning(context, data.card)):
-        warnings.append(stranger)
+    if data.card:
+        warnings += card_warnings(context, data.card)
     failures = [
         f"{name}: the scans of {site} were served by {one.harmonizer.method(site)}, for its "
         "training diverged twice"

@@ -30,11 +30,18 @@ def hospitals(tmp_path_factory) -> tuple[Path, Path]:
     )
     write_derivative(folder / "bids", folder / "reference", resolution_mm=6.0)
     shutil.copytree(folder / "reference", folder / "local")
-    for table in sorted((folder / "reference").glob("sub-*/**/*_scans.tsv")):
-        sites = set(pd.read_csv(table, sep="\t")["site"])
-        assert len(sites) == 1
-        wrong = folder / ("local" if sites == {REFERENCE} else "reference")
-        shutil.rmtree(wrong / table.relative_to(folder / "reference").parent)
+    tables = sorted((folder / "reference").glob("sub-*/**/*_scans.tsv"))
+    sites = {table: set(pd.read_csv(table, sep="\t")["site"]) for table in tables}
+    people = pd.Series([table.name.split("_")[0] for table in tables]).value_counts()
+    travelling = set(people.index[people > 1])
+    assert len(travelling) == 2
+    for table, (site,) in sites.items():
+        own = table.relative_to(folder / "reference").parent
+        if site == REFERENCE:
+            shutil.rmtree(folder / "local" / own)
+        # SiteA knows who travels and keeps these people out of its card.
+        if site != REFERENCE or table.name.split("_")[0] in travelling:
+            shutil.rmtree(folder / "reference" / own)
     for output_dir in (folder / "reference", folder / "local"):
         for empty in [path for path in output_dir.glob("sub-*") if not list(path.rglob("*.tsv"))]:
             shutil.rmtree(empty)

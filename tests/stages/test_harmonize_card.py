@@ -14,7 +14,12 @@ from bids_harmonize.report.group_card import card_findings, card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs, _read_harmonizers
 from bids_harmonize.stages import StageContext, can_run, run_stage
 from bids_harmonize.stages.harmonization.card import export_card
-from bids_harmonize.stages.harmonization.card_reference import FAR, load_reference_card
+from bids_harmonize.stages.harmonization.card_reference import (
+    FAR,
+    card_warnings,
+    load_reference_card,
+    other_scanner_warning,
+)
 from bids_harmonize.training.checkpoint import load_weights
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import write_small_study
@@ -81,9 +86,7 @@ def test_the_card_folder_holds_numbers_description_and_readme(published):
 def test_a_card_without_licence_is_a_warning(published):
     context, _ = published
     values = {"group": {"export_card": True}}
-    (told,) = export_card(
-        replace(context, settings=make_settings(values, source="test"))
-    ).warnings
+    (told,) = export_card(replace(context, settings=make_settings(values, source="test"))).warnings
     assert "--card-licence" in told
 
 
@@ -160,14 +163,27 @@ def test_scans_of_another_scanner_with_the_name_of_the_card_are_told(local, publ
     scans = tuple(replace(s, site="A") if s.participant_id == "sub-B0" else s
                   for s in context.study.scans)  # fmt: skip
     study = replace(context.study, scans=scans, eligible=context.study.eligible - {"sub-B0"})
-    from bids_harmonize.stages.harmonization.card_reference import other_scanner_warning
-
     card = load_reference_card(study, context.settings)
     told = other_scanner_warning(
         replace(context, study=study, work_dir=tmp_path), replace(card, person_distance=1e-4)
     )
     assert "is it another scanner of the same name?" in told
     assert FAR > 1
+
+
+def test_another_bias_correction_than_the_cards_is_told(local):
+    context, _, _ = local
+    card = load_reference_card(context.study, context.settings)
+    corrected = replace(card, sources=({**card.sources[0], "bias_correction": "n4"},))
+    scan = context.study.training_scans[0]
+    sidecar = scan.t1w.with_name(scan.t1w.name.replace(".nii.gz", ".json"))
+    sidecar.write_text('{"BiasCorrection": "none"}')
+    try:
+        (told,) = card_warnings(context, corrected)
+        assert "--bias-correction n4, this study's have none" in told
+        assert card_warnings(context, card) == []
+    finally:
+        sidecar.unlink()
 
 
 def test_a_study_on_another_grid_or_mask_is_told_at_once(local):

@@ -10,6 +10,7 @@ from bids_harmonize.harmonizers.card import CARD_VERSION, NOT_STATED, save_card
 from bids_harmonize.harmonizers.card_making import make_card
 from bids_harmonize.harmonizers.card_text import card_readme
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.harmonization.card_reference import bias_correction_of
 from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
 from bids_harmonize.training.checkpoint import MODEL_NAME, WEIGHTS_NAME, load_weights
 from bids_harmonize.training.splits import check_no_leak
@@ -58,6 +59,7 @@ def export_card(context: StageContext) -> StageResult:
         "licence": settings.group.card_licence,
         "scaling_mask": study.scaling_mask,
         "study_voxel_size_mm": study.voxel_size_mm,
+        "bias_correction": bias_correction_of(study),
         "settings_hash": settings_hash(CARD_VERSION, site, settings.group.card_noise),
         "run_id": context.run_id,
         **described,

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import UnusableDataError
@@ -17,6 +18,7 @@ from bids_harmonize.harmonizers.card import (
 )
 from bids_harmonize.imaging.grid import study_shape
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.harmonization.images import sidecar_path
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import LocalHistograms, local_histogram_distance
@@ -62,6 +64,41 @@ def load_reference_card(study: Study, settings: Settings) -> ReferenceCard | Non
     if faults:
         raise UnusableDataError("\n".join(dict.fromkeys(faults)))
     return average_cards(cards)
+
+
+def bias_correction_of(study: Study) -> str | None:
+    """How the field was taken out of the study's images; ``None`` where no sidecar tells."""
+    for scan in study.training_scans:
+        sidecar = sidecar_path(scan.t1w)
+        if sidecar.is_file() and "BiasCorrection" in (found := read_json(sidecar)):
+            return str(found["BiasCorrection"])
+    return None
+
+
+def card_warnings(context: StageContext, card: ReferenceCard) -> list[str]:
+    """What must be known of a study and its card that is no reason to stop.
+
+    Parameters
+    ----------
+    context
+        The study and the place to work in.
+    card
+        The reference.
+
+    Returns
+    -------
+    list of str
+        Sentences: another bias correction, or own scans that do not look like the card.
+    """
+    own = bias_correction_of(context.study)
+    others = {str(source["bias_correction"]) for source in card.sources} - {"None", str(own)}
+    told = [
+        f"the card of {card.reference_site} was made from images with --bias-correction "
+        f"{', '.join(sorted(others))}, this study's have {own}: what differs is taken for the "
+        "scanner. Run participant again with the card's"
+    ]
+    stranger = other_scanner_warning(context, card)
+    return [*(told if own is not None and others else []), *([stranger] if stranger else [])]
 
 
 def other_scanner_warning(context: StageContext, card: ReferenceCard) -> str | None:
