@@ -1,9 +1,9 @@
 """What a reference card costs in quality, and what it tells: a phantom with travelling subjects.
 
 ``python -m tests.benchmarks.bench_card FOLDER --per-site 12 --travelling 6`` makes a phantom of
-two sites, exports the card of the first, trains ``localhistogram`` from the second to the first once
-from the images with the full recipe, once from the images with the identity term off, and once
-from the card, and compares all three on the travelling subjects. Masks are the phantom's truth.
+two sites, exports the card of the first, trains ``localhistogram`` from the second to the first
+once from the images with the full recipe, once from the images with the identity term off, and
+once from the card, and compares all on the travelling subjects. Masks are the phantom's truth.
 """
 
 import argparse
