@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -203,12 +201,11 @@ def test_a_site_that_diverges_twice_is_only_scaled_and_said(card, tmp_path, monk
 
 
 def test_a_training_that_comes_no_nearer_is_told(card, tmp_path):
-    report = fit(make(card, n_iterations=2, check_every=2, learning_rate=1e-9), tmp_path)
-    far = replace(card, histograms=card.histograms.flip(1))
-    other = fit(make(far, n_iterations=2, check_every=2, learning_rate=0.5), tmp_path / "far")
-    told = [*report.warnings, *other.warnings]
-    assert told
-    assert all("came no nearer" in text or "diverged" in text for text in told)
+    report = fit(make(card, n_iterations=2, check_every=2, learning_rate=1e-12), tmp_path)
+    (warning,) = report.warnings
+    assert "the monitor scans came no nearer to the card" in warning
+    assert f"its own people lie at {card.person_distance:.3f}" in warning
+    assert report.fell_back == ()
 
 
 def test_another_card_is_not_gone_on_from(card, tmp_path, monkeypatch):
