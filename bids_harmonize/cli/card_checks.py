@@ -9,6 +9,10 @@ from typing import Any
 from bids_harmonize.config import Settings
 
 CARD_HARMONIZER = "localhistogram"
+CARD_SETTINGS = frozenset(
+    ("n_iterations", "check_every", "learning_rate", "histogram_weight", "smoothness_weight")
+)
+"""Settings of that harmonizer that need no image of the reference."""
 _SAME_MM = 1e-3
 
 
@@ -92,11 +96,11 @@ def _reference_faults(settings: Settings, given: Mapping[str, Any]) -> list[str]
             f"--harmonizer {group.harmonizer} needs images of the reference; with "
             f"--reference-card it is {CARD_HARMONIZER}, so leave the option out"
         )
-    if "identity_weight" in given:
-        faults.append(
-            "harmonizer.identity_weight has no use with --reference-card: that term needs images "
-            "of the reference; leave it out"
-        )
+    faults += [
+        f"harmonizer.{name} has no use with --reference-card, which gives no image of the "
+        "reference; leave it out"
+        for name in sorted(set(given) - CARD_SETTINGS)
+    ]
     faults += [
         f"--reference-card {path}: no such folder; expected a folder that --export-card wrote, "
         "such as models/card_<Site>"

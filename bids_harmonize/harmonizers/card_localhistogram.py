@@ -5,6 +5,7 @@ said aloud: ``n4_histogram``, which serves otherwise, needs images of the refere
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +29,6 @@ FALLBACK: Final = "identity"
 CARDS: Final = "cards"  # in ``learnt``: tells such a model from one that was fitted on images
 WITHOUT_IMAGES: Final = ("identity", "n4", "localhistogram")
 """Harmonizers that need no image of the reference."""
-UNUSED_SETTINGS: Final = ("identity_weight",)
-"""Settings of ``localhistogram`` that need images of the reference."""
 _SAME_MM: Final = 1e-3
 _SEPARATOR: Final = "/"
 
@@ -201,7 +200,9 @@ class CardLocalHistogram:
 
 
 def _used(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in UNUSED_SETTINGS}
+    """Those that need no image of the reference; the command line refuses the others by name."""
+    known = {field.name for field in fields(CardSettings)}
+    return {key: value for key, value in settings.items() if key in known}
 
 
 def _site_data(data: TrainingData, site: str) -> PairData:

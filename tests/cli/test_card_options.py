@@ -1,12 +1,14 @@
 """``--export-card`` and ``--reference-card``: what is refused, with which code, and what runs."""
 
 import json
+from dataclasses import fields
 
 import pytest
 import torch
 
 from bids_harmonize.bids.names import card_folder
 from bids_harmonize.bids.scans import require_scan_rows
+from bids_harmonize.cli.card_checks import CARD_SETTINGS
 from bids_harmonize.cli.main import main
 from bids_harmonize.cli.parser import parse
 from bids_harmonize.cli.request import make_request
@@ -15,6 +17,7 @@ from bids_harmonize.errors import UsageError
 from bids_harmonize.stages import StageResult
 from bids_harmonize.stages.harmonization import card as card_stage
 from bids_harmonize.stages.harmonization import card_reference
+from bids_harmonize.training.card_training import CardSettings
 from bids_harmonize.training.losses import LocalHistograms
 from tests.bids.trees import two_sites, write_derivative
 from tests.cli.standins import install
@@ -74,6 +77,10 @@ def test_options_that_contradict_a_card_are_told(card, words, told):
     with pytest.raises(UsageError) as raised:
         request("--reference-card", card, *words)
     assert told in str(raised.value)
+
+
+def test_the_settings_that_a_card_can_use_are_those_of_its_training():
+    assert {field.name for field in fields(CardSettings)} == CARD_SETTINGS
 
 
 def test_all_faults_about_cards_come_at_once(tmp_path):
