@@ -117,6 +117,10 @@ class GroupSettings:
     features: dict[FeatureArm, str] = field(default_factory=dict)
     feature_columns: tuple[str, ...] = ()
     atlas: str | None = None
+    reference_card: tuple[str, ...] = ()
+    export_card: bool = False
+    card_noise: float = Field(default=0.0, ge=0, le=100)
+    card_licence: str = Field(default="not stated", min_length=1)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

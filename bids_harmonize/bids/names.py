@@ -29,6 +29,7 @@ __all__ = [
     "HasStem",
     "OutputRow",
     "check_site_labels",
+    "card_folder",
     "citation_file",
     "classifier_folder",
     "classifier_in",
@@ -234,6 +235,11 @@ def participant_page(output_dir: Path, participant_id: str) -> Path:
 def group_page(output_dir: Path) -> Path:
     """Path of the group's page."""
     return output_dir / "group.html"
+
+
+def card_folder(output_dir: Path, site: str) -> Path:
+    """Folder of a site's reference card; ``site`` is its real name."""
+    return output_dir / "models" / f"card_{site_label(site)}"
 
 
 def classifier_folder(output_dir: Path) -> Path:

@@ -38,6 +38,8 @@ def assign_roles(
     *,
     settings: SiteSettings,
     seed: int,
+    least_sites: int = MIN_TRAINED_SITES,
+    outside: str | None = None,
 ) -> Roles:
     """Sites and participants by what they are used for.
 
@@ -51,6 +53,11 @@ def assign_roles(
         Reference site, least number of participants, number of travelling ones to hold out.
     seed
         Decides who is held out.
+    least_sites
+        Number of sites that must be fit to train on.
+    outside
+        A reference site that is known by its card: scans made there neither train nor count, and
+        who has some beside those of a trained site is travelling.
 
     Returns
     -------
@@ -61,9 +68,10 @@ def assign_roles(
     Raises
     ------
     SiteError
-        If fewer than two sites can be trained, or the reference site is not one of them.
+        If fewer than ``least_sites`` sites can be trained, or the reference site is not one of
+        them.
     """
-    sites = sorted(set().union(*visits.values()))
+    sites = sorted(set().union(*visits.values()) - {outside})
     kept = _held_out(visits, n=settings.hold_out_travelling, seed=seed)
     trainees = {
         name: set(usable.get(name, ()))
@@ -78,9 +86,10 @@ def assign_roles(
         for site in sites
         if site not in trained
     }
-    if len(trained) < MIN_TRAINED_SITES:
-        raise SiteError(_too_few(visits, trained, left_out, settings))
-    at_trained = {name: set(seen) & set(trained) for name, seen in visits.items()}
+    if len(trained) < least_sites:
+        raise SiteError(_too_few(visits, trained, left_out, settings, least_sites))
+    judged = {*trained, outside}
+    at_trained = {name: set(seen) & judged for name, seen in visits.items()}
     wanderers = {name for name, seen in at_trained.items() if len(seen) > 1}
     eligible = {
         name
@@ -94,7 +103,7 @@ def assign_roles(
         left_out=left_out,
         travelling=frozenset(wanderers - eligible),
         eligible=frozenset(eligible),
-        reference_site=_reference(settings.reference_site, n_eligible, left_out),
+        reference_site=outside or _reference(settings.reference_site, n_eligible, left_out),
     )
 
 
@@ -167,8 +176,9 @@ def _too_few(
     trained: tuple[str, ...],
     left_out: Mapping[str, str],
     settings: SiteSettings,
+    least_sites: int,
 ) -> str:
-    lines = [f"{len(trained)} site(s) can be trained, at least {MIN_TRAINED_SITES} are needed:"]
+    lines = [f"{len(trained)} site(s) can be trained, at least {least_sites} are needed:"]
     lines += [f"  {site}: enough participants" for site in trained]
     lines += [f"  {site}: {reason}" for site, reason in left_out.items()]
     n_travelling = sum(len(seen) > 1 for seen in visits.values())

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.names import check_site_labels, scan_output
-from bids_harmonize.bids.roles import NO_ROLES, Roles, assign_roles, stratum_of_participant
+from bids_harmonize.bids.roles import (
+    MIN_TRAINED_SITES,
+    NO_ROLES,
+    Roles,
+    assign_roles,
+    stratum_of_participant,
+)
 from bids_harmonize.bids.scans import ScanRow, require_scan_rows
 from bids_harmonize.bids.sites import group_sites
+from bids_harmonize.bids.study_grid import one_grid, scaling_mask_of
 from bids_harmonize.bids.tables import MISSING, read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
-
-VOXEL_SIZE_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Study:
     voxel_size_mm: float
     scaling_mask: str
     """``brain``, or ``head`` where the participant level made no brain masks."""
+    outside_reference: bool = False
+    """The reference is known by its card; its own scans, if any, are scaled and train nothing."""
 
     def scan(self, stem: str) -> DerivedScan:
         """The scan with this stem; raises KeyError if there is none."""
@@ -88,6 +94,12 @@ class Study:
     def trained_scans(self) -> tuple[DerivedScan, ...]:
         """All scans of trained sites, those of travelling and doubtful ones included."""
         return tuple(scan for scan in self.scans if scan.site in self.trained_sites)
+
+    @property
+    def harmonized_scans(self) -> tuple[DerivedScan, ...]:
+        """All scans that get an image: of trained sites, and of a reference known by its card."""
+        sites = {*self.trained_sites, self.reference_site}
+        return tuple(scan for scan in self.scans if scan.site in sites)
 
     @property
     def training_scans(self) -> tuple[DerivedScan, ...]:
@@ -159,10 +171,10 @@ def load_study(
         )
         for row in rows
     )
-    scaling_mask = _scaling_mask(scans)
-    grid_shape, voxel_size_mm = _one_grid(scans)
+    scaling_mask = scaling_mask_of(scans)
+    grid_shape, voxel_size_mm = one_grid(scans)
     roles = _roles(scans, settings) if trains else NO_ROLES
-    check_site_labels(roles.trained_sites)
+    check_site_labels({*roles.trained_sites, *filter(None, [roles.reference_site])})
     return Study(
         output_dir=output_dir,
         scans=scans,
@@ -175,6 +187,7 @@ def load_study(
         grid_shape=grid_shape,
         voxel_size_mm=voxel_size_mm,
         scaling_mask=scaling_mask,
+        outside_reference=trains and bool(settings.group.reference_card),
     )
 
 
@@ -233,34 +246,6 @@ def derived_scan(
     )
 
 
-def _scaling_mask(scans: tuple[DerivedScan, ...]) -> str:
-    without = [scan.stem for scan in scans if scan.brain_mask is None]
-    if without and len(without) < len(scans):
-        message = (
-            f"{len(without)} of {len(scans)} scans have no brain mask: {_some(without)}; run "
-            "participant again with one --brain-mask for all"
-        )
-        raise UnusableDataError(message)
-    return "head" if without else "brain"
-
-
-def _one_grid(scans: tuple[DerivedScan, ...]) -> tuple[tuple[int, int, int], float]:
-    grids: dict[tuple[tuple[int, int, int], float], list[str]] = {}
-    for scan in scans:
-        shape, affine = read_grid(scan.t1w)
-        size = float((affine[:3, 0] ** 2).sum() ** 0.5)
-        grids.setdefault((shape, round(size, VOXEL_SIZE_DECIMALS)), []).append(scan.stem)
-    if len(grids) > 1:
-        lines = [
-            f"  {' x '.join(map(str, shape))} voxels of {size:g} mm: {len(stems)} scans, "
-            f"{_some(stems)}"
-            for (shape, size), stems in grids.items()
-        ]
-        message = "the scans lie on different grids; run participant again with one --resolution"
-        raise UnusableDataError("\n".join([f"{message}:", *lines]))
-    return next(iter(grids))
-
-
 def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
     visits: dict[str, set[str]] = {}
     usable: dict[str, set[str]] = {}
@@ -268,7 +253,16 @@ def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
         visits.setdefault(scan.participant_id, set()).add(scan.site)
         if scan.usable:
             usable.setdefault(scan.participant_id, set()).add(scan.site)
-    return assign_roles(visits, usable, settings=settings.site, seed=settings.run.random_seed)
+    group = settings.group
+    return assign_roles(
+        visits,
+        usable,
+        settings=settings.site,
+        seed=settings.run.random_seed,
+        # A card is made from one site, and another one stands in for a second.
+        least_sites=1 if group.reference_card or group.export_card else MIN_TRAINED_SITES,
+        outside=settings.site.reference_site if group.reference_card else None,
+    )
 
 
 def _participants(output_dir: Path, scans: tuple[DerivedScan, ...]) -> pd.DataFrame:
@@ -284,7 +278,3 @@ def _participants(output_dir: Path, scans: tuple[DerivedScan, ...]) -> pd.DataFr
     if "age" in frame.columns:
         frame["age"] = pd.to_numeric(frame["age"], errors="coerce")
     return frame
-
-
-def _some(names: list[str], n_shown: int = 5) -> str:
-    return ", ".join(names[:n_shown]) + (", ..." if len(names) > n_shown else "")

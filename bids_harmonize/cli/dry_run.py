@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.names import group_output, participant_keys, scan_output
+from bids_harmonize.bids.names import card_folder, group_output, participant_keys, scan_output
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_stages
 from bids_harmonize.cli.group import load_any_study, plan_image_stages
@@ -92,8 +92,11 @@ def _group_lines(study: Study, request: Request) -> list[str]:
     ]
     reference = study.reference_site or "none, nothing is trained"
     lines += ["", f"reference site: {reference}", f"stages: {', '.join(stages)}"]
-    joint = request.settings.group.sources == "joint"
-    return [*lines, "", "outputs to come", *map(str, _group_outputs(study, stages, joint)), ""]
+    group = request.settings.group
+    outputs = _group_outputs(
+        study, stages, joint=group.sources == "joint", exports_card=group.export_card
+    )
+    return [*lines, "", "outputs to come", *map(str, outputs), ""]
 
 
 def _feature_lines(request: Request) -> list[str]:
@@ -108,6 +111,8 @@ def _feature_lines(request: Request) -> list[str]:
 
 
 def _role(study: Study, scan: DerivedScan) -> str:
+    if study.outside_reference and scan.site == study.reference_site:
+        return "of the card's site, only scaled"
     if study.trained_sites and scan.site not in study.trained_sites:
         return "left out"
     if not scan.usable:
@@ -117,13 +122,16 @@ def _role(study: Study, scan: DerivedScan) -> str:
     return "travelling" if scan.participant_id in study.travelling else "training"
 
 
-def _group_outputs(study: Study, stages: tuple[str, ...], joint: bool) -> list[Path]:
+def _group_outputs(
+    study: Study, stages: tuple[str, ...], *, joint: bool, exports_card: bool
+) -> list[Path]:
     paths = [group_output(study.output_dir, "group_quality")]
-    for scan in study.scans:
-        is_trained = scan.site in study.trained_sites
-        if is_trained and "classify" in stages:
+    if exports_card:
+        paths.append(card_folder(study.output_dir, study.reference_site))
+    for scan in study.scans if joint else study.harmonized_scans:
+        if "classify" in stages and scan in study.trained_scans:
             paths.append(scan_output(study.output_dir, scan, "site_saliency"))
-        if (is_trained or joint) and "harmonize" in stages:
+        if "harmonize" in stages:
             paths.append(
                 scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
             )

@@ -48,6 +48,10 @@ def run_group_level(request: Request, run: "Run") -> None:
         _warn_of_mixed_settings(request.output_dir)
         stages = plan_image_stages(request, study)
         context = _make_context(request, study, work_dir=run.work_dir, run_id=run.run_id)
+        if request.settings.group.export_card:
+            from bids_harmonize.stages.harmonization.card import export_card
+
+            tally_stage(export_card(context), run.tally)
         for stage in stages:
             LOGGER.info("stage %s: %s", stage, STAGES[stage].description)
             tally_stage(run_stage(stage, context), run.tally)
@@ -74,17 +78,30 @@ def load_any_study(request: Request) -> Study:
     HarmonizeError
         If it cannot be used.
     """
-    return load_study(
+    settings = request.settings
+    if settings.group.reference_card:
+        from bids_harmonize.stages.harmonization.card_reference import check_reference_cards
+
+        check_reference_cards(settings)
+    study = load_study(
         request.output_dir,
-        settings=request.settings,
+        settings=settings,
         site_map=request.site_map,
-        trains=request.settings.group.model_dir is None,
+        trains=settings.group.model_dir is None,
     )
+    if settings.group.reference_card:
+        from bids_harmonize.stages.harmonization.card_reference import load_reference_card
+
+        load_reference_card(study, settings)  # before hours of work that it would make useless
+    return study
 
 
 def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
     """The stages that will run on the images of this study; raises as ``plan_stages``."""
-    if request.settings.group.model_dir is not None:
+    group = request.settings.group
+    if group.export_card and group.stages is None:
+        return ()  # a card is asked for, and nothing else
+    if group.model_dir is not None:
         return plan_stages(request, lambda name: can_apply(name, request.settings))
     return plan_stages(request, lambda name: can_run(name, study))
 
@@ -147,6 +164,10 @@ def _log_study(study: Study) -> None:
         LOGGER.warning(
             "neither trained on nor scored, head or brain mask doubtful: %s", ", ".join(doubtful)
         )
+    if study.outside_reference:
+        n_own = len(study.of_site(study.reference_site))
+        words = "site %s (reference, by its card): own scans in this study, only scaled: %d"
+        LOGGER.info(words, study.reference_site, n_own)
     LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
 
 

@@ -77,4 +77,33 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "label image on the ICBM152 template whose regions stand in group_saliencyregions.tsv; "
         "names in a .tsv (index, name) or .json beside it (default: coarse regions of the head)",
     ),
+    Option(
+        ("--export-card",),
+        "group.export_card",
+        "",
+        "write models/card_<Site>/: the reference site's mean local histograms, which another "
+        "hospital can train against without its images; at least 10 people. Without --stages "
+        "nothing else is done",
+        "flag",
+    ),
+    Option(
+        ("--card-noise",),
+        "group.card_noise",
+        "SIGMA",
+        "noise on the exported card, in units of what one person changes (default: 0)",
+    ),
+    Option(
+        ("--card-licence",),
+        "group.card_licence",
+        "TEXT",
+        "under which terms others may use the exported card (default: not stated)",
+    ),
+    Option(
+        ("--reference-card",),
+        "group.reference_card",
+        "PATH",
+        "harmonize to the site of this card, none of whose images is needed; one local site is "
+        "enough, and the harmonizer is localhistogram. Several cards make one virtual reference",
+        "paths",
+    ),
 )

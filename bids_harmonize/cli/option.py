@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["one", "many", "pairs", "words", "three", "labels", "flag", "switch", "count"]
+Kind = Literal[
+    "one", "many", "paths", "pairs", "words", "three", "labels", "flag", "switch", "count"
+]
 
 
 @dataclass(frozen=True)
@@ -11,9 +13,9 @@ class Option:
     """One option.
 
     ``key`` is ``section.name`` of the setting, or a bare name for what is no setting. ``kind``
-    is how many words follow: one; many (split at commas); pairs (many, each NAME=PATH); words
-    (many, each [NAME=]PATH); three; labels (many, without ``sub-`` and ``ses-``); flag (none);
-    switch (none, with a ``--no-`` form); count (none, repeatable).
+    is how many words follow: one; many (split at commas); paths (many, as they are); pairs (many,
+    each NAME=PATH); words (many, each [NAME=]PATH); three; labels (many, without ``sub-`` and
+    ``ses-``); flag (none); switch (none, with a ``--no-`` form); count (none, repeatable).
     """
 
     names: tuple[str, ...]

@@ -92,7 +92,7 @@ def _with_dashes(word: str) -> str:
 
 
 def _behaviour(option: Option) -> dict[str, Any]:
-    if option.kind in ("many", "labels", "pairs", "words"):
+    if option.kind in ("many", "labels", "paths", "pairs", "words"):
         return {"nargs": "+", "action": "extend", "metavar": option.metavar}
     if option.kind == "three":
         return {"nargs": 3, "metavar": ("I", "J", "K")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from bids_harmonize.cli.card_checks import card_faults, default_harmonizer, with_card_site
 from bids_harmonize.cli.group_checks import group_faults
 from bids_harmonize.cli.model_options import take_from_model
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
@@ -72,6 +73,7 @@ def make_request(words: argparse.Namespace) -> Request:
         below = values.get(section)
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
     faults += take_from_model(values, words.analysis_level)
+    values = default_harmonizer(values)
     faults += _faults_between(values)
     if "participant" in words.analysis_level:
         if not {"dry_run", "reports_only", "boilerplate_only"} & set(vars(words)):
@@ -81,10 +83,12 @@ def make_request(words: argparse.Namespace) -> Request:
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
         faults += group_faults(settings, words.analysis_level)
+        faults += card_faults(settings, words.analysis_level, _section(values, "harmonizer"))
     except UsageError as error:
         faults.append(str(error))
     if faults:
         raise UsageError("\n".join(faults))
+    settings = with_card_site(settings)
     return Request(
         bids_dir=Path(words.bids_dir).absolute(),
         output_dir=Path(words.output_dir).absolute(),

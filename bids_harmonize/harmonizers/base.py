@@ -110,19 +110,24 @@ class TrainingData:
         The site to harmonize to.
     monitor
         Participants who give no gradient but steer the choice of the weights.
+    reference_high
+        Native intensity of 1 at a reference of which there is a card and no scan.
     """
 
     native: VolumeSource
     network: VolumeSource
     reference_site: str
     monitor: frozenset[str]
+    reference_high: float | None = None
 
     def of_site(self, site: str) -> tuple[int, ...]:
         """Positions of a site's scans."""
         return tuple(n for n, scan in enumerate(self.network.scans) if scan.site == site)
 
     def median_high(self, site: str) -> float:
-        """Median native intensity of the unit over a site's scans."""
+        """Median native intensity of the unit over a site's scans, or what its card says."""
+        if site == self.reference_site and self.reference_high is not None:
+            return self.reference_high
         return float(np.median([self.network.scaling(n).high for n in self.of_site(site)]))
 
 

@@ -1,11 +1,12 @@
 """The model card of a harmonizer: what it is, may change, and must not be trusted with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import FitReport, Frame, Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS
 from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
 _BRIGHTNESS = """\
@@ -59,6 +60,15 @@ weights without a gradient: they count as seen. Travelling subjects were never u
 """
 
 
+_CARDS = """\
+## Trained on a reference card
+No image of the reference was seen: its mean local histograms stood in for them. So the identity
+term was off, and nothing says how the model would treat scans of the reference; they are only
+scaled.
+
+| site | people | noise | licence | sha256 |
+|---|---|---|---|---|
+"""
 _UNKNOWN_LICENSE = (
     "unknown; fill in before you pass the model on: weights and mean histograms are made from the "
     "images of the people in `training.tsv`"
@@ -115,10 +125,12 @@ def make_card(
     """
     facts = facts or CardFacts()
     row, frame = HARMONIZERS[harmonizer.name], harmonizer.frame
-    counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in frame.sites)
+    _, learnt = harmonizer.capture()
+    cards = learnt.get(CARDS, [])
+    sites = frame.source_sites if cards else frame.sites
+    counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
-        _, learnt = harmonizer.capture()
         others = _PAIRWISE
         if frame.serves_unseen:
             others = _JOINT.format(usual=learnt["usual_distance"])
@@ -133,6 +145,8 @@ def make_card(
     ways = f"between {frame.reference_site} and each of {sources}, both ways,"
     if frame.serves_unseen:
         ways = f"from any site to {frame.reference_site} (trained on {sources})"
+    if cards:
+        ways = f"from each of {sources} to {frame.reference_site} only,"
     place = (
         f"Maps T1w images {ways} at {_grid_words(frame, facts)}. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
@@ -142,8 +156,18 @@ def make_card(
     title = f"# {row.name}, to {frame.reference_site}"
     measured = f"## What was measured\n{_measured_words(facts.measured, frame)}"
     license_words = f"## Licence of the training data\n{facts.license or _UNKNOWN_LICENSE}"
-    parts = [summary, place, table, body.rstrip(), measured, license_words, _SEEN]
-    return "\n\n".join([title, *cautions, *parts])
+    parts = [summary, place, table, body.rstrip(), measured, license_words]
+    seen = [_card_words(cards), _SEEN] if cards else [_SEEN]
+    return "\n\n".join([title, *cautions, *parts, *seen])
+
+
+def _card_words(cards: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        f"| {card['site']} | {card['n_people']} | {card['card_noise']:g} | {card['licence']} | "
+        f"`{card['sha256']}` |"
+        for card in cards
+    ]
+    return _CARDS + "\n".join(lines)
 
 
 def _grid_words(frame: Frame, facts: CardFacts) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from bids_harmonize.errors import UnusableDataError, UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
-from bids_harmonize.harmonizers.base import PAIRWISE, Harmonizer
+from bids_harmonize.harmonizers.base import PAIRWISE, Frame, Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS, CardLocalHistogram
 from bids_harmonize.training.checkpoint import load_weights, save_weights
 
 KIND = "harmonizer"
@@ -77,15 +78,7 @@ def load_harmonizer(folder: Path) -> Harmonizer:
         )
         raise UnusableDataError(message)
     try:
-        harmonizer = make_harmonizer(
-            model["name"],
-            reference_site=model["reference_site"],
-            source_sites=model["source_sites"],
-            voxel_size_mm=model["voxel_size_mm"],
-            scaling_mask=model["scaling_mask"],
-            settings=model["settings"],
-            sources=model.get("sources", PAIRWISE),
-        )
+        harmonizer = _unfitted(model)
         harmonizer.high = model["high"]
         harmonizer.restore(tensors, model["learnt"])
     except (UsageError, KeyError, IndexError, RuntimeError) as error:
@@ -96,3 +89,23 @@ def load_harmonizer(folder: Path) -> Harmonizer:
         )
         raise UnusableDataError(message) from error
     return harmonizer
+
+
+def _unfitted(model: Mapping[str, Any]) -> Harmonizer:
+    if CARDS in model["learnt"]:  # trained on a reference card, without images of the reference
+        frame = Frame(
+            reference_site=model["reference_site"],
+            source_sites=tuple(model["source_sites"]),
+            voxel_size_mm=model["voxel_size_mm"],
+            scaling_mask=model["scaling_mask"],
+        )
+        return CardLocalHistogram(frame, model["settings"])
+    return make_harmonizer(
+        model["name"],
+        reference_site=model["reference_site"],
+        source_sites=model["source_sites"],
+        voxel_size_mm=model["voxel_size_mm"],
+        scaling_mask=model["scaling_mask"],
+        settings=model["settings"],
+        sources=model.get("sources", PAIRWISE),
+    )

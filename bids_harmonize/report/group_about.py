@@ -16,6 +16,7 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
+from bids_harmonize.report.group_card import card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import count, listing, method_words
 
@@ -215,7 +216,7 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
             f"Images of the other sites were brought to the look of {target} with {generator}, "
             "trained so that local histograms of intensity and gradient agree."
         )
-        return [words], ["hdrnet", "lesions"]
+        return [" ".join(filter(None, (words, card_sentence(inputs))))], ["hdrnet", "lesions"]
     words = f"Images of the other sites were brought to {target} by {method_words(chosen.name)}."
     return [words], []
 

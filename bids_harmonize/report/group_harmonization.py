@@ -7,6 +7,7 @@ import pandas as pd
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
+from bids_harmonize.report.group_card import cards_of
 from bids_harmonize.report.group_figures import (
     draw_dots,
     draw_person_lines,
@@ -275,9 +276,13 @@ def _curve_blocks(inputs: GroupInputs) -> list[Block]:
                 source=draw_training_curves(folder.curves),
                 alt=f"Losses and distances of {folder.name} over the iterations.",
                 reading="Left: losses, on a logarithmic axis where all are positive. Right: "
-                "distance between patches of harmonized images and of the site they go to, on "
-                "people who took no gradient; the lowest point of each direction is kept. It is "
-                "an alarm against divergence, not a ranking of methods.",
+                + (
+                    "distance of local histograms of harmonized images to the reference card"
+                    if cards_of(folder)
+                    else "distance between patches of harmonized images and of the site they go to"
+                )
+                + ", on people who took no gradient; the lowest point of each direction is kept. "
+                "It is an alarm against divergence, not a ranking of methods.",
                 size="wide",
             )
         )

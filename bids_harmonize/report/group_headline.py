@@ -10,6 +10,7 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
+from bids_harmonize.report.group_card import card_findings, cards_of
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
 from bids_harmonize.report.group_siteanswers import site_sentence
@@ -46,6 +47,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_lost_to_baseline(inputs),
         *site_findings(inputs),
         *_missing_proof(inputs),
+        *card_findings(inputs),
         *_quick(inputs),
         *_unread_study(inputs),
         *_doubtful_masks(inputs),
@@ -151,8 +153,12 @@ def _fallbacks(inputs: GroupInputs) -> list[Finding]:
         Finding(
             "bad",
             f"{method_words(folder.name)} did not train for {listing(folder.fell_back)}",
-            "Training and its restart both diverged. The images of these sites are those of "
-            f"{method_words('n4_histogram')} instead.",
+            "Training and its restart both diverged. The images of these sites are "
+            + (
+                "only scaled instead."
+                if cards_of(folder)
+                else f"those of {method_words('n4_histogram')} instead."
+            ),
         )
         for folder in inputs.harmonizers
         if folder.fell_back

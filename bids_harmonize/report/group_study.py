@@ -1,6 +1,7 @@
 """Section "Study" of the group page."""
 
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
+from bids_harmonize.report.group_card import card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import count, listing
 
@@ -65,6 +66,8 @@ def _study_words(inputs: GroupInputs) -> str:
         f" on a grid of {sizes} voxels of {study.voxel_size_mm:g} mm. Reference site: "
         f"{study.reference_site}. "
     )
+    if study.outside_reference:
+        text += f"{card_sentence(inputs)} "
     if study.travelling:
         travellers = count(len(study.travelling), "participant was", "participants were")
         text += (

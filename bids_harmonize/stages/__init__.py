@@ -143,6 +143,8 @@ def can_run(name: str, study: "Study") -> str | None:
     """
     _row(name)
     n_sites = len(study.trained_sites)
+    if study.outside_reference and name != "classify":
+        return None  # the card stands in for the reference site
     if n_sites < 2:
         return f"{name} needs two sites that can be trained on; this study has {n_sites}"
     if name != "classify" and study.reference_site not in study.trained_sites:

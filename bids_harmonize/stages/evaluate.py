@@ -56,6 +56,7 @@ from bids_harmonize.training.runtime import seeded_generator
 
 # Stands in for the best baseline where nobody travelled and so none can be called best.
 DEFAULT_BASELINE = "n4_histogram"
+CARD_BASELINE = "n4"  # against a card, which holds no image for a histogram to be matched to
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     best = best_baseline(person_means(scores.frame), baselines())
     removal = probe_sites(
         context,
-        baseline=best or DEFAULT_BASELINE,
+        baseline=best or (CARD_BASELINE if study.outside_reference else DEFAULT_BASELINE),
         half_models=fitted.halves,
         folds=fitted.folds,
         resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
@@ -210,10 +211,30 @@ def _write_travelling(
     return tuple(paths)
 
 
+def _card_note(study: Study, scores: TravellingScores) -> str:
+    """What can be judged, and what not, where the reference is known by its card alone."""
+    reference = study.reference_site
+    kinds = scores.frame.groupby("kind")["participant_id"].nunique()
+    text = f"the reference {reference} is known by its card alone: "
+    if "direct" in kinds:
+        text += f"{kinds['direct']} travelling subjects with real scans there were scored; "
+    else:
+        text += "without a real scan there, closeness to it cannot be judged; "
+    if "agreement" in kinds:
+        text += f"agreement between local sites was scored on {kinds['agreement']} people; "
+    else:
+        text += "nobody was scanned at two local sites, so their agreement cannot be judged; "
+    if len(study.trained_sites) > 1:
+        return f"{text}site probes look at the local sites among themselves"
+    return f"{text}with one local site there is no site for a probe to tell"
+
+
 def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[str, ...]:
     notes = []
     people: pd.Series = scores.frame["participant_id"]
-    if not study.travelling:
+    if study.outside_reference:
+        notes.append(_card_note(study, scores))
+    elif not study.travelling:
         notes.append(
             "nobody was scanned at two trained sites, so nothing shows how near a harmonized "
             "image is to the person's real scan; the site probes alone cannot tell"
@@ -230,7 +251,7 @@ def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[st
         )
     doubtful = [
         scan.stem
-        for scan in study.trained_scans
+        for scan in study.harmonized_scans
         if scan.participant_id in study.travelling and not scan.usable
     ]
     if doubtful:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.harmonization.card_reference import card_warnings
 from bids_harmonize.stages.harmonization.files import NEW, swap
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
@@ -75,15 +76,18 @@ def run(context: StageContext) -> StageResult:
     )
     # A joint model serves the sites that were left out of its training too.
     serves_unseen = chosen.harmonizer.frame.serves_unseen
-    scans = study.scans if serves_unseen else study.trained_scans
+    scans = study.scans if serves_unseen else study.harmonized_scans
     written = write_images(maker, scans, new=new, resume=settings.run.resume)
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
     kept = [path for one in fitted if one.reused for path in sorted(one.folder.glob("*.*"))]
     warnings = [warning for one in fitted for warning in one.report.warnings]
+    if data.card:
+        warnings += card_warnings(context, data.card)
     failures = [
-        f"{name}: the scans of {site} were served by n4_histogram, for its training diverged twice"
+        f"{name}: the scans of {site} were served by {one.harmonizer.method(site)}, for its "
+        "training diverged twice"
         for name, one in delivered.items()
         for site in one.report.fell_back
     ]
@@ -96,7 +100,10 @@ def run(context: StageContext) -> StageResult:
             *far_scans(chosen.harmonizer, written.distances),
         ),
         failures=(*failures, *written.failures),
-        notes=_notes(context, delivered, written, n_images=len(images) // 2),
+        notes=(
+            *_notes(context, delivered, written, n_images=len(images) // 2),
+            *_card_notes(data),
+        ),
     )
 
 
@@ -111,6 +118,16 @@ def _fit_halves(
         for number, half in enumerate(halves or (), start=1)
     ]
     return fitted, reason
+
+
+def _card_notes(data: TrainingSet) -> list[str]:
+    if data.card is None:
+        return []
+    return [
+        f"the reference {card['site']} is its card {card['sha256'][:12]}, from "
+        f"{card['n_people']} people; none of its images was used"
+        for card in data.card.sources
+    ]
 
 
 def _notes(

@@ -9,7 +9,9 @@ from bids_harmonize.stages import STAGES, can_run, run_stage
 
 
 def _study(trained_sites, reference_site):
-    return SimpleNamespace(trained_sites=trained_sites, reference_site=reference_site)
+    return SimpleNamespace(
+        trained_sites=trained_sites, reference_site=reference_site, outside_reference=False
+    )
 
 
 def test_stages_come_in_the_order_in_which_they_need_each_other():

@@ -8,8 +8,9 @@ scans, with a bootstrap interval of the mean over people):
    above chance and, where it is known, a permutation p of at most .01; **no** if the interval
    reaches chance or below or p is larger; **cannot tell** without an interval.
 2. *decides_inside_brain* is **cannot tell** unless the site is visible (a decision that does not
-   exist lies nowhere), the scans have brain masks (without them there is no inside), the retrained controls ``brainonly`` and ``headwithoutbrain`` have
-   intervals, and both checks of the maps have passed over all sites together.
+   exist lies nowhere), the scans have brain masks (without them there is no inside), the retrained
+   controls ``brainonly`` and ``headwithoutbrain`` have intervals, and both checks of the maps have
+   passed over all sites together.
 3. **yes** if the brain ratio's interval lies above 1, the brain alone names the site (its interval
    above chance), and the head without brain is not clearly better than the brain alone (no gap
    between their intervals).
@@ -115,6 +116,11 @@ def _missing(
     for name in BRAIN_CONTROLS:
         if np.isnan(_interval(accuracy, name)).any():
             return f"the control {name} was not computed, or has no interval"
+    return _failed_check(checks)
+
+
+def _failed_check(checks: Sequence[Row]) -> str | None:
+    """Which check the maps have not passed over all sites, or ``None``."""
     for check in CHECKS:
         outcome = [
             row["passed"] for row in checks if row["check"] == check and row["site"] == ALL_SITES

@@ -117,7 +117,7 @@ def plan_pairs(study: Study) -> tuple[Pair, ...]:
     for person in sorted(study.travelling):
         scans: dict[str, list[DerivedScan]] = {}
         for scan in study.scans:
-            known = scan.site in study.trained_sites
+            known = scan.site in {*study.trained_sites, study.reference_site}
             if scan.participant_id == person and scan.usable and known:
                 scans.setdefault(scan.site, []).append(scan)
         pairs.extend(_pairs_of(scans, study.reference_site))

@@ -165,7 +165,7 @@ def probe_row(
         "high": high,
         "chance": 1 / people["site"].nunique(),
         "share_reference": float((from_sources["predicted"] == reference_site).mean())
-        if probe == "frozen"
+        if probe == "frozen" and reference_site in set(people["site"])
         else np.nan,
         "null_q001": null,
         "leak_suspected": None if probe == "frozen" else value < null,
@@ -212,7 +212,8 @@ def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:
     Returns
     -------
     float
-        Squared maximum mean discrepancy, mean over source sites; about 0 is best.
+        Squared maximum mean discrepancy, mean over source sites; about 0 is best. NaN where the
+        reference is known by its card and none of its scans is here.
 
     References
     ----------
@@ -223,5 +224,7 @@ def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:
         inside = images.volume(index)[images.brain_mask(index)]
         features.setdefault(scan.site, []).append(histogram_shares(inside))
     samples = {site: np.stack(rows) for site, rows in features.items()}
+    if reference_site not in samples:
+        return float("nan")
     reference = samples.pop(reference_site)
     return float(np.mean([mmd(sample, reference) for sample in samples.values()]))

@@ -154,10 +154,16 @@ class _Probing:
                 reference_site=self.context.study.reference_site,
                 runtime=self.context.runtime,
                 work_dir=folder,
+                reference_high=self._outside_high(fitted),
             )
         return cross_fitted_images(
             fitted, (native, network), path=folder / f"crossfitted-{method}.npy"
         )
+
+    def _outside_high(self, fitted: HalfModels) -> float | None:
+        """Unit of a reference that is known by its card alone."""
+        study = self.context.study
+        return fitted.models[0].high[study.reference_site] if study.outside_reference else None
 
     def rows(
         self, method: str, images: VolumeSource | None

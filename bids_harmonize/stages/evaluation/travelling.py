@@ -81,11 +81,13 @@ def site_levels(study: Study) -> dict[str, float]:
     Returns
     -------
     dict
-        Site to level, rescaled units per voxel; empty where the study has no brain masks.
+        Site to level, rescaled units per voxel; empty where the study has no brain masks. Of a
+        reference known by its card it is that of its scans in this study, if any.
     """
     levels: dict[str, float] = {}
-    for site in study.trained_sites:
-        own = study.of_site(site, participants=study.eligible)
+    for site in sorted({*study.trained_sites, study.reference_site}):
+        trains = site in study.trained_sites
+        own = study.of_site(site, participants=study.eligible if trains else None)
         scans = [scan for scan in own if scan.usable and scan.brain_mask is not None]
         found = []
         for scan in scans[:_MOST_LEVEL_SCANS]:

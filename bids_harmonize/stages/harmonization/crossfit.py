@@ -45,6 +45,7 @@ def fit_baseline_halves(
     reference_site: str,
     runtime: Runtime,
     work_dir: Path,
+    reference_high: float | None = None,
 ) -> HalfModels:
     """A training-free harmonizer fitted on each half.
 
@@ -60,6 +61,8 @@ def fit_baseline_halves(
         The site to harmonize to.
     runtime, work_dir
         Passed on to ``fit``.
+    reference_high
+        Native intensity of 1 at a reference that is known by its card alone.
 
     Returns
     -------
@@ -75,6 +78,7 @@ def fit_baseline_halves(
             network=SelectedVolumes(network, own),
             reference_site=reference_site,
             monitor=frozenset(),
+            reference_high=reference_high,
         )
         harmonizer = make_harmonizer(
             name,

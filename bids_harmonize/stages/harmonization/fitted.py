@@ -7,6 +7,7 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import WITHOUT_IMAGES
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
@@ -38,6 +39,8 @@ def load_delivered(context: StageContext) -> dict[str, Harmonizer]:
             f"--harmonizer {chosen} --reference-site {context.study.reference_site} first"
         )
         raise MissingInputError(message)
+    if context.study.outside_reference:  # models of an earlier run with images may lie there
+        folders = {name: folders[name] for name in WITHOUT_IMAGES}
     return {name: load_harmonizer(path) for name, path in folders.items() if _is_model(path)}
 
 

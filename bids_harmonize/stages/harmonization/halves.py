@@ -29,6 +29,11 @@ def study_halves(
     stages = settings.group.stages
     if stages is not None and "evaluate" not in stages:
         return None, None
+    if len(study.trained_sites) < 2:
+        return None, (
+            f"no half models were fitted: {study.trained_sites[0]} is the only local site, so a "
+            "site probe has nothing to tell apart"
+        )
     site_of = study.site_of_participant()
     halves = make_halves(site_of, seed=settings.run.random_seed, strata=_strata(study, site_of))
     for half in halves:

@@ -12,6 +12,7 @@ from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.harmonizers.card_localhistogram import CARDS
 
 # Facts of the preprocessing of an image that do not hold for the harmonized one.
 _NOT_CARRIED = (
@@ -101,11 +102,25 @@ def make_sidecar(
         "HarmonizationFingerprint": model["fingerprint"],
         "SettingsHash": model["settings_hash"],
         "RandomSeed": model["random_seed"],
+        **_card_facts(model),
         "MaskDoubtful": not scan.usable,
         "InputSha256": sha256,
         "MaskSha256": [file_sha256(mask) for mask in masks],
         "SoftwareVersion": __version__,
         **({} if maker.run_id is None else {"RunId": maker.run_id}),
+    }
+
+
+def _card_facts(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Which cards stood in for the reference's images, where there were any."""
+    cards = model["learnt"].get(CARDS)
+    if not cards:
+        return {}
+    return {
+        "ReferenceCards": [
+            {"Site": card["site"], "Sha256": card["sha256"], "Participants": card["n_people"]}
+            for card in cards
+        ]
     }
 
 

@@ -21,11 +21,15 @@ from bids_harmonize.harmonizers.base import (
     JOINT,
     PAIRWISE,
     FitReport,
+    Frame,
     Harmonizer,
     TrainingData,
 )
+from bids_harmonize.harmonizers.card import ReferenceCard
+from bids_harmonize.harmonizers.card_localhistogram import WITHOUT_IMAGES, CardLocalHistogram
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.harmonization.card_reference import load_reference_card
 from bids_harmonize.stages.harmonization.files import training_facts, training_table, write_model
 from bids_harmonize.stages.harmonization.halves import half_of_participants
 from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
@@ -71,6 +75,7 @@ class TrainingSet:
     native: DiskVolumes
     network: MappedVolumes
     sha256: Mapping[str, str]
+    card: ReferenceCard | None = None
 
     def fit(self, name: str, people: frozenset[str], *, part: str | None, new: Path) -> Fitted:
         """A harmonizer fitted on some participants, or the unchanged one of an earlier run.
@@ -109,15 +114,7 @@ class TrainingSet:
             final = final / part
         if settings.run.resume and (found := _unchanged(final, fingerprint)) is not None:
             return found
-        harmonizer = make_harmonizer(
-            name,
-            reference_site=study.reference_site,
-            source_sites=study.trained_sites,
-            voxel_size_mm=study.voxel_size_mm,
-            scaling_mask=study.scaling_mask,
-            settings=own,
-            sources=sources,
-        )
+        harmonizer = self._make(name, own, sources=sources)
         work = self.context.work_dir / "harmonize" / "-".join(filter(None, (name, part)))
         data = self._data(people, monitor)
         report = harmonizer.fit(
@@ -145,6 +142,26 @@ class TrainingSet:
         )
         return Fitted(harmonizer, folder, report, reused=False)
 
+    def _make(self, name: str, own: Mapping[str, Any], *, sources: str) -> Harmonizer:
+        study = self.context.study
+        if self.card is not None and HARMONIZERS[name].trained:
+            frame = Frame(
+                reference_site=study.reference_site,
+                source_sites=study.trained_sites,
+                voxel_size_mm=study.voxel_size_mm,
+                scaling_mask=study.scaling_mask,
+            )
+            return CardLocalHistogram(frame, own, self.card)
+        return make_harmonizer(
+            name,
+            reference_site=study.reference_site,
+            source_sites=study.trained_sites,
+            voxel_size_mm=study.voxel_size_mm,
+            scaling_mask=study.scaling_mask,
+            settings=own,
+            sources=sources,
+        )
+
     def _data(self, people: frozenset[str], monitor: frozenset[str]) -> TrainingData:
         chosen = [n for n, s in enumerate(self.native.scans) if s.participant_id in people]
         return TrainingData(
@@ -152,6 +169,7 @@ class TrainingSet:
             network=SelectedVolumes(self.network, chosen),
             reference_site=self.context.study.reference_site,
             monitor=monitor,
+            reference_high=self.card.high_ref if self.card else None,
         )
 
     def _scans(self, data: TrainingData) -> list[DerivedScan]:
@@ -182,6 +200,7 @@ class TrainingSet:
             [self.network.shape, self.network.voxel_size_mm, runtime.device.type],
             *([JOINT] if sources == JOINT else []),
             [runtime.precision, self.context.settings.run.random_seed],
+            *([self.card.sources] if self.card else []),
         )
 
 
@@ -202,15 +221,20 @@ def load_training_set(context: StageContext) -> TrainingSet:
     ------
     LeakError
         If a travelling subject is among the scans.
+    UnusableDataError
+        If a reference card does not fit the study.
     """
     study = context.study
+    card = load_reference_card(study, context.settings)
     scans = study.training_scans
     check_no_leak((scan.participant_id for scan in scans), held_out=study.travelling)
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     resolution_mm = generator_resolution_mm(study, context.settings, context.runtime)
+    if card is not None:  # its numbers hold on its own grid only
+        resolution_mm = card.voxel_size_mm
     network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
     sha256 = {scan.stem: file_sha256(scan.t1w) for scan in scans}
-    return TrainingSet(context, native, network, sha256)
+    return TrainingSet(context, native, network, sha256, card)
 
 
 def harmonizer_settings(settings: Settings, name: str) -> dict[str, Any]:
@@ -235,6 +259,11 @@ def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:
 
 
 def names_to_fit(settings: Settings) -> tuple[str, ...]:
-    """Every method without training, ``localhistogram``, and the chosen one last."""
+    """Every method without training, ``localhistogram``, and the chosen one last.
+
+    With a reference card only those that need no image of the reference.
+    """
+    if settings.group.reference_card:
+        return WITHOUT_IMAGES
     simple = [row.name for row in HARMONIZERS.values() if not row.trained]
     return tuple(dict.fromkeys((*simple, "localhistogram", settings.group.harmonizer)))
