@@ -106,6 +106,7 @@ def test_controls_of_one_fold_have_no_calibration_and_the_card_says_n_a(context)
     assert line.endswith("| n/a | n/a | quick |")
 
 
+@pytest.mark.slow
 def test_another_atlas_names_the_regions_and_trains_nothing_anew(context, caplog, tmp_path):
     atlas = write_atlas(tmp_path / "mine.nii")
     group = replace(context.settings.group, atlas=str(atlas))
