@@ -112,10 +112,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             ),
             Preset(
                 "cue",
-                "as null, but the last site alone shows a bright patch: Gaussian, sigma 6 mm, "
-                "+40 %, in the right putamen (template 27, 2, 0 mm)",
+                "as null, but the last site alone shows a bright patch: Gaussian, sigma 8 mm, "
+                "+100 %, in the right putamen (template 27, 2, 0 mm)",
                 one_scanner=True,
-                cue=Cue(template_mm=(27.0, 2.0, 0.0), radius_mm=6.0, brightening=0.4),
+                cue=Cue(template_mm=(27.0, 2.0, 0.0), radius_mm=8.0, brightening=1.0),
             ),
         )
     }

@@ -60,7 +60,7 @@ def test_the_patch_lies_where_the_truth_says_and_nothing_else_differs(
     scanners = json.loads((cue.truth_dir / "scanners.json").read_text())
     assert [name for name in scanners if "cue" in scanners[name]] == ["SiteB"]
     assert scanners["SiteB"]["cue"] == {
-        "template_mm": [27.0, 2.0, 0.0], "radius_mm": 6.0, "brightening": 0.4
+        "template_mm": [27.0, 2.0, 0.0], "radius_mm": 8.0, "brightening": 1.0
     }  # fmt: skip
     for stem in _stems(cue, "SiteB"):
         image = nb.load(cue.truth_dir / "noisefree" / f"{stem}_T1w.nii.gz")
@@ -72,7 +72,7 @@ def test_the_patch_lies_where_the_truth_says_and_nothing_else_differs(
         gain = ratio - 1
         centre = (gain[..., None] * world.reshape(*ratio.shape, 3)).sum((0, 1, 2)) / gain.sum()
         assert np.linalg.norm(centre - truth[stem]["cue_mm"]) < 1.5
-        assert gain[distance < 5].mean() == pytest.approx(0.25, abs=0.08)
+        assert gain[distance < 5].mean() == pytest.approx(0.7, abs=0.1)
         assert np.abs(gain[distance > 40]).max() < 1e-4
 
 
