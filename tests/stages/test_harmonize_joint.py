@@ -7,14 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_harmonize.bids.images import read_image, write_image
+from bids_harmonize.bids.claims import Claims
+from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import harmonizer_folder, scan_output
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import ResourceSettings, make_settings
 from bids_harmonize.errors import DirectionError
+from bids_harmonize.harmonizers.apply import image_distance
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext, run_stage
 from bids_harmonize.stages.evaluate import Fitted, evaluate
+from bids_harmonize.stages.harmonization.apply import load_applied
+from bids_harmonize.stages.harmonization.apply_scans import harmonize_scans
 from bids_harmonize.training.joint_training import JointTraining
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import write_small_study
@@ -34,9 +38,14 @@ def make_context(study, work_dir, *, sources="joint", run_id="first"):
     )
 
 
-def sidecar_of(study, scan):
-    image = scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
+def facts_of(image):
     return json.loads(image.with_name(image.name.replace(".nii.gz", ".json")).read_text())
+
+
+def sidecar_of(study, scan):
+    return facts_of(
+        scan_output(study.output_dir, scan, "harmonized", reference=study.reference_site)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +132,46 @@ def test_evaluation_of_a_joint_model_has_no_reverse_and_no_crash(done):
     assert kinds["localhistogram"] == ["direct"]
     assert kinds["blur"] == ["direct", "reverse"]
     assert result.failures == ()
+
+
+def test_applied_elsewhere_the_joint_model_serves_a_foreign_scan_alike_at_both_levels(
+    done, tmp_path
+):
+    context, _ = done
+    study = write_small_study(tmp_path / "new", sites=("A", "C"), n_per_site=1, n_travelling=0)
+    foreign = replace(study.scan("sub-C0_ses-C_run-1"), site="Oslo")
+    new = replace(
+        study, scans=(study.scan("sub-A0_ses-A_run-1"), foreign),
+        trained_sites=(), eligible=frozenset(), travelling=frozenset(), reference_site="",
+    )  # fmt: skip
+    values = {
+        "group": {
+            "model_dir": str(context.study.output_dir / "models"),
+            "harmonizer": "localhistogram",
+            "sources": "joint",
+        },
+        "site": {"reference_site": "A"},
+    }
+    settings = make_settings(values, source="test")
+    apply = replace(context, study=new, settings=settings, work_dir=tmp_path / "work")
+    applied = load_applied(settings)
+    with Claims(new.output_dir) as claims:
+        maker = applied.maker(new.output_dir, None)
+        found = harmonize_scans([foreign], maker, claims=claims, resume=True, run_id="alone")
+    assert found.made == (foreign.stem,)
+    image = scan_output(new.output_dir, foreign, "harmonized", reference="A")
+    alone, facts = image.read_bytes(), facts_of(image)
+    volume, head = read_image(foreign.t1w)[0], read_mask(foreign.head_mask)[0]
+    brain = read_mask(foreign.brain_mask)[0]
+    distance = image_distance(applied.harmonizer, volume, head_mask=head, brain_mask=brain)
+    assert facts["HarmonizationUnseenSite"] is True
+    assert facts["HarmonizationDistance"] == pytest.approx(distance, abs=1e-4)
+    image.unlink()
+    result = run_stage("harmonize", apply)
+    assert image.read_bytes() == alone
+    assert "1 of unseen sites" in result.summary
+    (warning,) = [w for w in result.warnings if "flagged unseen_site" in w]
+    assert "sub-C0_ses-C_run-1 (Oslo)" in warning
 
 
 def test_going_back_to_pairwise_fits_anew_and_takes_the_unseen_images_away(done, tmp_path):

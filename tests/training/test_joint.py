@@ -166,3 +166,18 @@ def test_the_spread_leaves_each_scan_out_of_its_own_mean():
     asked = [found.measure(volumes.volume(n), volumes.head_mask(n)) for n in (0, 1)]
     assert np.mean(asked) == pytest.approx(0.5, abs=0.12)
     assert found.usual == pytest.approx(1, abs=0.2)
+
+
+def test_residual_generators_train_jointly_without_histograms_and_smoothness(data):
+    settings = PairSettings(
+        generator="residual", residual_width=2, residual_blocks=1, n_iterations=2,
+        histogram_weight=0.0, smoothness_weight=0.0, cycle_weight=10.0, adversarial_weight=1.0,
+    )  # fmt: skip
+    training = make(data, settings)
+    before = [weight.clone() for weight in training.forward.parameters()]
+    losses = training.step(0)
+    assert set(losses) == {"cycle", "adversarial", "discriminator"}
+    moved = zip(before, training.forward.parameters(), strict=True)
+    assert any(not torch.equal(old, new) for old, new in moved)
+    assert len(training.backward) == 3
+    assert sum(p.numel() for p in training.average.parameters()) == sum(w.numel() for w in before)
