@@ -8,8 +8,9 @@ scans, with a bootstrap interval of the mean over people):
    above chance and, where it is known, a permutation p of at most .01; **no** if the interval
    reaches chance or below or p is larger; **cannot tell** without an interval.
 2. *decides_inside_brain* is **cannot tell** unless the site is visible (a decision that does not
-   exist lies nowhere), the scans have brain masks (without them there is no inside), the retrained controls ``brainonly`` and ``headwithoutbrain`` have
-   intervals, and both checks of the maps have passed over all sites together.
+   exist lies nowhere), the scans have brain masks (without them there is no inside), the retrained
+   controls ``brainonly`` and ``headwithoutbrain`` have intervals, and both checks of the maps have
+   passed over all sites together.
 3. **yes** if the brain ratio's interval lies above 1, the brain alone names the site (its interval
    above chance), and the head without brain is not clearly better than the brain alone (no gap
    between their intervals).
@@ -108,10 +109,10 @@ def _missing(
     """Why the place of the decision cannot be told at all, or ``None`` if it may be."""
     if visible != "yes":
         return "the network was not shown to name the site, so there is no decision to find"
-    if ratio is None:
-        return "the scans have no brain masks (--brain-mask none), so the study has no inside"
-    if np.isnan(ratio).any():
-        return "there are too few saliency maps with a brain mask for an interval"
+    if ratio is None or np.isnan(ratio).any():
+        no_masks = "the scans have no brain masks (--brain-mask none), so the study has no inside"
+        too_few = "there are too few saliency maps with a brain mask for an interval"
+        return no_masks if ratio is None else too_few
     for name in BRAIN_CONTROLS:
         if np.isnan(_interval(accuracy, name)).any():
             return f"the control {name} was not computed, or has no interval"
