@@ -169,8 +169,7 @@ def brain_share(
     tuple of float
         Share of the head's positive saliency inside the brain, 0..1, and that share divided by
         the brain's share of the head's voxels: 1 is what a map that ignores the brain would have,
-        higher means that the brain decides. NaN where nothing is positive, or without a brain
-        mask.
+        higher means that the brain decides. NaN where nothing is positive, or without a mask.
     """
     if brain_mask is None:
         return float("nan"), float("nan")

@@ -1,6 +1,8 @@
 """Warnings about the site classifier, as they stand on top of the group page."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,3 +72,29 @@ def test_quick_rows_are_found_without_a_log(tables: Path) -> None:
     assert not is_quick(read_group_inputs(tables))
     change(tables, "siteclassification", {"model": "shuffled"}, effort="quick")
     assert is_quick(read_group_inputs(tables))
+
+
+def test_a_shuffled_control_off_chance_is_a_problem_if_permutations_agree(tables: Path) -> None:
+    where = {"model": "shuffled"}
+    cells = {"balanced_accuracy": 0.6, "balanced_low": 0.45, "balanced_high": 0.75}
+    change(tables, "siteclassification", where, **cells, p_permutation=0.2)
+    assert titles(tables, "bad") == []
+    change(tables, "siteclassification", where, p_permutation=0.001)
+    assert titles(tables, "bad") == ["The shuffled control is above chance"]
+    # Touching chance is no problem, however small the p.
+    change(tables, "siteclassification", where, balanced_low=0.3)
+    assert titles(tables, "bad") == []
+
+
+def test_a_value_below_chance_within_its_interval_is_no_problem(tables: Path) -> None:
+    cells = {"balanced_accuracy": 0.2, "balanced_low": 0.1, "balanced_high": 0.4}
+    change(tables, "siteclassification", {"model": "network"}, **cells, p_permutation=1.0)
+    assert titles(tables, "bad") == []
+
+
+def test_a_site_left_out_of_training_is_a_caution_with_its_reason(tables: Path) -> None:
+    inputs = read_group_inputs(tables)
+    study = SimpleNamespace(left_out={"Perth": "participants to train on: 1, fewer than 5"})
+    (row,) = [r for r in site_findings(replace(inputs, study=study)) if "Left out" in r.title]
+    assert (row.level, row.title) == ("caution", "Left out of training: Perth")
+    assert row.text == "Participants to train on: 1, fewer than 5."

@@ -221,7 +221,8 @@ def prediction_columns(probabilities: list[str], *, unseen: bool) -> Columns:
         **(UNSEEN_COLUMNS if unseen else {}),
         "saliency_in_brain": {
             "Description": "share of the positive saliency of the head that lies inside the "
-            "brain, 0 to 1; n/a where no saliency map was made (--effort quick: 4 scans a site)"
+            "brain, 0 to 1; n/a where no saliency map was made (--effort quick: 4 scans a site) "
+            "and without brain masks"
         },
         "saliency_brain_ratio": {
             "Description": "that share divided by the brain's share of the head's volume; 1 for "

@@ -109,10 +109,10 @@ def _missing(
     """Why the place of the decision cannot be told at all, or ``None`` if it may be."""
     if visible != "yes":
         return "the network was not shown to name the site, so there is no decision to find"
-    if ratio is None:
-        return "the scans have no brain masks (--brain-mask none), so the study has no inside"
-    if np.isnan(ratio).any():
-        return "there are too few saliency maps with a brain mask for an interval"
+    if ratio is None or np.isnan(ratio).any():
+        no_masks = "the scans have no brain masks (--brain-mask none), so the study has no inside"
+        too_few = "there are too few saliency maps with a brain mask for an interval"
+        return no_masks if ratio is None else too_few
     for name in BRAIN_CONTROLS:
         if np.isnan(_interval(accuracy, name)).any():
             return f"the control {name} was not computed, or has no interval"
