@@ -6,7 +6,7 @@ import torch
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.networks.bilateral_generator import BilateralGenerator
-from bids_harmonize.training.runtime import make_runtime, seeded_torch
+from bids_harmonize.training.runtime import classifier_runtime, make_runtime, seeded_torch
 
 pytestmark = pytest.mark.gpu
 
@@ -31,3 +31,11 @@ def test_the_generator_makes_the_same_image_on_both_devices(runtime):
         generator.to(runtime.device)
         found, _ = generator((volume * mask).to(runtime.device), mask.to(runtime.device))
     assert torch.abs(found.cpu() - expected).max().item() < 1e-4
+
+
+def test_the_classifier_trains_in_bfloat16_where_the_precision_is_left_to_the_app(runtime):
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        pytest.skip("the device does not compute in bfloat16")
+    assert classifier_runtime(runtime).precision == "bf16-mixed"
+    wished = make_runtime(ResourceSettings(device="cuda", precision="32-true"))
+    assert classifier_runtime(wished) is wished

@@ -7,6 +7,7 @@ import torch
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError
 from bids_harmonize.training.runtime import (
+    classifier_runtime,
     make_runtime,
     seeded_generator,
     seeded_torch,
@@ -18,6 +19,15 @@ def test_auto_precision_on_the_cpu_is_32_bit():
     runtime = make_runtime(ResourceSettings(device="cpu"))
     assert (runtime.device.type, runtime.precision) == ("cpu", "32-true")
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_classifier_keeps_the_precision_on_the_cpu_and_where_it_was_wished():
+    left = make_runtime(ResourceSettings(device="cpu"))
+    assert left.is_automatic
+    assert classifier_runtime(left) is left
+    wished = make_runtime(ResourceSettings(device="cpu", precision="bf16-mixed"))
+    assert not wished.is_automatic
+    assert classifier_runtime(wished).precision == "bf16-mixed"
 
 
 def test_a_cuda_device_that_does_not_exist_is_named():
