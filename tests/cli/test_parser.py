@@ -108,7 +108,7 @@ def test_a_dash_stands_for_no_input_at_group_level():
     [
         (["bids", "out"], "analysis_level"),
         (["bids", "out", "subject"], "invalid choice: 'subject'"),
-        ([*PLACES, "--atlases", "x"], "unrecognized arguments: --atlas x"),
+        ([*PLACES, "--atlases", "x"], "unrecognized arguments: --atlases x"),
         ([*PLACES, "--participant"], "unrecognized arguments: --participant"),
     ],
 )
