@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.stages.classification.atlas import study_regions
 from bids_harmonize.stages.classification.evidence import (
     CHECK_COLUMNS,
     CURVE_COLUMNS,
     SaliencyEvidence,
     gather_evidence,
 )
+from bids_harmonize.stages.classification.maps import template_grid
 from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel, select
 from bids_harmonize.stages.classification.saliency import explain, write_means
 from bids_harmonize.stages.classification.saliency_rows import (
@@ -162,9 +164,14 @@ def write_tables(context):
     explained, shares = explain(context, training, folds, (folds[0].classifier, training.source))
     means, warnings = write_means(context, explained)
     files, notes = write_saliency_tables(
-        context, training, folds, shares=shares, accuracy=accuracy()
+        context, training, folds, shares=shares, accuracy=accuracy(), regions=regions_of(context)
     )
     return files, (means, warnings, notes)
+
+
+def regions_of(context):
+    """The app's own regions, on the grid of the mean maps."""
+    return study_regions(None, resolution_mm=template_grid(context.study).voxel_size_mm[0])
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +279,9 @@ def test_a_study_whose_sample_has_no_usable_scan_gets_tables_without_a_curve(tmp
     evidence = gather_evidence(context, nobody, folds)
     assert deletion_rows(evidence, seed=0) == []
     assert [row["n"] for row in check_rows(evidence, seed=0)] == [0, 0]
-    files, notes = write_saliency_tables(context, nobody, folds, shares={}, accuracy=accuracy())
+    files, notes = write_saliency_tables(
+        context, nobody, folds, shares={}, accuracy=accuracy(), regions=regions_of(context)
+    )
     tables = {path.stem: read_tsv(path) for path in files}
     assert list(tables["group_saliencydeletion"].columns) == TABLES["group_saliencydeletion"]
     assert tables["group_saliencydeletion"].empty
