@@ -26,6 +26,7 @@ import numpy as np
 from bids_harmonize.phantom import StudyDesign
 from bids_harmonize.stats import wilson_interval
 from tests.benchmarks.site_deals import dealt_predictions
+from tests.benchmarks.site_maps import map_everybody
 from tests.benchmarks.site_runs import (
     cue_distances,
     describe_row,
@@ -107,6 +108,7 @@ def tell_cue(words: argparse.Namespace) -> None:
     longer.write_text(f"[classifier]\nn_epochs = {CUE_EPOCHS}\n", encoding="utf-8")
     words.options = ["--config-file", str(longer), *words.options]
     bids_dir, output_dir = classify(words)
+    say(f"maps of all {map_everybody(output_dir, n_processors=words.nprocs)} scans")
     distances, mean_mm = cue_distances(bids_dir, output_dir)
     n_scans = len(distances)
     if n_scans:
