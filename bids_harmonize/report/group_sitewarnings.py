@@ -30,6 +30,10 @@ from bids_harmonize.report.group_words import (
 
 _N_NAMED = 5
 
+LEAK_P = 0.001
+"""Below chance is suspicious where fewer permutations than this share do as badly; at .01 every
+hundredth study without a site effect would be accused."""
+
 
 def site_findings(inputs: GroupInputs) -> list[Finding]:
     """Leaks, shortcuts, small and confounded sites, failed checks of the maps, unseen sites.
@@ -78,7 +82,7 @@ def _off_chance(inputs: GroupInputs) -> list[Finding]:
         if not (is_number(low) and is_number(high) and is_number(chance)):
             continue
         above = low > chance and (not is_number(p) or p <= VISIBLE_P)
-        below = high < chance and (not is_number(p) or p >= 1 - VISIBLE_P)
+        below = high < chance and (not is_number(p) or p >= 1 - LEAK_P)
         shown = f"{percent_interval(value, low, high)}; chance is {percent(chance)}"
         if row["model"] == "shuffled" and above:
             text = (
