@@ -12,6 +12,28 @@ from typing import Any
 from bids_harmonize.errors import ScanError
 
 
+def sidecar_path(image: Path) -> Path:
+    """The JSON file of an image or a transform.
+
+    Examples
+    --------
+    >>> sidecar_path(Path("sub-01_desc-preproc_T1w.nii.gz")).name
+    'sub-01_desc-preproc_T1w.json'
+    """
+    return image.with_name(f"{image.name.removesuffix('.gz').rpartition('.')[0]}.json")
+
+
+def image_path(sidecar: Path) -> Path:
+    """The image of a JSON file; the other way of :func:`sidecar_path`.
+
+    Examples
+    --------
+    >>> image_path(Path("sub-01_desc-preproc_T1w.json")).name
+    'sub-01_desc-preproc_T1w.nii.gz'
+    """
+    return sidecar.with_name(f"{sidecar.stem}.nii.gz")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 

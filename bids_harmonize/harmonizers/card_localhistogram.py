@@ -7,7 +7,7 @@ said aloud: ``n4_histogram``, which serves otherwise, needs images of the refere
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -15,21 +15,27 @@ from torch import Tensor
 from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import DirectionError
 from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep_outside
+from bids_harmonize.harmonizers.bilateral import (
+    is_same_grid,
+    load_generator,
+    training_fingerprint,
+)
 from bids_harmonize.harmonizers.card import ReferenceCard
 from bids_harmonize.imaging.types import Mask, Volume
-from bids_harmonize.networks.bilateral_generator import BilateralGenerator
 from bids_harmonize.training.card_run import CardResult, train_on_card
 from bids_harmonize.training.card_training import CardSettings
 from bids_harmonize.training.generation import generate
-from bids_harmonize.training.pair_data import SOURCE, PairData
+from bids_harmonize.training.pair_data import SOURCE, PairData, PairSettings
 from bids_harmonize.training.pairs import PairRun
 from bids_harmonize.training.runtime import Runtime, derived_seed
+
+if TYPE_CHECKING:
+    from bids_harmonize.networks.generators import TrainedGenerator
 
 FALLBACK: Final = "identity"
 CARDS: Final = "cards"  # in ``learnt``: tells such a model from one that was fitted on images
 WITHOUT_IMAGES: Final = ("identity", "n4", "localhistogram")
 """Harmonizers that need no image of the reference."""
-_SAME_MM: Final = 1e-3
 _SEPARATOR: Final = "/"
 
 
@@ -55,7 +61,7 @@ class CardLocalHistogram:
         self.settings = settings
         self.card = card
         self.high: Mapping[str, float] = {}
-        self.generators: dict[str, BilateralGenerator] = {}
+        self.generators: dict[str, TrainedGenerator] = {}
         self.network_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
@@ -83,7 +89,7 @@ class CardLocalHistogram:
                 CardSettings(**_used(self.settings)),
                 runtime=runtime,
                 seed=derived_seed(seed, self.name, site),
-                sharpens=self._sharpens(),
+                sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
                 run=PairRun(
                     name=f"{self.name} {site} to the card of {self.frame.reference_site}",
                     folder=work_dir / f"card-{number}",
@@ -174,29 +180,18 @@ class CardLocalHistogram:
             f"its own people lie at {self.person_distance:.3f}), so its scans are only scaled"
         ]
 
-    def _make_generator(self, weights: Mapping[str, Tensor]) -> BilateralGenerator:
-        generator = BilateralGenerator(
-            voxel_size_mm=self.network_voxel_size_mm, sharpens=self._sharpens()
+    def _make_generator(self, weights: Mapping[str, Tensor]) -> "TrainedGenerator":
+        return load_generator(
+            PairSettings(),
+            weights,
+            voxel_size_mm=self.network_voxel_size_mm,
+            sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
+            device=self.device,
         )
-        generator.load_state_dict(weights)
-        return generator.eval().requires_grad_(False).to(self.device)
-
-    def _sharpens(self) -> bool:
-        """Sharpening weights are in voxels: of use only where both grids have the same."""
-        return abs(self.network_voxel_size_mm - self.frame.voxel_size_mm) < _SAME_MM
 
     def _fingerprint(self, data: TrainingData, site: str, seed: int) -> str:
-        network = data.network
-        scans = [[network.scans[n].key, network.scaling(n).high] for n in data.of_site(site)]
-        return settings_hash(
-            self.name,
-            dict(self.settings),
-            self.frame,
-            self.cards,
-            scans,
-            sorted(data.monitor),
-            [seed, network.shape, network.voxel_size_mm],
-        )
+        own = training_fingerprint(self.name, self.settings, self.frame, data, (site,), seed)
+        return settings_hash(own, self.cards)
 
 
 def _used(settings: Mapping[str, Any]) -> dict[str, Any]:

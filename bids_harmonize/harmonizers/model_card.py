@@ -6,6 +6,7 @@ from typing import Any
 
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import FitReport, Frame, Harmonizer
+from bids_harmonize.harmonizers.bilateral import is_same_grid
 from bids_harmonize.harmonizers.card_localhistogram import CARDS
 from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
@@ -222,7 +223,7 @@ def _change(harmonizer: Harmonizer) -> str:
     """What a trained harmonizer may change, by the kind of its generators."""
     _, learnt = harmonizer.capture()
     size, network = harmonizer.frame.voxel_size_mm, learnt["network_voxel_size_mm"]
-    same = abs(network - size) < 1e-3
+    same = is_same_grid(network, harmonizer.frame)
     if not _generator(harmonizer).draws:
         return _BRIGHTNESS.format(sharpening=" how sharp the whole image is, and" if same else "")
     coarseness = (

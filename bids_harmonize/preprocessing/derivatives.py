@@ -17,6 +17,7 @@ import numpy as np
 from bids_harmonize.bids.files import write_json, writing_fault
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import participant_keys, scan_output
+from bids_harmonize.bids.sidecars import sidecar_path
 from bids_harmonize.imaging.geometry import invert
 from bids_harmonize.preprocessing.integrity import SIZES_KEY, file_sizes
 from bids_harmonize.preprocessing.sidecars import make_sidecars
@@ -116,17 +117,6 @@ class Made:
     tissue: Path | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-def sidecar_path(image: Path) -> Path:
-    """The JSON file of an image or a transform.
-
-    Examples
-    --------
-    >>> sidecar_path(Path("sub-01_desc-preproc_T1w.nii.gz")).name
-    'sub-01_desc-preproc_T1w.json'
-    """
-    return image.with_name(f"{image.name.removesuffix('.gz').rpartition('.')[0]}.json")
 
 
 def save_scan(job: ScanJob, made: Made) -> Path:

@@ -17,10 +17,10 @@ from bids_harmonize.bids.files import remove_leftovers, write_text
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file
-from bids_harmonize.bids.sidecars import read_sidecar
+from bids_harmonize.bids.sidecars import read_sidecar, sidecar_path
 from bids_harmonize.config import Settings, dump_toml, settings_hash
 from bids_harmonize.errors import OutputError, StorageError
-from bids_harmonize.preprocessing.derivatives import ALL_KEYS, ScanJob, sidecar_path
+from bids_harmonize.preprocessing.derivatives import ALL_KEYS, ScanJob
 from bids_harmonize.preprocessing.jobs import make_job, output_hash
 from bids_harmonize.preprocessing.outcome import (
     KILLED,

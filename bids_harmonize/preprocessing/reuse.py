@@ -9,10 +9,10 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import OUTPUTS
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.sidecars import own_part, read_json, read_sidecar, with_own
+from bids_harmonize.bids.sidecars import own_part, read_json, read_sidecar, sidecar_path, with_own
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
-from bids_harmonize.preprocessing.derivatives import ScanJob, sidecar_path
+from bids_harmonize.preprocessing.derivatives import ScanJob
 from bids_harmonize.preprocessing.integrity import are_unchanged
 
 LOGGER = logging.getLogger(__name__)

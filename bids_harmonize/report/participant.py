@@ -8,6 +8,7 @@ from bids_harmonize.bids.files import replacing
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import OUTPUTS, crash_file, participant_page
+from bids_harmonize.bids.sidecars import sidecar_path
 from bids_harmonize.bids.study_measures import StudyMeasures, read_study_measures
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.orientation import to_ras
@@ -15,7 +16,7 @@ from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.report.page import render_page, write_page
 from bids_harmonize.report.participant_figures import draw_raw, raw_figure
 from bids_harmonize.report.participant_methods import write_methods
-from bids_harmonize.report.participant_scan import describe_scan, sidecar_of
+from bids_harmonize.report.participant_scan import describe_scan
 from bids_harmonize.report.scan_images import ScanImages
 
 
@@ -99,7 +100,7 @@ def find_stems(output_dir: Path, participant_id: str) -> tuple[str, ...]:
     ending = OUTPUTS["preproc"].pattern
     found = (output_dir / participant_id).glob(f"**/anat/{participant_id}*{ending}")
     return tuple(
-        sorted(path.name.removesuffix(ending) for path in found if sidecar_of(path).is_file())
+        sorted(path.name.removesuffix(ending) for path in found if sidecar_path(path).is_file())
     )
 
 

@@ -8,7 +8,7 @@ from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.names import scan_output, scans_table
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.scans import scan_row
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study_measures import StudyMeasures
 from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.report.figures import data_uri
@@ -48,7 +48,7 @@ def describe_scan(output_dir: Path, stem: str, study: StudyMeasures) -> dict[str
         Texts, tables and pictures (as ``data:`` texts).
     """
     image = scan_output(output_dir, stem, "preproc")
-    sidecar = read_json(sidecar_of(image))
+    sidecar = read_json(sidecar_path(image))
     row = scan_row(output_dir, stem)
     cells: Mapping[str, str | None] = row.cells if row else {}
     shape, affine = read_grid(image)
@@ -112,11 +112,6 @@ def harmonized_words(images: ScanImages) -> dict[str, Any] | None:
         "sha256": made.get("HarmonizationModelSha256"),
         "cautions": cautions,
     }
-
-
-def sidecar_of(image: Path) -> Path:
-    """The JSON file of a preprocessed image, which is written last."""
-    return image.with_name(image.name.replace(".nii.gz", ".json"))
 
 
 def plain_flags(sidecar: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.config import Settings
 from bids_harmonize.training.runtime import Runtime
@@ -40,7 +40,7 @@ def bias_corrections(scans: Iterable[DerivedScan]) -> frozenset[str]:
     """
     words = set()
     for scan in scans:
-        sidecar = scan.t1w.with_name(scan.t1w.name.removesuffix(".nii.gz") + ".json")
+        sidecar = sidecar_path(scan.t1w)
         settings = read_json(sidecar).get("Settings") if sidecar.is_file() else None
         if isinstance(settings, Mapping) and "bias_correction" in settings:
             words.add(str(settings["bias_correction"]))

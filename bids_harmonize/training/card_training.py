@@ -9,8 +9,8 @@ how far its own people lie from it. Rejected: a pair training with half of it sw
 """
 
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,13 @@ from bids_harmonize.training.losses import (
     local_histogram_distance,
 )
 from bids_harmonize.training.pair_data import SOURCE, PairData
-from bids_harmonize.training.pair_steps import ALARM_FACTOR, draw_to_target, follow, rate_share
+from bids_harmonize.training.pair_steps import (
+    ALARM_FACTOR,
+    draw_to_target,
+    follow,
+    mean_histogram,
+    rate_share,
+)
 from bids_harmonize.training.runtime import Runtime, seeded_torch
 
 
@@ -37,6 +43,10 @@ class CardSettings:
     learning_rate: float = 5e-4
     histogram_weight: float = 1.0
     smoothness_weight: float = 1.0
+
+    def slower(self, share: float) -> Self:
+        """The same with this share of the learning rate."""
+        return replace(self, learning_rate=self.learning_rate * share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +110,7 @@ class CardTraining:
             "generator": self.generator,
             "average": self.average,
             "optimizer": self.optimizer,
-            "running": self._mean_histogram(),
+            "running": mean_histogram(data, data.train[SOURCE], self.histograms, device=device),
             "best": self._snapshot(start),
             "diverged": False,
             "history": [{"iteration": 0, "distance_to_reference": start}],
@@ -172,14 +182,6 @@ class CardTraining:
     def _draw(self, iteration: int) -> tuple[Tensor, Tensor]:
         volume, mask = self.data.draw(SOURCE, iteration, seed=self.seed)
         return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
-    def _mean_histogram(self) -> Tensor:
-        """Mean local histogram over the training scans: where the running mean starts."""
-        total = torch.zeros(())
-        for index in self.data.train[SOURCE]:
-            volume, mask = (as_tensor(a, self.runtime.device) for a in self.data.load(index))
-            total = total.to(volume.device) + self.histograms.measure(volume, mask)
-        return total / len(self.data.train[SOURCE])
 
     def _snapshot(self, distance: float) -> dict[str, Any]:
         weights = self.average.state_dict()

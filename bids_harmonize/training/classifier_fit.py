@@ -216,14 +216,13 @@ class _Fitting:
 
     def _pooled(self, source: VolumeSource, indices: Sequence[int]) -> torch.Tensor:
         """Pooled features of these scans, one at a time: the order of scans changes no bit."""
-        return torch.cat(
-            [
-                self.network.pool(
-                    torch.from_numpy(source.volume(index))[None, None].to(self.runtime.device)
-                )
-                for index in indices
-            ]
-        )
+        # Into one array made before: small results kept between the large features of one scan
+        # and those of the next would split the heap, which then grows with the scans.
+        found = torch.empty((len(indices), self.network.head.in_features))
+        for place, index in enumerate(indices):
+            volume = torch.from_numpy(source.volume(index))[None, None]  # (1, 1, I, J, K)
+            found[place] = self.network.pool(volume.to(self.runtime.device))[0]
+        return found.to(self.runtime.device)
 
 
 def _augmented(

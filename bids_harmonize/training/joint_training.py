@@ -21,7 +21,13 @@ from bids_harmonize.training.adversarial import Adversary
 from bids_harmonize.training.generation import as_tensor, generate
 from bids_harmonize.training.losses import LocalHistograms, grid_roughness, mean_difference
 from bids_harmonize.training.pair_data import PairData, PairSettings
-from bids_harmonize.training.pair_steps import ALARM_FACTOR, draw_to_target, follow, rate_share
+from bids_harmonize.training.pair_steps import (
+    ALARM_FACTOR,
+    draw_to_target,
+    follow,
+    mean_histogram,
+    rate_share,
+)
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_generator, seeded_torch
 
@@ -78,7 +84,10 @@ class JointTraining:
         self.histograms = LocalHistograms(
             data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=runtime.device
         )
-        self.targets = {site: self._mean_histogram(site) for site in (reference, *self.sources)}
+        self.targets = {
+            site: mean_histogram(data, data.train[site], self.histograms, device=runtime.device)
+            for site in (reference, *self.sources)
+        }
         self.distance = PatchDistance(
             (data.load(index) for index in sorted(data.train[reference])), seed=seed
         )
@@ -254,14 +263,6 @@ class JointTraining:
     def _draw(self, site: str, number: int) -> Scan:
         volume, mask = self.data.draw(site, number, seed=self.seed)
         return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
-    def _mean_histogram(self, site: str) -> Tensor:
-        """Mean local histogram over the training scans of a site, in voxels."""
-        total = torch.zeros((), device=self.runtime.device)
-        for index in self.data.train[site]:
-            volume, mask = (as_tensor(a, self.runtime.device) for a in self.data.load(index))
-            total = total + self.histograms.measure(volume, mask)
-        return total / len(self.data.train[site])
 
     def _distances(self) -> dict[str, float]:
         """Column of the history (``distance_<place of the source>``) to the distance."""

@@ -1,8 +1,8 @@
 """Source sites and the reference site as a training of generators sees them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Self
 
 from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.networks.generators import GeneratorPlan, make_generator
@@ -59,6 +59,14 @@ class PairSettings:
     generator: str = "bilateral"
     residual_width: int = 32
     residual_blocks: int = 7
+
+    def slower(self, share: float) -> Self:
+        """The same with this share of the learning rates."""
+        return replace(
+            self,
+            learning_rate=self.learning_rate * share,
+            discriminator_learning_rate=self.discriminator_learning_rate * share,
+        )
 
     def make_generator(self, *, voxel_size_mm: float, sharpens: bool) -> "TrainedGenerator":
         """A generator with fresh weights, for volumes of this voxel size (mm)."""

@@ -1,16 +1,48 @@
 """Steps that pair and joint trainings share: the running mean, the average, the learning rate."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from bids_harmonize.training.losses import local_histogram_distance
+from bids_harmonize.training.generation import as_tensor
+from bids_harmonize.training.losses import LocalHistograms, local_histogram_distance
+from bids_harmonize.training.pair_data import PairData
 
 RUNNING_WEIGHT: Final = 0.25  # of the current scan in the running mean of histograms
 AVERAGE_DECAY: Final = 0.99
 CONSTANT_SHARE: Final = 0.4  # of the iterations before the rate falls
 ALARM_FACTOR: Final = 2.0
+
+
+def mean_histogram(
+    data: PairData, indices: Iterable[int], histograms: LocalHistograms, *, device: torch.device
+) -> Tensor:
+    """Mean local histogram of some scans, in voxels.
+
+    Parameters
+    ----------
+    data
+        Where the scans are.
+    indices
+        At least one.
+    histograms
+        What measures them.
+    device
+        Where.
+
+    Returns
+    -------
+    Tensor
+        Shape (cells, bins).
+    """
+    total, n_scans = torch.zeros((), device=device), 0
+    for index in indices:
+        volume, mask = (as_tensor(array, device) for array in data.load(index))
+        total = total + histograms.measure(volume, mask)
+        n_scans += 1
+    return total / n_scans
 
 
 def draw_to_target(running: Tensor, current: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

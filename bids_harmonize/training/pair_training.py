@@ -32,6 +32,7 @@ from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     draw_to_target,
     follow,
+    mean_histogram,
     rate_share,
 )
 from bids_harmonize.training.patch_distance import PatchDistance
@@ -86,7 +87,10 @@ class PairTraining:
         self.histograms = LocalHistograms(
             data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=device
         )
-        self.targets = {side: self._mean_histogram(side) for side in (SOURCE, REFERENCE)}
+        self.targets = {
+            side: mean_histogram(data, data.train[side], self.histograms, device=device)
+            for side in (SOURCE, REFERENCE)
+        }
         self.distances = {
             side: PatchDistance(
                 (data.load(index) for index in sorted(data.train[side])), seed=seed
@@ -239,14 +243,6 @@ class PairTraining:
     def _draw(self, side: str, iteration: int) -> tuple[Tensor, Tensor]:
         volume, mask = self.data.draw(side, iteration, seed=self.seed)
         return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
-    def _mean_histogram(self, side: str) -> Tensor:
-        """Mean local histogram over the training scans of a side, in voxels."""
-        total = torch.zeros(())
-        for index in self.data.train[side]:
-            volume, mask = (as_tensor(a, self.runtime.device) for a in self.data.load(index))
-            total = total.to(volume.device) + self.histograms.measure(volume, mask)
-        return total / len(self.data.train[side])
 
     def _distance(self, direction: str) -> float:
         origin, side = DIRECTIONS[direction]

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from torch import Tensor
 
@@ -22,10 +22,27 @@ class _DivergedError(Exception):
     """Training left the target; caught in :func:`train_attempts` alone."""
 
 
+class Rated(Protocol):
+    """Settings of a training, as far as :func:`train_attempts` knows them."""
+
+    @property
+    def n_iterations(self) -> int:
+        """Length of the training."""
+        ...
+
+    @property
+    def check_every(self) -> int:
+        """Iterations between two looks at the monitor scans."""
+        ...
+
+    def slower(self, share: float) -> Self:
+        """The same with this share of the learning rates."""
+        ...
+
+
 class Training(Protocol):
     """What :func:`train_attempts` runs: a state, a step, a look at the monitor scans."""
 
-    settings: PairSettings
     state: dict[str, Any]
 
     def step(self, iteration: int) -> dict[str, float]:
@@ -38,6 +55,7 @@ class Training(Protocol):
 
 
 Trained = TypeVar("Trained", bound=Training)
+RatedSettings = TypeVar("RatedSettings", bound=Rated)
 
 
 @dataclass(frozen=True)
@@ -121,7 +139,7 @@ def train_pair(
 
 
 def train_attempts(
-    make: Callable[[PairSettings], Trained], settings: PairSettings, *, run: PairRun
+    make: Callable[[RatedSettings], Trained], settings: RatedSettings, *, run: PairRun
 ) -> tuple[Trained, tuple[dict[str, float], ...], bool]:
     """Run a training, and once more at half the rate when the monitor scans raise the alarm.
 
@@ -141,14 +159,9 @@ def train_attempts(
     """
     rows: list[dict[str, float]] = []
     for attempt in range(1, N_ATTEMPTS + 1):
-        share = RESTART_RATE ** (attempt - 1)
-        rated = replace(
-            settings,
-            learning_rate=settings.learning_rate * share,
-            discriminator_learning_rate=settings.discriminator_learning_rate * share,
-        )
+        rated = settings.slower(RESTART_RATE ** (attempt - 1))
         training = make(rated)
-        diverged = _attempt(training, run, attempt)
+        diverged = _attempt(training, rated, run, attempt)
         rows += [{"attempt": attempt, **row} for row in training.state["history"]]
         if not diverged:
             break
@@ -161,10 +174,10 @@ def train_attempts(
     return training, tuple(rows), diverged
 
 
-def _attempt(training: Training, run: PairRun, attempt: int) -> bool:
+def _attempt(training: Training, settings: Rated, run: PairRun, attempt: int) -> bool:
     checkpoint = Checkpointing(
         path=run.folder / f"attempt-{attempt}.pt",
-        every=training.settings.check_every,
+        every=settings.check_every,
         resume=run.resume,
         fingerprint=run.fingerprint,
     )
@@ -177,7 +190,7 @@ def _attempt(training: Training, run: PairRun, attempt: int) -> bool:
     try:
         iterate(
             step,
-            n_iterations=training.settings.n_iterations,
+            n_iterations=settings.n_iterations,
             state=training.state,
             checkpoint=checkpoint,
             validate=training.check,

@@ -214,14 +214,16 @@ def _pass_through(classifier: Classifier, source: VolumeSource) -> tuple[np.ndar
     """Embedding and logits of each scan, float64."""
     check_grid(classifier, source)
     network = classifier.network
-    embedded = [np.zeros((0, network.head.in_features))]
-    logits = [np.zeros((0, network.head.out_features))]
+    # Made before: small results kept between the batches' large features would split the heap.
+    embedded = np.empty((len(source), network.head.in_features))
+    logits = np.empty((len(source), network.head.out_features))
     with torch.inference_mode():
         for start in range(0, len(source), _PREDICTION_BATCH):
             indices = range(start, min(start + _PREDICTION_BATCH, len(source)))
             batch = np.stack([source.volume(index) for index in indices])
             volumes = torch.from_numpy(batch)[:, None].to(classifier.device)  # (B, 1, I, J, K)
             features = network.embed(volumes)  # (B, F)
-            embedded.append(features.double().cpu().numpy())
-            logits.append(network.head(features).double().cpu().numpy())  # (B, n_sites)
-    return np.concatenate(embedded), np.concatenate(logits)
+            asked = slice(indices.start, indices.stop)
+            embedded[asked] = features.double().cpu().numpy()
+            logits[asked] = network.head(features).double().cpu().numpy()  # (B, n_sites)
+    return embedded, logits

@@ -26,6 +26,7 @@ from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.index import Scan, index_scans
 from bids_harmonize.bids.rawimages import RawImage, read_raw
 from bids_harmonize.bids.scans import write_scan_rows
+from bids_harmonize.bids.sidecars import sidecar_path
 from bids_harmonize.bids.sites import resolve_sites
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings, make_settings
@@ -36,7 +37,7 @@ from bids_harmonize.imaging.grid import place_grid, resample, resample_mask
 from bids_harmonize.imaging.orientation import axis_codes
 from bids_harmonize.phantom.person import SIZE_CENTRE_MM
 from bids_harmonize.phantom.truth import truth_folder
-from bids_harmonize.preprocessing.derivatives import Made, ScanJob, save_scan, sidecar_path
+from bids_harmonize.preprocessing.derivatives import Made, ScanJob, save_scan
 from bids_harmonize.preprocessing.jobs import make_job
 from bids_harmonize.preprocessing.reuse import measure_columns, table_row
 from bids_harmonize.preprocessing.steps import Conformed

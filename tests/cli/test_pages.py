@@ -11,12 +11,12 @@ from bids_harmonize.bids.claims import Claims
 from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import crash_file, participant_page, scan_output
+from bids_harmonize.bids.sidecars import sidecar_path
 from bids_harmonize.bids.study_measures import read_study_measures
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.pages import draw_page, needs_page, write_pages
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import OutputError
-from bids_harmonize.report.participant_scan import sidecar_of
 from tests.bids.trees import two_sites, write_derivative
 
 FORK = get_context("fork")
@@ -29,7 +29,7 @@ def test_a_page_that_fails_loses_nothing_but_itself(tmp_path, n_procs):
     (tmp_path / "sub-a2/anat").mkdir(parents=True)
     image = scan_output(tmp_path, "sub-a2", "preproc")
     image.write_bytes(b"no image")
-    sidecar_of(image).write_text("{}")
+    sidecar_path(image).write_text("{}")
     tally = Tally()
     with Claims(tmp_path) as claims:
         write_pages(tmp_path, PEOPLE, ResourceSettings(nprocs=n_procs), claims=claims, tally=tally)

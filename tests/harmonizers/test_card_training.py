@@ -10,7 +10,7 @@ from bids_harmonize.harmonizers.card_localhistogram import CardLocalHistogram
 from bids_harmonize.harmonizers.model_card import make_card as make_model_card
 from bids_harmonize.harmonizers.storage import load_harmonizer, save_harmonizer
 from bids_harmonize.metrics.similarity import psnr
-from bids_harmonize.training import card_run, card_training
+from bids_harmonize.training import card_training, pairs
 from bids_harmonize.training.card_run import train_on_card
 from bids_harmonize.training.card_training import CardSettings, CardTarget
 from bids_harmonize.training.generation import as_tensor
@@ -191,7 +191,7 @@ def test_a_site_that_diverges_twice_is_only_scaled_and_said(card, tmp_path, monk
     harmonizer = make(card, n_iterations=4, check_every=2)
     report = fit(harmonizer, tmp_path)
     assert report.fell_back == ("A",)
-    assert {row["attempt"] for row in report.rows} == {1, card_run.N_ATTEMPTS}
+    assert {row["attempt"] for row in report.rows} == {1, pairs.N_ATTEMPTS}
     assert "diverged twice; its scans are only scaled" in report.warnings[0]
     assert harmonizer.method("A") == "identity"
     tissue, head, brain = make_head(64)

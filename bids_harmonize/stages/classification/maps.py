@@ -11,7 +11,7 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import scan_output, site_output
 from bids_harmonize.bids.provenance import bids_uri
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.imaging._itk import from_itk_transform
 from bids_harmonize.imaging.grid import Grid, centred_grid, resample
@@ -66,10 +66,10 @@ def write_scan_map(
         "Site": scan.site,
         "Method": METHOD,
         "Model": model,
-        "SkullStripped": read_json(_sidecar(scan.t1w)).get("SkullStripped", False),
+        "SkullStripped": read_json(sidecar_path(scan.t1w)).get("SkullStripped", False),
         "Sources": [bids_uri(scan.t1w, study.output_dir)],
     }
-    write_json(_sidecar(path), sidecar)
+    write_json(sidecar_path(path), sidecar)
     return path
 
 
@@ -110,7 +110,7 @@ def write_site_mean(study: Study, site: str, scans: Sequence[DerivedScan]) -> Pa
             for scan in scans
         ],
     }
-    write_json(_sidecar(path), sidecar)
+    write_json(sidecar_path(path), sidecar)
     return path
 
 
@@ -174,8 +174,4 @@ def remove_old_maps(study: Study, *, keep: Iterable[Path]) -> None:
     for path in found:
         if path not in kept:
             path.unlink(missing_ok=True)
-            _sidecar(path).unlink(missing_ok=True)
-
-
-def _sidecar(image: Path) -> Path:
-    return image.with_name(image.name.removesuffix(".nii.gz") + ".json")
+            sidecar_path(path).unlink(missing_ok=True)

@@ -9,6 +9,8 @@ import pandas as pd
 from bids_harmonize.training.classifier import Classifier, ask
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
+_PROBABILITY = "p_"
+
 
 @dataclass(frozen=True)
 class FoldModel:
@@ -108,3 +110,24 @@ def prediction_frame(
     for column, site in enumerate(sites):
         frame[f"p_{site}"] = probabilities[:, column]
     return frame
+
+
+def person_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row a person, site and fold: probabilities averaged over the scans, and the site named.
+
+    Parameters
+    ----------
+    predictions
+        One row a scan: participant_id, site, fold, ``p_<site>``.
+
+    Returns
+    -------
+    DataFrame
+        participant_id, site, fold, predicted, ``p_<site>``.
+    """
+    columns = [name for name in predictions.columns if name.startswith(_PROBABILITY)]
+    keys = ["participant_id", "site", "fold"]
+    people = predictions.groupby(keys, as_index=False)[columns].mean()
+    best = people[columns].to_numpy().argmax(axis=1)
+    people["predicted"] = [columns[index].removeprefix(_PROBABILITY) for index in best]
+    return people[[*keys, "predicted", *columns]]

@@ -21,7 +21,7 @@ from bids_harmonize.stages.classification.columns import (
     prediction_columns,
 )
 from bids_harmonize.stages.classification.merged_tables import IMAGES, merge_table
-from bids_harmonize.stages.evaluation.probes import person_probabilities
+from bids_harmonize.stages.classification.predictions import person_probabilities
 from bids_harmonize.stats import mean_proportion_interval, permutation_p_value, wilson_interval
 
 _N_PERMUTATIONS = 1000

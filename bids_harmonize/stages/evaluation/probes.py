@@ -16,6 +16,7 @@ from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.imaging.intensity import histogram_shares
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
 from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
+from bids_harmonize.stages.classification.predictions import person_probabilities
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
@@ -39,8 +40,6 @@ PROBE_COLUMNS = (
     "n",
 )
 N_PERMUTATIONS = 1000
-
-_PROBABILITY = "p_"
 
 
 @dataclass(frozen=True)
@@ -187,16 +186,6 @@ def person_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
         participant_id, site, fold, predicted.
     """
     return person_probabilities(predictions)[["participant_id", "site", "fold", "predicted"]]
-
-
-def person_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
-    """:func:`person_predictions` with the averaged probabilities ``p_<site>`` beside them."""
-    columns = [name for name in predictions.columns if name.startswith(_PROBABILITY)]
-    keys = ["participant_id", "site", "fold"]
-    people = predictions.groupby(keys, as_index=False)[columns].mean()
-    best = people[columns].to_numpy().argmax(axis=1)
-    people["predicted"] = [columns[index].removeprefix(_PROBABILITY) for index in best]
-    return people[[*keys, "predicted", *columns]]
 
 
 def histogram_mmd(images: VolumeSource, *, reference_site: str) -> float:

@@ -10,7 +10,6 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bids_harmonize.bids.claims import Claims, scan_claim
 from bids_harmonize.bids.files import remove_leftovers, write_json, write_text
@@ -18,13 +17,13 @@ from bids_harmonize.bids.harmonized import sidecars_of
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
+from bids_harmonize.bids.sidecars import image_path, sidecar_path
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.stages.harmonization.image_sidecars import (
     ImageMaker,
     is_current,
     make_sidecar,
-    sidecar_path,
 )
 from bids_harmonize.stages.harmonization.images import forget_crashes, make_image
 
@@ -128,10 +127,6 @@ def _harmonize(scan: DerivedScan, maker: ImageMaker, *, resume: bool) -> bool:
         write_json(sidecar_path(image), sidecar)
     for other in sidecars_of(maker.output_dir, scan.stem):
         if other != sidecar_path(image):
-            _image_of(other).unlink(missing_ok=True)
+            image_path(other).unlink(missing_ok=True)
             other.unlink(missing_ok=True)
     return is_new
-
-
-def _image_of(sidecar: Path) -> Path:
-    return sidecar.with_name(sidecar.name.removesuffix(".json") + ".nii.gz")

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import UnusableDataError
@@ -18,7 +18,6 @@ from bids_harmonize.harmonizers.card import (
 )
 from bids_harmonize.imaging.grid import study_shape
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.harmonization.image_sidecars import sidecar_path
 from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import LocalHistograms, local_histogram_distance

@@ -8,7 +8,7 @@ from typing import Any
 from bids_harmonize._version import __version__
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.harmonizers.base import Harmonizer
@@ -158,11 +158,6 @@ def is_current(maker: ImageMaker, scan: DerivedScan, *, sha256: str) -> bool:
         "Site": scan.site,
     }
     return all(found.get(key) == value for key, value in wanted.items())
-
-
-def sidecar_path(image: Path) -> Path:
-    """The JSON file of an image."""
-    return image.with_name(image.name.removesuffix(".nii.gz") + ".json")
 
 
 def _masks(scan: DerivedScan) -> list[Path]:

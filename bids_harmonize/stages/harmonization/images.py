@@ -12,7 +12,7 @@ from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.bids.sidecars import image_path, read_json, sidecar_path
 from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
@@ -22,7 +22,6 @@ from bids_harmonize.stages.harmonization.image_sidecars import (
     ImageMaker,
     is_current,
     make_sidecar,
-    sidecar_path,
 )
 from bids_harmonize.stages.harmonization.unseen import unseen_distance
 
@@ -185,7 +184,7 @@ def place_images(written: Written, *, new: Path, output_dir: Path) -> list[Path]
 def _remove_others(output_dir: Path, *, keep: Sequence[Path]) -> None:
     wanted = set(keep)
     for sidecar in list(harmonized_sidecars(output_dir)):
-        image = sidecar.with_name(sidecar.name.removesuffix(".json") + ".nii.gz")
+        image = image_path(sidecar)
         if image not in wanted:
             image.unlink(missing_ok=True)
             sidecar.unlink()
