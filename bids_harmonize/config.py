@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, field
-from typing import Annotated, Any, Literal, LiteralString
+from typing import Annotated, Any, Final, Literal, LiteralString
 
 import tomli_w
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -43,6 +43,10 @@ def _refuse_native(value: Any) -> Any:
     return value
 
 
+MEDIAN_REFERENCE: Final = "median"
+"""``--reference-site`` of this name is no site: it is the median of all trained sites."""
+
+
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class SelectionSettings:
     """Which scans are used; labels stand without ``sub-`` and ``ses-``."""
@@ -55,7 +59,10 @@ class SelectionSettings:
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class SiteSettings:
-    """Where the site of a scan is read, and which sites train."""
+    """Where the site of a scan is read, and which sites train.
+
+    ``reference_site`` may be ``MEDIAN_REFERENCE``.
+    """
 
     site_source: SiteSource = "auto"
     site_key: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_harmonize.config import SiteSettings
+from bids_harmonize.config import MEDIAN_REFERENCE, SiteSettings
 from bids_harmonize.errors import SiteError
 
 MIN_TRAINED_SITES = 2
@@ -56,8 +56,9 @@ def assign_roles(
     least_sites
         Number of sites that must be fit to train on.
     outside
-        A reference site that is known by its card: scans made there neither train nor count, and
-        who has some beside those of a trained site is travelling.
+        A reference that is no trained site. Known by its card: scans made there neither train nor
+        count, and who has some beside those of a trained site is travelling. Or
+        ``MEDIAN_REFERENCE``, where nobody was scanned.
 
     Returns
     -------
@@ -68,9 +69,15 @@ def assign_roles(
     Raises
     ------
     SiteError
-        If fewer than ``least_sites`` sites can be trained, or the reference site is not one of
-        them.
+        If fewer than ``least_sites`` sites can be trained, the reference site is not one of
+        them, or a site is named like the virtual reference.
     """
+    if any(MEDIAN_REFERENCE in seen for seen in visits.values()):
+        message = (
+            f"a site is named {MEDIAN_REFERENCE!r}, the word that --reference-site keeps for the "
+            "median of all sites; rename it by --site-map"
+        )
+        raise SiteError(message)
     sites = sorted(set().union(*visits.values()) - {outside})
     kept = _held_out(visits, n=settings.hold_out_travelling, seed=seed)
     trainees = {

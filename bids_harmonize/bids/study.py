@@ -22,7 +22,7 @@ from bids_harmonize.bids.scans import ScanRow, require_scan_rows
 from bids_harmonize.bids.sites import group_sites
 from bids_harmonize.bids.study_grid import one_grid, scaling_mask_of
 from bids_harmonize.bids.tables import MISSING, read_tsv
-from bids_harmonize.config import Settings
+from bids_harmonize.config import MEDIAN_REFERENCE, Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 
 
@@ -71,7 +71,8 @@ class Study:
     scaling_mask: str
     """``brain``, or ``head`` where the participant level made no brain masks."""
     outside_reference: bool = False
-    """The reference is known by its card; its own scans, if any, are scaled and train nothing."""
+    """The reference is no trained site: known by its card, where its own scans, if any, are scaled
+    and train nothing; or virtual."""
 
     def scan(self, stem: str) -> DerivedScan:
         """The scan with this stem; raises KeyError if there is none."""
@@ -89,6 +90,11 @@ class Study:
             for scan in self.scans
             if scan.site == site and (participants is None or scan.participant_id in participants)
         )
+
+    @property
+    def virtual_reference(self) -> bool:
+        """Whether the reference is the median of all trained sites, where nobody was scanned."""
+        return self.reference_site == MEDIAN_REFERENCE
 
     @property
     def trained_scans(self) -> tuple[DerivedScan, ...]:
@@ -187,7 +193,7 @@ def load_study(
         grid_shape=grid_shape,
         voxel_size_mm=voxel_size_mm,
         scaling_mask=scaling_mask,
-        outside_reference=trains and bool(settings.group.reference_card),
+        outside_reference=trains and roles.reference_site not in roles.trained_sites,
     )
 
 
@@ -254,6 +260,7 @@ def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
         if scan.usable:
             usable.setdefault(scan.participant_id, set()).add(scan.site)
     group = settings.group
+    is_outside = bool(group.reference_card) or settings.site.reference_site == MEDIAN_REFERENCE
     return assign_roles(
         visits,
         usable,
@@ -261,7 +268,7 @@ def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
         seed=settings.run.random_seed,
         # A card is made from one site, and another one stands in for a second.
         least_sites=1 if group.reference_card or group.export_card else MIN_TRAINED_SITES,
-        outside=settings.site.reference_site if group.reference_card else None,
+        outside=settings.site.reference_site if is_outside else None,
     )
 
 

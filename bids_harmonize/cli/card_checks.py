@@ -1,4 +1,7 @@
-"""Options about reference cards that contradict others, or name what is not there."""
+"""Options about a reference without images that contradict others, or name what is not there.
+
+Such a reference is that of a card, or the median of all sites.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bids_harmonize.config import Settings
+from bids_harmonize.config import MEDIAN_REFERENCE, Settings
 
 CARD_HARMONIZER = "localhistogram"
 CARD_SETTINGS = frozenset(
@@ -17,7 +20,7 @@ _SAME_MM = 1e-3
 
 
 def default_harmonizer(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with the one harmonizer that can use a card, where none was named.
+    """The settings with the one harmonizer that needs no image of the reference, if none is named.
 
     Parameters
     ----------
@@ -27,10 +30,13 @@ def default_harmonizer(values: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Unchanged without a card.
+        Unchanged where the reference has images.
     """
-    group = values.get("group")
-    if not isinstance(group, Mapping) or not group.get("reference_card"):
+    group, site = values.get("group", {}), values.get("site", {})
+    if not (isinstance(group, Mapping) and isinstance(site, Mapping)):
+        return dict(values)  # found when the settings are checked
+    is_median = site.get("reference_site") == MEDIAN_REFERENCE and not group.get("model_dir")
+    if not group.get("reference_card") and not is_median:
         return dict(values)
     return {**values, "group": {"harmonizer": CARD_HARMONIZER, **group}}
 
@@ -44,7 +50,7 @@ def with_card_site(settings: Settings) -> Settings:
 
 
 def card_faults(settings: Settings, levels: Sequence[str], given: Mapping[str, Any]) -> list[str]:
-    """What is wrong about the options on cards.
+    """What is wrong about the options on cards and on the virtual reference.
 
     Parameters
     ----------
@@ -85,33 +91,50 @@ def card_faults(settings: Settings, levels: Sequence[str], given: Mapping[str, A
             )
             if changed
         ]
-    return faults + (_reference_faults(settings, given) if group.reference_card else [])
+    if group.reference_card:
+        return faults + _imageless_faults(settings, given, "--reference-card") + _files(settings)
+    if settings.site.reference_site == MEDIAN_REFERENCE and group.model_dir is None:
+        faults += _imageless_faults(settings, given, f"--reference-site {MEDIAN_REFERENCE}")
+        if group.export_card:
+            faults.append(
+                f"--export-card goes ill with --reference-site {MEDIAN_REFERENCE}: a card is of "
+                "one site; name the site, or export a card of each and give them all to "
+                "--reference-card"
+            )
+    return faults
 
 
-def _reference_faults(settings: Settings, given: Mapping[str, Any]) -> list[str]:
+def _imageless_faults(settings: Settings, given: Mapping[str, Any], option: str) -> list[str]:
+    """What needs images of the reference, where the option leaves none."""
     group = settings.group
     faults = []
     if group.harmonizer != CARD_HARMONIZER:
         faults.append(
-            f"--harmonizer {group.harmonizer} needs images of the reference; with "
-            f"--reference-card it is {CARD_HARMONIZER}, so leave the option out"
+            f"--harmonizer {group.harmonizer} needs images of the reference; with {option} it is "
+            f"{CARD_HARMONIZER}, so leave the option out"
         )
     faults += [
-        f"harmonizer.{name} has no use with --reference-card, which gives no image of the "
-        "reference; leave it out"
+        f"harmonizer.{name} has no use with {option}, which gives no image of the reference; "
+        "leave it out"
         for name in sorted(set(given) - CARD_SETTINGS)
     ]
-    faults += [
+    if group.sources != "pairwise":
+        faults.append(
+            f"--sources {group.sources} has no use with {option}, which trains one generator a "
+            "source site; leave it out"
+        )
+    return faults
+
+
+def _files(settings: Settings) -> list[str]:
+    """What the cards' files say against other options."""
+    group = settings.group
+    faults = [
         f"--reference-card {path}: no such folder; expected a folder that --export-card wrote, "
         "such as models/card_<Site>"
         for path in group.reference_card
         if not Path(path).is_dir()
     ]
-    if group.sources != "pairwise":
-        faults.append(
-            f"--sources {group.sources} has no use with --reference-card, which trains one "
-            "generator a source site; leave it out"
-        )
     site, wanted = _joint_site(settings), settings.site.reference_site
     if site and wanted not in (None, site):
         faults.append(

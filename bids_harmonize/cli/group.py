@@ -164,7 +164,9 @@ def _log_study(study: Study) -> None:
         LOGGER.warning(
             "neither trained on nor scored, head or brain mask doubtful: %s", ", ".join(doubtful)
         )
-    if study.outside_reference:
+    if study.virtual_reference:
+        LOGGER.info("reference: the median of all trained sites, where nobody was scanned")
+    elif study.outside_reference:
         n_own = len(study.of_site(study.reference_site))
         words = "site %s (reference, by its card): own scans in this study, only scaled: %d"
         LOGGER.info(words, study.reference_site, n_own)

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from bids_harmonize.config import MEDIAN_REFERENCE
 from bids_harmonize.errors import DirectionError
 from bids_harmonize.imaging.types import Array, Mask, Volume
 from bids_harmonize.training.runtime import Runtime
@@ -44,6 +45,18 @@ class Frame:
     def serves_unseen(self) -> bool:
         """Whether scans of a site that was not trained on can be brought to the reference."""
         return self.sources == JOINT
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the reference is the median of all source sites, where nobody was scanned."""
+        return self.reference_site == MEDIAN_REFERENCE
+
+    @property
+    def reference_words(self) -> str:
+        """The reference in a sentence: its name, or what stands behind a virtual one."""
+        if not self.is_virtual:
+            return self.reference_site
+        return f"a virtual site, the median of {', '.join(self.source_sites)}"
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -111,7 +124,8 @@ class TrainingData:
     monitor
         Participants who give no gradient but steer the choice of the weights.
     reference_high
-        Native intensity of 1 at a reference of which there is a card and no scan.
+        Native intensity of 1 at a reference of which there is no scan: a card, or the median of
+        all sites.
     """
 
     native: VolumeSource
@@ -125,7 +139,7 @@ class TrainingData:
         return tuple(n for n, scan in enumerate(self.network.scans) if scan.site == site)
 
     def median_high(self, site: str) -> float:
-        """Median native intensity of the unit over a site's scans, or what its card says."""
+        """Native intensity of 1: median over a site's scans, or what is known without any."""
         if site == self.reference_site and self.reference_high is not None:
             return self.reference_high
         return float(np.median([self.network.scaling(n).high for n in self.of_site(site)]))

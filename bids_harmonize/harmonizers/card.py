@@ -37,7 +37,7 @@ _NEEDED: Final = (
 
 @dataclass(frozen=True, eq=False)
 class ReferenceCard:
-    """What is known of a reference site whose images are elsewhere.
+    """What is known of a reference without images: they are elsewhere, or it is virtual.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class ReferenceCard:
         Mean local-histogram distance of one of its people to the card of the others.
     sources
         One entry a card: site, sha256, n_people, card_noise, licence, bias_correction,
-        code_version.
+        code_version. None for the median of the study's own sites.
     """
 
     reference_site: str

@@ -1,9 +1,11 @@
-"""``localhistogram`` against a reference card: a generator a source site, one way only.
+"""``localhistogram`` towards a reference without images: a generator a source site, one way only.
 
-Where the training and its restart both diverge, the scans of that source site are only scaled,
-said aloud: ``n4_histogram``, which serves otherwise, needs images of the reference.
+The reference is that of a card, or the median of all sites. Where the training and its restart
+both diverge, the scans of that source site are only scaled, said aloud: ``n4_histogram``, which
+serves otherwise, needs images of the reference.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -33,19 +35,19 @@ if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
 
 FALLBACK: Final = "identity"
-CARDS: Final = "cards"  # in ``learnt``: tells such a model from one that was fitted on images
+CARDS: Final = "cards"  # in ``learnt``: tells such a model from one with a reference of images
 WITHOUT_IMAGES: Final = ("identity", "n4", "localhistogram")
 """Harmonizers that need no image of the reference."""
 _SEPARATOR: Final = "/"
 
 
 class CardLocalHistogram:
-    """Generators from every source site to a reference known by its card; see ``base``.
+    """Generators from every source site to a reference without images; see ``base``.
 
     Parameters
     ----------
     frame
-        Sites and units; the reference is that of the card.
+        Sites and units; the reference is that of the card, or virtual.
     settings
         All settings of ``localhistogram``.
     card
@@ -91,7 +93,7 @@ class CardLocalHistogram:
                 seed=derived_seed(seed, self.name, site),
                 sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
                 run=PairRun(
-                    name=f"{self.name} {site} to the card of {self.frame.reference_site}",
+                    name=f"{self.name} {site} to {self._goal}",
                     folder=work_dir / f"card-{number}",
                     resume=resume,
                     fingerprint=self._fingerprint(data, site, seed),
@@ -122,8 +124,8 @@ class CardLocalHistogram:
             return volume
         if direction[1] != self.frame.reference_site:
             message = (
-                f"no way from site {site} to site {direction[1]}: this model was trained on the "
-                f"card of {self.frame.reference_site}, without its images, and goes there only"
+                f"no way from site {site} to site {direction[1]}: this model was trained on "
+                f"{self._goal}, without images of it, and goes there only"
             )
             raise DirectionError(message)
         if site in self.fell_back:
@@ -170,14 +172,14 @@ class CardLocalHistogram:
         """What the user must know about the training of a site."""
         last = max(row["attempt"] for row in result.rows)
         found = [row["distance_to_reference"] for row in result.rows if row["attempt"] == last]
-        way = f"{self.name}: training of {site} on the card of {self.frame.reference_site}"
+        way = f"{self.name}: training of {site} on {self._goal}"
         if result.diverged:
             return [f"{way} diverged twice; its scans are only scaled instead"]
         if min(found) < found[0]:
             return []
         return [
-            f"{way}: the monitor scans came no nearer to the card than they were ({found[0]:.3f}; "
-            f"its own people lie at {self.person_distance:.3f}), so its scans are only scaled"
+            f"{way}: the monitor scans came no nearer to it than they were ({found[0]:.3f}; its "
+            f"own people lie at {self.person_distance:.3f}), so its scans are only scaled"
         ]
 
     def _make_generator(self, weights: Mapping[str, Tensor]) -> "TrainedGenerator":
@@ -191,7 +193,16 @@ class CardLocalHistogram:
 
     def _fingerprint(self, data: TrainingData, site: str, seed: int) -> str:
         own = training_fingerprint(self.name, self.settings, self.frame, data, (site,), seed)
-        return settings_hash(own, self.cards)
+        if self.card is None or not self.frame.is_virtual:
+            return settings_hash(own, self.cards)
+        target = hashlib.sha256(self.card.histograms.numpy().tobytes()).hexdigest()
+        return settings_hash(own, self.cards, target)
+
+    @property
+    def _goal(self) -> str:
+        if self.frame.is_virtual:
+            return "the median of all sites"
+        return f"the card of {self.frame.reference_site}"
 
 
 def _used(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def make_card(
     UnusableDataError
         If there are fewer than ten people, or nothing is left of their histograms.
     """
-    people, units = _people(volumes, indices, device)
+    people = person_histograms(volumes, indices, device)
     if len(people) < MIN_PEOPLE:
         message = (
             f"a card needs {MIN_PEOPLE} people, the reference site has {len(people)} who have a "
@@ -77,7 +77,7 @@ def make_card(
             "card; look at the head masks"
         )
         raise UnusableDataError(message)
-    mean = _mean(people)
+    mean = mean_histogram_of_people(people)
     lost = float(mean[:, :INTENSITY_BINS].sum(dim=1)[torch.from_numpy(~kept)].sum())
     share = lost / float(mean[:, :INTENSITY_BINS].sum())
     mean = mean * torch.from_numpy(kept)[:, None]
@@ -95,7 +95,7 @@ def make_card(
         "voxel_size_mm": volumes.voxel_size_mm,
         "card_noise": noise,
         "random_seed": seed,
-        **_units(units),
+        **_units(_person_units(volumes, indices)),
         "person_distance": _significant(found.person_distance, _DISTANCE_DIGITS),
         "emptied_cells": {"n": int((~kept).sum()), "of": len(kept), "share_of_voxels": share},
         "leave_one_out": leave_one_out(arrays),
@@ -124,30 +124,60 @@ def kept_cells(people: Tensor) -> Array:
     return kept
 
 
-def _people(
+def person_histograms(
     volumes: VolumeSource, indices: Sequence[int], device: torch.device
-) -> tuple[Tensor, list[float]]:
-    """Mean local histograms and mean unit of every person, in the order of the scans."""
+) -> Tensor:
+    """Mean local histograms of every person, in the order of the scans.
+
+    Parameters
+    ----------
+    volumes
+        Scans on the network's grid, units of the 99th percentile.
+    indices
+        Scans to take.
+    device
+        Where histograms are computed.
+
+    Returns
+    -------
+    Tensor
+        Float32 on the CPU, shape (people, cells, 40), masses in voxels.
+    """
     measure = LocalHistograms(volumes.shape, voxel_size_mm=volumes.voxel_size_mm, device=device)
     histograms: dict[str, list[Tensor]] = {}
-    units: dict[str, list[float]] = {}
     for index in indices:
         volume, head = volumes.volume(index), volumes.head_mask(index)
         own = measure.measure(as_tensor(volume, device), as_tensor(head, device)).cpu()
-        person = volumes.scans[index].participant_id
-        histograms.setdefault(person, []).append(own)
-        units.setdefault(person, []).append(volumes.scaling(index).high)
+        histograms.setdefault(volumes.scans[index].participant_id, []).append(own)
     means = [torch.stack(own).sum(dim=0) / len(own) for own in histograms.values()]
-    stacked = torch.stack(means) if means else torch.zeros((0, 0, 0))
-    return stacked, [float(np.mean(own)) for own in units.values()]
+    return torch.stack(means) if means else torch.zeros((0, 0, 0))
 
 
-def _mean(people: Tensor) -> Tensor:
-    """Mean over people, added one by one as a training from images adds its scans."""
+def mean_histogram_of_people(people: Tensor) -> Tensor:
+    """Mean over people, added one by one as a training from images adds its scans.
+
+    Parameters
+    ----------
+    people
+        Shape (people, cells, 40).
+
+    Returns
+    -------
+    Tensor
+        Shape (cells, 40).
+    """
     total = torch.zeros(())
     for own in people:
         total = total + own
     return total / len(people)
+
+
+def _person_units(volumes: VolumeSource, indices: Sequence[int]) -> list[float]:
+    units: dict[str, list[float]] = {}
+    for index in indices:
+        person = volumes.scans[index].participant_id
+        units.setdefault(person, []).append(volumes.scaling(index).high)
+    return [float(np.mean(own)) for own in units.values()]
 
 
 def _units(units: Sequence[float]) -> Mapping[str, float]:

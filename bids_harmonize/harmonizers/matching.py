@@ -51,11 +51,18 @@ class Matching:
     def fit(
         self, data: TrainingData, *, runtime: Runtime, seed: int, work_dir: Path, resume: bool
     ) -> FitReport:
-        """Learn the mean percentiles and the unit of every site, from images as they are."""
+        """Learn the mean percentiles and the unit of every site, from images as they are.
+
+        Those of a virtual reference are the median of the sites'.
+        """
         del runtime, seed, work_dir, resume
         self.high = {site: data.median_high(site) for site in self.frame.sites}
         if self.percentiles.size:
-            self.curves = {site: self._mean_curve(data, site) for site in self.frame.sites}
+            real = self.frame.source_sites if self.frame.is_virtual else self.frame.sites
+            self.curves = {site: self._mean_curve(data, site) for site in real}
+        if self.curves and self.frame.is_virtual:
+            middle = np.median(list(self.curves.values()), axis=0)
+            self.curves[self.frame.reference_site] = middle
         return FitReport()
 
     def transform(

@@ -70,6 +70,13 @@ scaled.
 | site | people | noise | licence | sha256 |
 |---|---|---|---|---|
 """
+_VIRTUAL = """\
+## A virtual reference
+Nobody was scanned at `median`: every quantile of intensity (and, for the trained method, of each
+48 mm cell) is the median of those of {sites}, each of which weighs the same. So nothing can show
+how close an image comes to it, and the identity term was off. People who were scanned at several
+sites show how far their images agree."""
+
 _UNKNOWN_LICENSE = (
     "unknown; fill in before you pass the model on: weights and mean histograms are made from the "
     "images of the people in `training.tsv`"
@@ -128,7 +135,7 @@ def make_card(
     row, frame = HARMONIZERS[harmonizer.name], harmonizer.frame
     _, learnt = harmonizer.capture()
     cards = learnt.get(CARDS, [])
-    sites = frame.source_sites if cards else frame.sites
+    sites = frame.source_sites if cards or frame.is_virtual else frame.sites
     counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
@@ -146,19 +153,24 @@ def make_card(
     ways = f"between {frame.reference_site} and each of {sources}, both ways,"
     if frame.serves_unseen:
         ways = f"from any site to {frame.reference_site} (trained on {sources})"
-    if cards:
+    if cards or frame.is_virtual:
         ways = f"from each of {sources} to {frame.reference_site} only,"
+    of_unit = "of the sites' units" if frame.is_virtual else f"unit of {frame.reference_site}"
     place = (
         f"Maps T1w images {ways} at {_grid_words(frame, facts)}. The unit is "
         f"the 99th percentile in the {frame.scaling_mask} mask; images are written back in the "
-        f"median unit of {frame.reference_site}, {unit}."
+        f"median {of_unit}, {unit}."
     )
     table = f"| site | participants |\n|---|---|\n{counts}"
     title = f"# {row.name}, to {frame.reference_site}"
     measured = f"## What was measured\n{_measured_words(facts.measured, frame)}"
     license_words = f"## Licence of the training data\n{facts.license or _UNKNOWN_LICENSE}"
     parts = [summary, place, table, body.rstrip(), measured, license_words]
-    seen = [_card_words(cards), _SEEN] if cards else [_SEEN]
+    seen = [_SEEN]
+    if cards:
+        seen = [_card_words(cards), _SEEN]
+    if frame.is_virtual:
+        seen = [_VIRTUAL.format(sites=sources), _SEEN]
     return "\n\n".join([title, *cautions, *parts, *seen])
 
 
@@ -207,6 +219,13 @@ def _gain_words(measured: Mapping[str, Any], frame: Frame) -> str:
     gain = measured["gain"]
     if "reason" in gain:
         return f"Nearness to real scans: cannot tell; {gain['reason']}."
+    if gain.get("kind") == "agreement":
+        return (
+            f"The harmonized images of {gain['n']} travelling subjects, each scanned at several of"
+            f" the sites, agreed by {gain['mean']:+.2f} dB ({gain['low']:+.2f} to "
+            f"{gain['high']:+.2f}, 95 % interval over people) more than the images that were not "
+            "harmonized (brain PSNR, as in `group_methods.tsv`)."
+        )
     return (
         f"On {gain['n']} travelling subjects the harmonized image was {gain['mean']:+.2f} dB "
         f"({gain['low']:+.2f} to {gain['high']:+.2f}, 95 % interval over people) nearer to the "

@@ -92,7 +92,7 @@ def load_harmonizer(folder: Path) -> Harmonizer:
 
 
 def _unfitted(model: Mapping[str, Any]) -> Harmonizer:
-    if CARDS in model["learnt"]:  # trained on a reference card, without images of the reference
+    if CARDS in model["learnt"]:  # trained without images of the reference
         frame = Frame(
             reference_site=model["reference_site"],
             source_sites=tuple(model["source_sites"]),

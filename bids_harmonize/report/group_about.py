@@ -16,8 +16,8 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
-from bids_harmonize.report.group_card import card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_reference import reference_sentence, reference_words
 from bids_harmonize.report.group_words import count, listing, method_words
 
 _SOFTWARE = ("torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn", "numpy")
@@ -191,7 +191,9 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     chosen = inputs.chosen
     if chosen is None:
         return [], []
-    target = f"the images of {chosen.reference_site}"
+    target = reference_words(inputs)
+    if target == chosen.reference_site:
+        target = f"the images of {target}"
     generator = (
         "a generator that predicts, on a coarse grid in space and intensity, how much brighter "
         "each intensity is to become at each place, so that it cannot draw anatomy"
@@ -216,7 +218,7 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
             f"Images of the other sites were brought to the look of {target} with {generator}, "
             "trained so that local histograms of intensity and gradient agree."
         )
-        return [" ".join(filter(None, (words, card_sentence(inputs))))], ["hdrnet", "lesions"]
+        return [" ".join(filter(None, (words, reference_sentence(inputs))))], ["hdrnet", "lesions"]
     words = f"Images of the other sites were brought to {target} by {method_words(chosen.name)}."
     return [words], []
 

@@ -7,7 +7,6 @@ import pandas as pd
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
-from bids_harmonize.report.group_card import cards_of
 from bids_harmonize.report.group_figures import (
     draw_dots,
     draw_person_lines,
@@ -21,6 +20,7 @@ from bids_harmonize.report.group_methods_table import (
     brain_psnr,
     reading_order,
 )
+from bids_harmonize.report.group_reference import saw_no_reference
 from bids_harmonize.report.group_travellers import picture_blocks
 from bids_harmonize.report.group_words import (
     METRIC_DECIMALS,
@@ -259,6 +259,8 @@ def _method_cell(inputs: GroupInputs, method: str, best: str | None) -> Cell:
 
 
 def _direction_name(kind: str, source: str, target: str) -> str:
+    if kind == "agreement" and source == "all":
+        return "All pairs of sites, both harmonized"
     if kind == "agreement":
         return f"{source} and {target}, both harmonized"
     start = "All source sites" if source == "all" else source
@@ -277,8 +279,8 @@ def _curve_blocks(inputs: GroupInputs) -> list[Block]:
                 alt=f"Losses and distances of {folder.name} over the iterations.",
                 reading="Left: losses, on a logarithmic axis where all are positive. Right: "
                 + (
-                    "distance of local histograms of harmonized images to the reference card"
-                    if cards_of(folder)
+                    "distance of local histograms of harmonized images to those of the reference"
+                    if saw_no_reference(folder)
                     else "distance between patches of harmonized images and of the site they go to"
                 )
                 + ", on people who took no gradient; the lowest point of each direction is kept. "

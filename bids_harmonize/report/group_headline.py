@@ -10,9 +10,17 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
-from bids_harmonize.report.group_card import card_findings, cards_of
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_methods_table import best_training_free, pooled_brain_psnr
+from bids_harmonize.report.group_methods_table import (
+    best_training_free,
+    only_agreement,
+    pooled_brain_psnr,
+)
+from bids_harmonize.report.group_reference import (
+    reference_findings,
+    reference_words,
+    saw_no_reference,
+)
 from bids_harmonize.report.group_siteanswers import site_sentence
 from bids_harmonize.report.group_sitewarnings import is_quick, site_findings
 from bids_harmonize.report.group_words import (
@@ -47,7 +55,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_lost_to_baseline(inputs),
         *site_findings(inputs),
         *_missing_proof(inputs),
-        *card_findings(inputs),
+        *reference_findings(inputs),
         *_quick(inputs),
         *_unread_study(inputs),
         *_doubtful_masks(inputs),
@@ -74,7 +82,7 @@ def _summary(inputs: GroupInputs) -> str:
         parts.append(site)
     if inputs.chosen_method and inputs.reference_site:
         parts.append(
-            f"Scans were brought to the look of {inputs.reference_site} by "
+            f"Scans were brought to the look of {reference_words(inputs)} by "
             f"{method_words(inputs.chosen_method)}."
         )
     result = _primary_result(inputs) or applied_words(inputs)
@@ -93,9 +101,12 @@ def _primary_result(inputs: GroupInputs) -> str:
     chosen = scores.get(inputs.chosen_method or "")
     if chosen is None or "identity" not in scores:
         return ""
+    alike = f"agrees with the person's real scan at {inputs.reference_site}"
+    if only_agreement(inputs):
+        alike = "agrees between the sites where the person was scanned"
     text = (
         f"For {count(chosen.n, 'travelling person', 'travelling people')}, the brain in "
-        f"the harmonized image agrees with the person's real scan at {inputs.reference_site} at "
+        f"the harmonized image {alike} at "
         f"{with_interval(chosen.mean, chosen.low, chosen.high, 1)} dB PSNR; without "
         f"harmonization at {number(scores['identity'].mean, 1)} dB"
     )
@@ -156,7 +167,7 @@ def _fallbacks(inputs: GroupInputs) -> list[Finding]:
             "Training and its restart both diverged. The images of these sites are "
             + (
                 "only scaled instead."
-                if cards_of(folder)
+                if saw_no_reference(folder)
                 else f"those of {method_words('n4_histogram')} instead."
             ),
         )

@@ -42,15 +42,25 @@ def brain_psnr(rows: pd.DataFrame) -> dict[str, Score]:
 
 
 def pooled_brain_psnr(inputs: GroupInputs) -> dict[str, Score]:
-    """The primary measure over all source sites, to the reference; empty where there is none."""
+    """The primary measure over all source sites; empty where there is none.
+
+    How close images come to the reference, or, where nobody was scanned there, how far a person's
+    images of two sites agree.
+    """
     table = inputs.tables.get("methods")
     if table is None:
         return {}
     direct = table[table["kind"] == "direct"]
-    pooled = direct[direct["source_site"] == "all"]
+    pooled = table[table["source_site"] == "all"]
     if pooled.empty and direct["source_site"].nunique() == 1:
         pooled = direct
     return brain_psnr(pooled)
+
+
+def only_agreement(inputs: GroupInputs) -> bool:
+    """Whether the primary measure is how far a person's images of two sites agree."""
+    table = inputs.tables.get("methods")
+    return table is not None and "direct" not in set(table["kind"])
 
 
 def best_training_free(scores: Mapping[str, Score]) -> str | None:

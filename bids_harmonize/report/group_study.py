@@ -1,8 +1,8 @@
 """Section "Study" of the group page."""
 
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
-from bids_harmonize.report.group_card import card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_reference import reference_sentence
 from bids_harmonize.report.group_words import count, listing
 
 
@@ -67,7 +67,7 @@ def _study_words(inputs: GroupInputs) -> str:
         f"{study.reference_site}. "
     )
     if study.outside_reference:
-        text += f"{card_sentence(inputs)} "
+        text += f"{reference_sentence(inputs)} "
     if study.travelling:
         travellers = count(len(study.travelling), "participant was", "participants were")
         text += (

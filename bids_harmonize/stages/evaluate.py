@@ -129,7 +129,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     best = best_baseline(person_means(scores.frame), baselines())
     removal = probe_sites(
         context,
-        baseline=best or (CARD_BASELINE if study.outside_reference else DEFAULT_BASELINE),
+        baseline=best or _default_baseline(study),
         half_models=fitted.halves,
         folds=fitted.folds,
         resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
@@ -159,6 +159,12 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         failures=(*scores.failures, *removal.failures),
         notes=_notes(study, scores, best),
     )
+
+
+def _default_baseline(study: Study) -> str:
+    """The training-free method that is probed where none can be called best."""
+    by_card = study.outside_reference and not study.virtual_reference
+    return CARD_BASELINE if by_card else DEFAULT_BASELINE
 
 
 def method_of(harmonizer: Harmonizer) -> Method:
@@ -211,11 +217,12 @@ def _write_travelling(
     return tuple(paths)
 
 
-def _card_note(study: Study, scores: TravellingScores) -> str:
-    """What can be judged, and what not, where the reference is known by its card alone."""
-    reference = study.reference_site
+def _imageless_note(study: Study, scores: TravellingScores) -> str:
+    """What can be judged, and what not, where the reference has no images here."""
     kinds = scores.frame.groupby("kind")["participant_id"].nunique()
-    text = f"the reference {reference} is known by its card alone: "
+    text = f"the reference {study.reference_site} is known by its card alone: "
+    if study.virtual_reference:
+        text = "the reference is the median of all sites: "
     if "direct" in kinds:
         text += f"{kinds['direct']} travelling subjects with real scans there were scored; "
     else:
@@ -233,7 +240,7 @@ def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[st
     notes = []
     people: pd.Series = scores.frame["participant_id"]
     if study.outside_reference:
-        notes.append(_card_note(study, scores))
+        notes.append(_imageless_note(study, scores))
     elif not study.travelling:
         notes.append(
             "nobody was scanned at two trained sites, so nothing shows how near a harmonized "

@@ -97,6 +97,29 @@ def test_all_faults_about_cards_come_at_once(tmp_path):
     assert "--reference-card is used by the group level" in told
 
 
+def test_the_median_of_all_sites_is_a_reference_without_images(tmp_path):
+    settings = request("--reference-site", "median").settings
+    assert settings.group.harmonizer == "localhistogram"
+    path = tmp_path / "run.toml"
+    path.write_text(dump_toml(settings))
+    assert request("--config-file", path).settings == settings
+    assert request("--reference-site", "Median").settings.group.harmonizer == "cyclegan"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--harmonizer", "cyclegan"), "with --reference-site median it is localhistogram"),
+        (("--sources", "joint"), "--sources joint has no use with --reference-site median"),
+        (("--export-card",), "a card is of one site"),
+    ],
+)
+def test_options_that_contradict_the_median_are_told(words, told):
+    with pytest.raises(UsageError) as raised:
+        request("--reference-site", "median", *words)
+    assert told in str(raised.value)
+
+
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
     assert card_reference  # loaded before the stand-ins take its imports away
@@ -168,3 +191,33 @@ def test_a_card_alone_is_exported_without_any_stage(run, tmp_path, monkeypatch):
 def test_a_settings_file_in_the_log_names_the_card(card, tmp_path):
     text = dump_toml(request("--reference-card", card).settings)
     assert json.dumps(str(card)) in text
+
+
+def test_with_the_median_all_sites_train_and_none_is_the_reference(run, tmp_path):
+    sites = {f"sub-{site}{n}": site for site in "ABC" for n in range(5)}
+    sites |= {"sub-t_ses-1": "A", "sub-t_ses-2": "C"}
+    write_derivative(tmp_path / "out", sites)
+    assert run("--reference-site", "median", "--dry-run") == 0
+    assert "sub-C0_desc-harmonizedmedian_T1w.nii.gz" in run.printed
+    assert run("--reference-site", "median") == 0
+    study = run.calls.context.study
+    assert (study.trained_sites, study.reference_site) == (("A", "B", "C"), "median")
+    assert study.outside_reference
+    assert study.virtual_reference
+    assert study.travelling == {"sub-t"}
+    assert "reference: the median of all trained sites, where nobody was scanned" in run.text
+    assert run.calls.stages == ["classify", "harmonize", "evaluate"]
+
+
+def test_a_site_with_the_name_of_the_median_must_be_renamed(run, tmp_path):
+    sites = {f"sub-{site[0]}{n}": site for site in ("A", "median") for n in range(5)}
+    write_derivative(tmp_path / "out", sites)
+    assert run() == 65
+    assert "a site is named 'median'" in run.text
+    assert "--site-map" in run.text
+
+
+def test_the_median_needs_two_sites(run, tmp_path):
+    write_derivative(tmp_path / "out", {f"sub-{n}": "A" for n in range(5)})
+    assert run("--reference-site", "median") == 65
+    assert "at least 2 are needed" in run.text

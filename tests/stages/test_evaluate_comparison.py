@@ -7,6 +7,7 @@ from bids_harmonize.stages.evaluation.comparison import (
     best_baseline,
     methods_table,
     person_means,
+    primary_kind,
     primary_tests,
 )
 
@@ -132,3 +133,27 @@ def test_reverse_rows_are_not_pooled_into_the_primary_endpoint(travelling):
     table = _table(pd.concat([travelling, reverse]))
     where = {"method": "cyclegan", "source_site": "all", "metric": "psnr"}
     assert _cell(table, "mean", **where) == pytest.approx(25.0, abs=1e-12)
+
+
+def test_where_nobody_was_scanned_at_the_reference_agreement_is_primary(travelling):
+    agreed = [
+        *_rows("identity", [18.0, 20.0, 19.0, 19.0], kind="agreement"),
+        *_rows("nyul", [20.0, 20.0, 21.0, 21.0], kind="agreement"),
+        *_rows("localhistogram", [23.0, 24.0, 25.0, 26.0], kind="agreement"),
+        *_rows("identity", [16.0, 18.0, 17.0, 17.0], kind="agreement", source="C"),
+        *_rows("nyul", [19.0, 19.0, 20.0, 20.0], kind="agreement", source="C"),
+        *_rows("localhistogram", [21.0, 22.0, 23.0, 24.0], kind="agreement", source="C"),
+    ]
+    alone = pd.DataFrame(agreed)
+    assert primary_kind(alone) == "agreement"
+    assert primary_kind(travelling) == "direct"
+    assert primary_kind(pd.concat([travelling, alone])) == "direct"
+    assert person_means(alone)["identity"].tolist() == [17.0, 19.0, 18.0, 18.0]
+    table = _table(alone)
+    where = {"source_site": "all", "method": "localhistogram", "metric": "psnr"}
+    assert _cell(table, "mean", **where) == pytest.approx(23.5)
+    assert _cell(table, "target_site", **where) == "all"
+    assert _cell(table, "p_vs_best_baseline", **where) == pytest.approx(0.125)
+    # beside a real reference nothing of kind agreement is pooled
+    both = _table(pd.concat([travelling, alone]))
+    assert set(both.loc[both["source_site"] == "all", "kind"]) == {"direct"}

@@ -6,6 +6,8 @@ from bids_harmonize.stages.evaluation.verdict import (
     AS_SHARP,
     CLOSER_THAN_BASELINE,
     CLOSER_THAN_RAW,
+    MORE_ALIKE_THAN_BASELINE,
+    MORE_ALIKE_THAN_RAW,
     SITE_UNREADABLE,
     verdict_table,
 )
@@ -104,3 +106,16 @@ def test_without_travelling_subjects_and_probes_nothing_can_be_told():
     probes = _probes().assign(balanced_accuracy=np.nan)
     for question in (CLOSER_THAN_RAW, CLOSER_THAN_BASELINE, AS_SHARP, SITE_UNREADABLE):
         assert _answer(question, travelling=travelling, probes=probes) == "cannot tell"
+
+
+def test_agreement_answers_where_nobody_was_scanned_at_the_target():
+    agreed = _travelling({"identity": 0.0, "nyul": 3.0, "cyclegan": 2.0}).assign(kind="agreement")
+    agreed = agreed[agreed["metric"] == "psnr"]
+    assert _answer(MORE_ALIKE_THAN_RAW, travelling=agreed) == "yes"
+    assert _answer(MORE_ALIKE_THAN_BASELINE, travelling=agreed) == "no"
+    assert "agreement, against nyul" in _answer(
+        MORE_ALIKE_THAN_BASELINE, travelling=agreed, column="source"
+    )
+    assert _answer(AS_SHARP, travelling=agreed) == "cannot tell"
+    with pytest.raises(KeyError):
+        _answer(CLOSER_THAN_RAW, travelling=agreed)

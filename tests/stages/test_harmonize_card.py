@@ -10,8 +10,8 @@ from bids_harmonize.bids.names import card_folder, harmonizer_folder, scan_outpu
 from bids_harmonize.config import ResourceSettings, make_settings
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers.card import save_card
-from bids_harmonize.report.group_card import card_findings, card_sentence
 from bids_harmonize.report.group_inputs import GroupInputs, _read_harmonizers
+from bids_harmonize.report.group_reference import reference_findings, reference_sentence
 from bids_harmonize.stages import StageContext, can_run, run_stage
 from bids_harmonize.stages.harmonization.card import export_card
 from bids_harmonize.stages.harmonization.card_reference import (
@@ -216,8 +216,8 @@ def test_the_page_says_which_card_from_how_many_people(local):
         harmonizers=tuple(f for f in _read_harmonizers(output_dir) if f.name == "localhistogram"),
     )  # fmt: skip
     sha256 = inputs.harmonizers[0].model["learnt"]["cards"][0]["sha256"]
-    assert card_sentence(inputs) == (
+    assert reference_sentence(inputs) == (
         f"In place of images of the reference, the reference card of A (11 people, sha256 "
         f"{sha256[:12]}) was used."
     )
-    assert [row.level for row in card_findings(inputs)] == ["note"]
+    assert [row.level for row in reference_findings(inputs)] == ["note"]

@@ -16,7 +16,7 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.evaluation.comparison import person_means
+from bids_harmonize.stages.evaluation.comparison import person_means, primary_kind
 from bids_harmonize.stages.harmonization.files import EVALUATION, write_card
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
@@ -113,4 +113,5 @@ def _gain(method: str, travelling: pd.DataFrame, rng: np.random.Generator) -> di
     if gains.size < 2:
         return {"reason": f"{gains.size} travelling subject(s) were scored, two are needed"}
     low, high = bootstrap_interval(gains, rng=rng)
-    return {"mean": float(gains.mean()), "low": low, "high": high, "n": int(gains.size)}
+    numbers = {"mean": float(gains.mean()), "low": low, "high": high, "n": int(gains.size)}
+    return {"kind": primary_kind(travelling), **numbers}

@@ -2,8 +2,10 @@
 
 The primary endpoint was named before anything was computed: brain PSNR of kind ``direct``, per
 person averaged over source sites, against the best training-free baseline, which is the one with
-the highest mean on the same people. Holm's correction runs over the tested methods. Every other
-number is descriptive. Rejected: a test in every row, which would invite picking one.
+the highest mean on the same people. Where nobody was scanned at the reference (it is virtual, or
+known by its card), it is the same of kind ``agreement``. Holm's correction runs over the tested
+methods. Every other number is descriptive. Rejected: a test in every row, which would invite
+picking one.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -30,6 +32,7 @@ METHODS_COLUMNS = (
     "p_vs_best_baseline",
 )
 ALL_SITES = "all"
+DIRECT, AGREEMENT = "direct", "agreement"
 GAP_METRICS = ("psnr", "ssim")
 LEAST_GAP_DB = 1.0
 
@@ -93,7 +96,7 @@ def methods_table(
 def person_means(
     travelling: pd.DataFrame, *, metric: str = "psnr", mask: str = "brain"
 ) -> pd.DataFrame:
-    """One value a person and method: kind ``direct``, averaged over source sites.
+    """One value a person and method: of the primary kind, averaged over source sites.
 
     Parameters
     ----------
@@ -110,6 +113,23 @@ def person_means(
     pooled = _over_sources(travelling)
     own = pooled[(pooled["metric"] == metric) & (pooled["mask"] == mask)]
     return own.pivot_table(index="participant_id", columns="method", values="value")
+
+
+def primary_kind(travelling: pd.DataFrame) -> str:
+    """``direct``; ``agreement`` where there are scans of two source sites and none to go to.
+
+    Parameters
+    ----------
+    travelling
+        Rows of group_travelling.tsv.
+
+    Returns
+    -------
+    str
+        What the primary endpoint is taken from.
+    """
+    kinds = set(travelling["kind"])
+    return AGREEMENT if AGREEMENT in kinds and DIRECT not in kinds else DIRECT
 
 
 def best_baseline(people: pd.DataFrame, training_free: Sequence[str]) -> str | None:
@@ -169,10 +189,13 @@ def primary_tests(
 
 
 def _over_sources(travelling: pd.DataFrame) -> pd.DataFrame:
-    """Kind ``direct``, averaged over source sites within a person."""
-    direct = travelling[travelling["kind"] == "direct"]
+    """The primary kind, averaged over source sites (pairs of them) within a person."""
+    kind = primary_kind(travelling)
+    rows = travelling[travelling["kind"] == kind]
+    if kind == AGREEMENT:
+        rows = rows.assign(target_site=ALL_SITES)
     keys = ["participant_id", "target_site", "kind", "method", "mask", "metric"]
-    pooled = direct.groupby(keys, as_index=False)["value"].mean()
+    pooled = rows.groupby(keys, as_index=False)["value"].mean()
     return pooled.assign(source_site=ALL_SITES)
 
 
@@ -183,7 +206,6 @@ def _mean(values: np.ndarray) -> float:
 def _is_primary(table: pd.DataFrame) -> pd.Series:
     return (
         (table["source_site"] == ALL_SITES)
-        & (table["kind"] == "direct")
         & (table["mask"] == "brain")
         & (table["metric"] == "psnr")
     )

@@ -161,7 +161,7 @@ class _Probing:
         )
 
     def _outside_high(self, fitted: HalfModels) -> float | None:
-        """Unit of a reference that is known by its card alone."""
+        """Unit of a reference without images here."""
         study = self.context.study
         return fitted.models[0].high[study.reference_site] if study.outside_reference else None
 

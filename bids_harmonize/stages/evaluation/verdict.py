@@ -9,16 +9,28 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.stages.evaluation.comparison import best_baseline, person_means
+from bids_harmonize.stages.evaluation.comparison import (
+    AGREEMENT,
+    DIRECT,
+    best_baseline,
+    person_means,
+    primary_kind,
+)
 from bids_harmonize.stats import bootstrap_interval
 
 VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")
 
 CLOSER_THAN_RAW = "Is the image closer to the person's real scan at the target than the raw one?"
 CLOSER_THAN_BASELINE = "Is it closer than the best method that needs no training?"
+MORE_ALIKE_THAN_RAW = "Are a person's images of two sites more alike than the raw ones?"
+MORE_ALIKE_THAN_BASELINE = "Are they more alike than by the best method that needs no training?"
 AS_SHARP = "Is it as sharp as the target site's own scans?"
 SITE_UNREADABLE = "Is the site hidden from a freshly trained probe?"
 
+_QUESTIONS = {
+    DIRECT: (CLOSER_THAN_RAW, CLOSER_THAN_BASELINE),
+    AGREEMENT: (MORE_ALIKE_THAN_RAW, MORE_ALIKE_THAN_BASELINE),
+}
 SHARPNESS_RANGE = (0.9, 1.1)
 _ABOVE_ZERO = "95 % interval of the mean difference above 0 dB"
 _AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interval does not"
@@ -50,16 +62,19 @@ def verdict_table(
     Returns
     -------
     DataFrame
-        Columns as in :data:`VERDICT_COLUMNS`.
+        Columns as in :data:`VERDICT_COLUMNS`. Where nobody was scanned at the target, the first
+        two questions are how alike a person's images of two sites are.
     """
+    kind = primary_kind(travelling)
+    than_raw, than_baseline = _QUESTIONS[kind]
     people = person_means(travelling)
     ratios = person_means(travelling, metric="sharpness")
     best = best_baseline(people, training_free)
     rows = []
     for method in methods:
         rows += [
-            _closer(people, method, "identity", question=CLOSER_THAN_RAW, rng=rng),
-            _closer(people, method, best, question=CLOSER_THAN_BASELINE, rng=rng),
+            _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
+            _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
             _sharp(ratios, method),
             _unreadable(probes, method),
         ]
@@ -71,6 +86,7 @@ def _closer(
     method: str,
     other: str | None,
     *,
+    kind: str,
     question: str,
     rng: np.random.Generator,
 ) -> dict[str, object]:
@@ -80,7 +96,7 @@ def _closer(
     gains = (people[method] - people[other]).dropna().to_numpy()
     low, high = bootstrap_interval(gains, rng=rng)
     answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
-    source = f"group_travelling: brain PSNR, direct, against {other}, {gains.size} people"
+    source = f"group_travelling: brain PSNR, {kind}, against {other}, {gains.size} people"
     return _row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
 
 

@@ -7,10 +7,10 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import Harmonizer
-from bids_harmonize.harmonizers.card_localhistogram import WITHOUT_IMAGES
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
+from bids_harmonize.stages.harmonization.models import names_to_fit
 
 
 def load_delivered(context: StageContext) -> dict[str, Harmonizer]:
@@ -39,8 +39,8 @@ def load_delivered(context: StageContext) -> dict[str, Harmonizer]:
             f"--harmonizer {chosen} --reference-site {context.study.reference_site} first"
         )
         raise MissingInputError(message)
-    if context.study.outside_reference:  # models of an earlier run with images may lie there
-        folders = {name: folders[name] for name in WITHOUT_IMAGES}
+    if context.study.outside_reference:  # models of an earlier run may lie there
+        folders = {name: folders[name] for name in names_to_fit(context.settings)}
     return {name: load_harmonizer(path) for name, path in folders.items() if _is_model(path)}
 
 

@@ -87,8 +87,8 @@ def make_sidecar(
         "SkullStripped": False,
         **carried,
         "Description": (
-            f"Preprocessed image as if it came from {reference_site}, in its intensity "
-            "scale; outside the head equal to the preprocessed image."
+            f"Preprocessed image as if it came from {harmonizer.frame.reference_words}, in its "
+            "intensity scale; outside the head equal to the preprocessed image."
         ),
         "Sources": [bids_uri(path, maker.output_dir) for path in (scan.t1w, *masks)],
         "Site": scan.site,

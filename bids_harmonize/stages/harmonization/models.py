@@ -5,7 +5,7 @@ written beside the old and take their place at the end, in one go.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.study import DerivedScan
-from bids_harmonize.config import Settings, settings_hash
+from bids_harmonize.config import MEDIAN_REFERENCE, Settings, settings_hash
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
 from bids_harmonize.harmonizers.base import (
@@ -27,6 +27,7 @@ from bids_harmonize.harmonizers.base import (
 )
 from bids_harmonize.harmonizers.card import ReferenceCard
 from bids_harmonize.harmonizers.card_localhistogram import WITHOUT_IMAGES, CardLocalHistogram
+from bids_harmonize.harmonizers.median_reference import median_high, median_reference
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.card_reference import load_reference_card
@@ -114,9 +115,9 @@ class TrainingSet:
             final = final / part
         if settings.run.resume and (found := _unchanged(final, fingerprint)) is not None:
             return found
-        harmonizer = self._make(name, own, sources=sources)
-        work = self.context.work_dir / "harmonize" / "-".join(filter(None, (name, part)))
         data = self._data(people, monitor)
+        harmonizer = self._make(name, own, data, sources=sources)
+        work = self.context.work_dir / "harmonize" / "-".join(filter(None, (name, part)))
         report = harmonizer.fit(
             data,
             runtime=self.context.runtime,
@@ -142,16 +143,18 @@ class TrainingSet:
         )
         return Fitted(harmonizer, folder, report, reused=False)
 
-    def _make(self, name: str, own: Mapping[str, Any], *, sources: str) -> Harmonizer:
+    def _make(
+        self, name: str, own: Mapping[str, Any], data: TrainingData, *, sources: str
+    ) -> Harmonizer:
         study = self.context.study
-        if self.card is not None and HARMONIZERS[name].trained:
+        if study.outside_reference and HARMONIZERS[name].trained:
             frame = Frame(
                 reference_site=study.reference_site,
                 source_sites=study.trained_sites,
                 voxel_size_mm=study.voxel_size_mm,
                 scaling_mask=study.scaling_mask,
             )
-            return CardLocalHistogram(frame, own, self.card)
+            return CardLocalHistogram(frame, own, self.card or self._median(data))
         return make_harmonizer(
             name,
             reference_site=study.reference_site,
@@ -163,13 +166,24 @@ class TrainingSet:
         )
 
     def _data(self, people: frozenset[str], monitor: frozenset[str]) -> TrainingData:
+        study = self.context.study
         chosen = [n for n, s in enumerate(self.native.scans) if s.participant_id in people]
-        return TrainingData(
+        data = TrainingData(
             native=SelectedVolumes(self.native, chosen),
             network=SelectedVolumes(self.network, chosen),
-            reference_site=self.context.study.reference_site,
+            reference_site=study.reference_site,
             monitor=monitor,
             reference_high=self.card.high_ref if self.card else None,
+        )
+        if study.virtual_reference:
+            return replace(data, reference_high=median_high(data, study.trained_sites))
+        return data
+
+    def _median(self, data: TrainingData) -> ReferenceCard:
+        """The virtual reference, from these scans alone: each half has its own."""
+        study, device = self.context.study, self.context.runtime.device
+        return median_reference(
+            data, study.trained_sites, scaling_mask=study.scaling_mask, device=device
         )
 
     def _scans(self, data: TrainingData) -> list[DerivedScan]:
@@ -261,9 +275,12 @@ def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:
 def names_to_fit(settings: Settings) -> tuple[str, ...]:
     """Every method without training, ``localhistogram``, and the chosen one last.
 
-    With a reference card only those that need no image of the reference.
+    With a reference card only those that need no image of the reference; with a virtual one only
+    those that need no adversary.
     """
     if settings.group.reference_card:
         return WITHOUT_IMAGES
     simple = [row.name for row in HARMONIZERS.values() if not row.trained]
+    if settings.site.reference_site == MEDIAN_REFERENCE:
+        return (*simple, "localhistogram")
     return tuple(dict.fromkeys((*simple, "localhistogram", settings.group.harmonizer)))
