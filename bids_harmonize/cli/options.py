@@ -78,7 +78,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--reference-site",),
             "site.reference_site",
             "NAME",
-            "site to harmonize to (default: most participants to train on, ties alphabetical)",
+            "site to harmonize to; the word median is a virtual one, the median of all sites, by "
+            "localhistogram (default: most participants to train on, ties alphabetical)",
         ),
         Option(
             ("--min-per-site",),
