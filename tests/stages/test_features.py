@@ -10,9 +10,11 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import run_stage
+from bids_harmonize.stages.feature_table.study import feature_sources, load_feature_study
 from bids_harmonize.stages.harmonization.fitted import fitted_on
 from bids_harmonize.stages.tissue.plan import choose_scans, load_models, plan_harmonized, plan_raw
 from bids_harmonize.stages.tissue.scan import feature_names, measure
+from tests.stages.feature_tables import make_feature_settings
 from tests.stages.tissue_study import (
     found_tissue,
     make_tissue_context,
@@ -143,6 +145,20 @@ def test_only_a_scan_whose_input_changed_is_measured_again(done, tmp_path):
     result = run_stage("features", other)
     assert "unchanged, so reused: 11 of 12 measurements" in result.notes
     assert changed.read_text() == kept.row_file.read_text()
+
+
+def test_the_option_features_reads_an_arm_of_the_table(done):
+    output_dir = done[0].study.output_dir
+    path = output_dir / "group_features.tsv"
+    settings = make_feature_settings(
+        path, arms={"harmonized": str(path)}, site={"min_per_site": 2}, feature_columns=("gm_*",)
+    )
+    (source,) = feature_sources(settings)
+    study = load_feature_study(source, output_dir=output_dir, settings=settings)
+    assert list(study.features.columns) == ["gm_volume_ml", *REGIONS]
+    assert study.travelling == {"sub-T0"}
+    assert study.trained_sites == ("A", "B")
+    assert len(study.rows) == 6
 
 
 def test_without_maps_the_raw_image_is_segmented_and_that_is_said(done, tmp_path):
