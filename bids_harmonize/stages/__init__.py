@@ -188,8 +188,8 @@ def left_out_by_default(name: str, study: "Study") -> str | None:
     if name != FEATURES or any(path.is_file() for path in maps):
         return None
     return (
-        "the participant level made no tissue maps (--no-tissue); name it in --stages to segment "
-        "the preprocessed scans too"
+        "without tissue maps of the participant level (--no-tissue) it runs only where --stages "
+        "names it, and then segments the preprocessed scans too"
     )
 
 

@@ -45,7 +45,7 @@ def test_features_need_brain_masks():
 def test_features_wait_to_be_named_where_there_are_no_tissue_maps(tmp_path):
     scan = SimpleNamespace(stem="sub-01_ses-A")
     study = SimpleNamespace(output_dir=tmp_path, scans=(scan,))
-    assert "name it in --stages" in left_out_by_default("features", study)
+    assert "only where --stages names it" in left_out_by_default("features", study)
     assert left_out_by_default("evaluate", study) is None
     path = scan_output(tmp_path, scan, "gm")
     path.parent.mkdir(parents=True)
