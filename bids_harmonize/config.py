@@ -22,7 +22,7 @@ from bids_harmonize.errors import UsageError
 _STRICT = ConfigDict(extra="forbid")
 
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
-StageName = Literal["classify", "harmonize", "evaluate"]
+StageName = Literal["classify", "harmonize", "features", "evaluate"]
 FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
 Sources = Literal["pairwise", "joint"]

@@ -34,6 +34,7 @@ the neck are on no mean map.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -131,6 +132,35 @@ def load_regions(*, resolution_mm: float = 2.0) -> Regions:
             names[len(names) + 1] = part_name
             labels[part] = len(names)
     return Regions(labels=labels, names=names, affine=affine)
+
+
+@cache
+def load_brain_regions(resolution_mm: float = 2.0) -> Regions:
+    """The regions inside the brain alone, for volumes: the labels are read-only.
+
+    Parameters
+    ----------
+    resolution_mm
+        Voxel size, mm, at least 1.
+
+    Returns
+    -------
+    Regions
+        Names of :data:`BRAIN_REGIONS`; a voxel outside the brain has the region of the nearest
+        voxel inside, for a brain that reaches beyond the template's is a brain all the same.
+
+    Raises
+    ------
+    HarmonizeError
+        If the nilearn that is installed does not hold the template.
+    """
+    found = load_regions(resolution_mm=resolution_mm)
+    names = {label: name for label, name in found.names.items() if name in BRAIN_REGIONS}
+    outside = ~np.isin(found.labels, list(names))
+    nearest = ndimage.distance_transform_edt(outside, return_distances=False, return_indices=True)
+    labels = found.labels[tuple(nearest)]
+    labels.flags.writeable = False
+    return Regions(labels=labels, names=names, affine=found.affine)
 
 
 def _brain_rules(x: Array, y: Array, z: Array) -> list[tuple[str, Mask]]:

@@ -34,6 +34,7 @@ __all__ = [
     "classifier_folder",
     "classifier_in",
     "crash_file",
+    "features_crash_file",
     "group_crash_file",
     "figures_folder",
     "group_output",
@@ -220,6 +221,12 @@ def group_crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path
     """
     own = crash_file(output_dir, scan, run_id)
     return own.with_name(f"group-{own.name}")
+
+
+def features_crash_file(output_dir: Path, scan: str | HasStem, run_id: str) -> Path:
+    """Path of the report on why the stage ``features`` could not measure this scan."""
+    own = crash_file(output_dir, scan, run_id)
+    return own.with_name(f"features-{own.name}")
 
 
 def citation_file(output_dir: Path) -> Path:

@@ -107,6 +107,7 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("travelling", "Similarity of every travelling subject's pairs of images."),
         _group("methods", "Every method on the travelling subjects, with intervals."),
         _group("siteprobe", "Whether a new network still finds the site after harmonization."),
+        _group("features", "Tissue volumes of every scan, before and after harmonization."),
         _group("verdict", "The reader's questions, answered: yes, no or cannot tell."),
     )
 )

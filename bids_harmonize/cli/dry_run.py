@@ -22,6 +22,7 @@ _TABLES = {
         *("group_saliency", "group_saliencyregions", "group_saliencydeletion"),
         "group_saliencychecks",
     ),
+    "features": ("group_features",),
     "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
 }
 

@@ -15,7 +15,15 @@ from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
 from bids_harmonize.errors import BusyError, HarmonizeError
-from bids_harmonize.stages import HARMONIZE, STAGES, StageContext, can_apply, can_run, run_stage
+from bids_harmonize.stages import (
+    HARMONIZE,
+    STAGES,
+    StageContext,
+    can_apply,
+    can_run,
+    left_out_by_default,
+    run_stage,
+)
 
 if TYPE_CHECKING:
     from bids_harmonize.cli.participant import Run
@@ -103,7 +111,12 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
         return ()  # a card is asked for, and nothing else
     if group.model_dir is not None:
         return plan_stages(request, lambda name: can_apply(name, request.settings))
-    return plan_stages(request, lambda name: can_run(name, study))
+
+    def reason_of(name: str) -> str | None:
+        by_default = left_out_by_default(name, study) if group.stages is None else None
+        return can_run(name, study) or by_default
+
+    return plan_stages(request, reason_of)
 
 
 def cite_group(request: Request) -> Path:

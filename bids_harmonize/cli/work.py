@@ -20,7 +20,7 @@ LOGGER = logging.getLogger(__name__)
 
 MARKER = ".bids-harmonize-work"
 
-OUR_FOLDERS = ("participant", "classify", "harmonize", "evaluate", "volumes-*")
+OUR_FOLDERS = ("participant", "classify", "harmonize", "features", "evaluate", "volumes-*")
 """What runs make in a work directory."""
 
 _TAKEN = (BlockingIOError, PermissionError)

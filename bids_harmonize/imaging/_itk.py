@@ -40,6 +40,14 @@ def geometry(affine: Affine) -> tuple[list[float], list[float], list[float]]:
     return lps[:3, 3].tolist(), spacing.tolist(), direction.ravel().tolist()
 
 
+def affine_of(image: sitk.Image) -> Affine:
+    """4x4 voxel-to-world matrix, mm, RAS+, of a SimpleITK image."""
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    lps[:3, 3] = image.GetOrigin()
+    return _RAS_TO_LPS @ lps
+
+
 def to_itk_transform(matrix: Affine) -> sitk.AffineTransform:
     """ITK's point transform (LPS) of a 4x4 matrix in RAS+."""
     lps = _RAS_TO_LPS @ matrix @ _RAS_TO_LPS

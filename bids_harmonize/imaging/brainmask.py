@@ -26,7 +26,7 @@ from bids_harmonize.imaging.confidence import (
 )
 from bids_harmonize.imaging.field_of_view import acquired_box, contact_cm2
 from bids_harmonize.imaging.geometry import Grid
-from bids_harmonize.imaging.grid import place_grid, vertex_height_mm
+from bids_harmonize.imaging.head_fit import WORK_MM, fit_head
 from bids_harmonize.imaging.mixture import fit_mixture
 from bids_harmonize.imaging.morphology import (
     box_around,
@@ -37,12 +37,11 @@ from bids_harmonize.imaging.morphology import (
     open_mm,
 )
 from bids_harmonize.imaging.registration import Sampled
-from bids_harmonize.imaging.resampling import resample, resample_mask, resample_through
+from bids_harmonize.imaging.resampling import resample_mask, resample_through
 from bids_harmonize.imaging.template import TemplateImages
-from bids_harmonize.imaging.template_fit import TemplateFit, fit_template, local_normalised
+from bids_harmonize.imaging.template_fit import TemplateFit, local_normalised
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
-WORK_MM: Final = 2.0
 DETERMINANT: Final = ((0.5, 0.62), (0.95, 1.05))  # lower limit, usual values, upper limit
 REACH_MM: Final = 6.0  # beyond the prior nothing is brain
 SURE_MM: Final = 6.0  # deeper than this inside the prior everything is brain
@@ -139,19 +138,10 @@ def find_brain(
     ScanError
         If the head mask holds no head, or nothing like a brain is found in it.
     """
-    work = place_grid(head_mask, affine, resolution_mm=WORK_MM)
-    scan = Sampled(
-        np.maximum(resample(volume, affine, work), 0),
-        work.affine,
-        resample_mask(head_mask, affine, work),
-    )
+    scan, fit = fit_head(volume, affine, head_mask, template, skull_stripped=skull_stripped)
+    i, j, k = scan.volume.shape
+    work = Grid(shape=(i, j, k), affine=scan.affine)
     own = Grid(shape=(volume.shape[0], volume.shape[1], volume.shape[2]), affine=affine)
-    fit = fit_template(
-        scan,
-        template,
-        vertex_mm=vertex_height_mm(head_mask, affine),
-        skull_stripped=skull_stripped,
-    )
     prior = _prior(template, fit.to_template, work)
     outside = float((prior & ~_mask_of(scan)).sum()) / max(1.0, float(prior.sum()))
     likeness = 1.0

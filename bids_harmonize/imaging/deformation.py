@@ -184,11 +184,32 @@ def to_template_points(deformation: Deformation, points: Array) -> Array:
     ndarray
         float32 (3, n), mm, the template's world.
     """
-    size = deformation.grid.voxel_size_mm[0]
-    backward = inverse_displacement(deformation.displacement_mm, size)
-    matrix = invert(deformation.template_to_scan)
+    return points_in_template(
+        points, deformation.template_to_scan, deformation.displacement_mm, deformation.grid
+    )
+
+
+def points_in_template(
+    points: Array, template_to_scan: Affine, displacement_mm: Volume, grid: Grid
+) -> Array:
+    """The same from the parts of a deformation, as a file holds them.
+
+    Parameters
+    ----------
+    points
+        Array (3, n), mm, the scan's world, RAS+.
+    template_to_scan, displacement_mm, grid
+        See :class:`Deformation`.
+
+    Returns
+    -------
+    ndarray
+        float32 (3, n), mm, the template's world.
+    """
+    backward = inverse_displacement(displacement_mm, grid.voxel_size_mm[0])
+    matrix = invert(template_to_scan)
     linear = (matrix[:3, :3] @ points + matrix[:3, 3:]).astype(np.float32)
-    voxels = _voxels(linear, deformation.grid.affine)
+    voxels = _voxels(linear, grid.affine)
     return linear + np.stack([sample(backward[..., n], voxels) for n in range(3)])
 
 

@@ -19,7 +19,7 @@ from bids_harmonize.imaging.morphology import box_around
 from bids_harmonize.imaging.registration import Sampled
 from bids_harmonize.imaging.segmentation import segment
 from bids_harmonize.imaging.template import TemplateImages
-from bids_harmonize.imaging.types import Affine, Mask, Volume
+from bids_harmonize.imaging.types import Affine, Array, Mask, Volume
 
 REGISTRATION_MM: Final = (2.0, 4.0)  # of the registration: the image's own, within these
 PRIOR_SD_MM: Final = 1.5
@@ -41,6 +41,8 @@ class TissueResult:
         in sum at most 1.
     deformation
         Of the template to the scan.
+    template_points
+        float32 (3, n), mm, RAS+: where the brain mask's voxels, in C order, lie in the template.
     volumes_ml
         ``"gm"``, ``"wm"``, ``"csf"``: sum of the shares, mL.
     doubtful
@@ -53,6 +55,7 @@ class TissueResult:
     wm: Volume
     csf: Volume
     deformation: Deformation
+    template_points: Volume
     volumes_ml: dict[str, float]
     doubtful: bool
     flags: tuple[str, ...]
@@ -105,7 +108,8 @@ def find_tissue(
         to_template=to_template,
         finest_mm=float(np.clip(max(voxel_size_mm(affine)), *REGISTRATION_MM)),
     )
-    priors = _priors(template, deformation, mask, corner)
+    places = to_template_points(deformation, mask_points(mask, corner))
+    priors = _priors(template, places)
     found = segment(inside, mask, priors, np.array(voxel_size_mm(affine)))
     maps = {}
     volumes = {}
@@ -118,19 +122,21 @@ def find_tissue(
     return TissueResult(
         **maps,
         deformation=deformation,
+        template_points=places,
         volumes_ml=volumes,
         doubtful=bool(flags),
         flags=flags,
     )
 
 
-def _priors(
-    template: TemplateImages, deformation: Deformation, mask: Mask, affine: Affine
-) -> Volume:
-    """Fluid, grey and white matter (3, n) of the deformed template in the mask's voxels."""
-    voxels = np.argwhere(mask).T
-    points = affine[:3, :3] @ voxels + affine[:3, 3:]
-    places = to_template_points(deformation, points)
+def mask_points(mask: Mask, affine: Affine) -> Array:
+    """World points (3, n), mm, of a mask's voxels in C order."""
+    points: Array = affine[:3, :3] @ np.argwhere(mask).T + affine[:3, 3:]
+    return points
+
+
+def _priors(template: TemplateImages, places: Volume) -> Volume:
+    """Fluid, grey and white matter (3, n) of the deformed template at template points (3, n)."""
     sigma = PRIOR_SD_MM / np.array(voxel_size_mm(template.affine))
     known = [
         template_values(ndimage.gaussian_filter(image, sigma), template.affine, places)

@@ -12,6 +12,7 @@ from bids_harmonize.report.group_inputs import GroupInputs, read_group_inputs
 from bids_harmonize.report.group_proof import probe_section, verdict_section
 from bids_harmonize.report.group_quality import quality_section
 from bids_harmonize.report.group_study import study_section
+from bids_harmonize.report.group_tissue import tissue_section
 from bids_harmonize.report.page import render_page, write_page
 
 
@@ -58,6 +59,7 @@ def make_group_page(inputs: GroupInputs) -> str:
         quality_section(inputs),
         classification_section(inputs),
         harmonization_section(inputs),
+        tissue_section(inputs),
         probe_section(inputs),
         verdict_section(inputs),
         about_section(inputs),

@@ -18,6 +18,7 @@ from bids_harmonize.report.group_blocks import (
 )
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence, reference_words
+from bids_harmonize.report.group_tissue import tissue_words
 from bids_harmonize.report.group_words import count, listing, method_words
 
 _SOFTWARE = ("torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn", "numpy")
@@ -184,7 +185,7 @@ def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         methods = set(inputs.tables["methods"]["method"])
         cited += ["ssim", "holm", *(["nyul"] if "nyul" in methods else [])]
         cited += ["n4"] if {"n4", "n4_histogram"} & methods else []
-    return sentences, list(dict.fromkeys(cited))
+    return [*sentences, *tissue_words(inputs)], list(dict.fromkeys(cited))
 
 
 def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:

@@ -37,6 +37,7 @@ TABLES = (
     "travelling",
     "methods",
     "siteprobe",
+    "features",
     "verdict",
 )
 NUMBER_COLUMNS = frozenset(

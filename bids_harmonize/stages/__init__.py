@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFY",
+    "FEATURES",
     "HARMONIZE",
     "STAGES",
     "FeatureContext",
@@ -34,12 +35,16 @@ __all__ = [
     "can_apply",
     "can_run",
     "can_use_features",
+    "left_out_by_default",
     "run_stage",
 ]
 
 
 CLASSIFY, HARMONIZE = "classify", "harmonize"
 """The stages that can apply a model of another run."""
+
+FEATURES = "features"
+"""The stage that segments images."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,11 @@ STAGES: dict[str, StageRow] = {
             apply_target="bids_harmonize.stages.harmonization.apply:run",
         ),
         StageRow(
+            FEATURES,
+            "bids_harmonize.stages.features:run",
+            "measure tissue volumes of every scan, before and after harmonization",
+        ),
+        StageRow(
             "evaluate",
             "bids_harmonize.stages.evaluate:run",
             "measure what is gone and what is kept, on travelling subjects and by site probes",
@@ -142,6 +152,8 @@ def can_run(name: str, study: "Study") -> str | None:
         If there is no such stage.
     """
     _row(name)
+    if name == FEATURES and study.scaling_mask != "brain":
+        return f"{name} needs brain masks; the participant level made none (--brain-mask none)"
     n_sites = len(study.trained_sites)
     if study.outside_reference and name != "classify":
         return None  # the card stands in for the reference site
@@ -153,6 +165,32 @@ def can_run(name: str, study: "Study") -> str | None:
             f"the reference site {study.reference_site} is not among the trained sites ({found})"
         )
     return None
+
+
+def left_out_by_default(name: str, study: "Study") -> str | None:
+    """The reason why a stage that could run does not run unless ``--stages`` names it.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`STAGES`.
+    study
+        What the participant level wrote.
+
+    Returns
+    -------
+    str or None
+        A sentence for the user; ``None`` for a stage that belongs to every run.
+    """
+    from bids_harmonize.bids.names import scan_output
+
+    maps = (scan_output(study.output_dir, scan, "gm") for scan in study.scans)
+    if name != FEATURES or any(path.is_file() for path in maps):
+        return None
+    return (
+        "without tissue maps of the participant level (--no-tissue) it runs only where --stages "
+        "names it, and then segments the preprocessed scans too"
+    )
 
 
 def applies_models(name: str) -> bool:

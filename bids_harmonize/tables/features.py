@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.errors import UnusableDataError, UsageError
+from bids_harmonize.tables.own import OWN_COLUMNS, one_arm
 from bids_harmonize.tables.plain import read_plain_table
 
 KEYS = ("participant_id", "session_id")
@@ -60,13 +61,16 @@ def sex_words(column: pd.Series) -> pd.Series:
     return pd.Series(short, index=column.index, dtype=object)
 
 
-def read_feature_rows(path: Path) -> pd.DataFrame:
+def read_feature_rows(path: Path, *, arm: str = "raw") -> pd.DataFrame:
     """A table of features as text, with labels as the dataset spells them.
 
     Parameters
     ----------
     path
-        TSV with ``participant_id`` and optionally ``session_id``, with or without prefix.
+        TSV with ``participant_id`` and optionally ``session_id``, with or without prefix; or our
+        own ``group_features.tsv``.
+    arm
+        Which rows of our own table are meant.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def read_feature_rows(path: Path) -> pd.DataFrame:
     if frame.empty:
         message = f"{path}: no row below the header; expected one a participant or session"
         raise UnusableDataError(message)
+    if set(frame.columns) >= OWN_COLUMNS:
+        frame = one_arm(frame, path=path, arm=arm)
     if frame["participant_id"].isna().any():
         record = int(np.flatnonzero(frame["participant_id"].isna())[0]) + 1
         message = f"{path}: record {record} has no participant_id"

@@ -5,7 +5,12 @@ import pytest
 from scipy import ndimage
 
 from bids_harmonize.atlases import load_template
-from bids_harmonize.atlases.regions import BRAIN_REGIONS, Regions, load_regions
+from bids_harmonize.atlases.regions import (
+    BRAIN_REGIONS,
+    Regions,
+    load_brain_regions,
+    load_regions,
+)
 from bids_harmonize.imaging.orientation import axis_codes
 
 # Well-known places in MNI space, mm, RAS+: right is positive.
@@ -99,3 +104,15 @@ def test_a_coarse_grid_names_the_same_places(regions: Regions) -> None:
     coarse = load_regions(resolution_mm=8.0)
     same = [region_at(coarse, point) == region_at(regions, point) for point in POINTS]
     assert sum(same) >= len(POINTS) - 4  # a voxel of 8 mm may lie on a border
+
+
+def test_brain_regions_leave_the_brain_as_it_is_and_reach_the_whole_grid():
+    whole, brain = load_regions(resolution_mm=4.0), load_brain_regions(4.0)
+    assert set(brain.names.values()) == BRAIN_REGIONS
+    assert np.isin(brain.labels, list(brain.names)).all()
+    inside = np.isin(whole.labels, list(brain.names))
+    assert np.array_equal(whole.labels[inside], brain.labels[inside])
+    right = next(label for label, name in brain.names.items() if name == "right frontal lobe")
+    i, j, k = np.round(np.linalg.inv(brain.affine) @ [60, 60, 40, 1])[:3].astype(int)
+    assert not inside[i, j, k]
+    assert brain.labels[i, j, k] == right

@@ -94,3 +94,35 @@ def test_a_table_without_participants_is_refused(tmp_path):
 def test_a_column_that_stands_there_twice_is_refused(tmp_path):
     with pytest.raises(UsageError, match="stand there twice: x; keep one"):
         read_feature_rows(write(tmp_path, "participant_id\tx\tx\n1\t2\t3\n"))
+
+
+OWN = (
+    "filename\tparticipant_id\tsession_id\tsite\tarm\tfit\tgm_volume_ml\twm_volume_ml\n"
+    "a1\tsub-01\tses-A\tA\traw\tn/a\t700\t500.5\n"
+    "a1\tsub-01\tses-A\tA\tharmonized\thalf-1\t710\t502\n"
+    "a2\tsub-01\tses-A\tA\traw\tn/a\t702\t500\n"
+    "b\tsub-02\tn/a\tB\traw\tn/a\t650\t480\n"
+)
+
+
+def test_our_own_table_gives_one_arm_with_the_mean_over_the_scans_of_a_session(tmp_path):
+    path = write(tmp_path, OWN)
+    rows = read_feature_rows(path)
+    assert list(rows.columns) == [
+        "participant_id", "session_id", "site", "gm_volume_ml", "wm_volume_ml",
+    ]  # fmt: skip
+    found = select(path)
+    assert np.array_equal(found.values.to_numpy(), [[701, 500.25], [650, 480]])
+    assert found.skipped == ()
+    other = read_feature_rows(path, arm="harmonized")
+    assert other["gm_volume_ml"].tolist() == ["710.0"]
+    assert rows["session_id"].isna().tolist() == [False, True]
+
+
+def test_an_arm_that_our_table_lacks_is_named_with_those_it_has(tmp_path):
+    path = write(tmp_path, "\n".join(line for line in OWN.splitlines() if "harm" not in line))
+    with pytest.raises(UnusableDataError, match="no row of the arm harmonized; arms there: raw"):
+        read_feature_rows(path, arm="harmonized")
+    path = write(tmp_path, OWN.replace("700", "many"))
+    with pytest.raises(UnusableDataError, match=r"is no number: .*many"):
+        read_feature_rows(path)

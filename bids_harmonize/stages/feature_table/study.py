@@ -145,7 +145,7 @@ def load_feature_study(
     UnusableDataError
         If rows disagree, or a column cannot be a feature.
     """
-    rows = read_feature_rows(source.path)
+    rows = read_feature_rows(source.path, arm=source.arm)
     sites = site_columns(list(rows.columns), wanted=settings.site.site_key)
     selected = select_features(
         rows, path=source.path, patterns=settings.group.feature_columns, reserved=sites

@@ -31,14 +31,8 @@ def load_delivered(context: StageContext) -> dict[str, Harmonizer]:
     MissingInputError
         If the chosen one was not fitted.
     """
+    delivered_folder(context)
     folders = {name: _folder(context, name) for name in HARMONIZERS}
-    chosen = context.settings.group.harmonizer
-    if not _is_model(folders[chosen]):
-        message = (
-            f"{folders[chosen]}: no fitted harmonizer is there; run the stage harmonize with "
-            f"--harmonizer {chosen} --reference-site {context.study.reference_site} first"
-        )
-        raise MissingInputError(message)
     if context.study.outside_reference:  # models of an earlier run may lie there
         folders = {name: folders[name] for name in names_to_fit(context.settings)}
     return {name: load_harmonizer(path) for name, path in folders.items() if _is_model(path)}
@@ -57,14 +51,45 @@ def load_halves(context: StageContext) -> HalfModels | None:
     HalfModels or None
         ``None`` where the halves were too small to be fitted.
     """
-    folder = _folder(context, context.settings.group.harmonizer)
-    first, second = folder / "half-1", folder / "half-2"
-    if not (_is_model(first) and _is_model(second)):
+    folders = half_folders(context)
+    if folders is None:
         return None
+    first, second = folders
     return HalfModels(
-        halves=(_fitted_on(first), _fitted_on(second)),
+        halves=(fitted_on(first), fitted_on(second)),
         models=(load_harmonizer(first), load_harmonizer(second)),
     )
+
+
+def delivered_folder(context: StageContext) -> Path:
+    """Folder of the chosen harmonizer, fitted on all eligible scans.
+
+    Raises
+    ------
+    MissingInputError
+        If it was not fitted.
+    """
+    chosen = context.settings.group.harmonizer
+    folder = _folder(context, chosen)
+    if not _is_model(folder):
+        message = (
+            f"{folder}: no fitted harmonizer is there; run the stage harmonize with "
+            f"--harmonizer {chosen} --reference-site {context.study.reference_site} first"
+        )
+        raise MissingInputError(message)
+    return folder
+
+
+def half_folders(context: StageContext) -> tuple[Path, Path] | None:
+    """Folders of the chosen harmonizer fitted on half 1 and on half 2; ``None`` without them."""
+    folder = _folder(context, context.settings.group.harmonizer)
+    first, second = folder / "half-1", folder / "half-2"
+    return (first, second) if _is_model(first) and _is_model(second) else None
+
+
+def fitted_on(folder: Path) -> frozenset[str]:
+    """Participants on whom the harmonizer in a folder was fitted."""
+    return frozenset(read_tsv(folder / "training.tsv")["participant_id"])
 
 
 def _folder(context: StageContext, name: str) -> Path:
@@ -73,7 +98,3 @@ def _folder(context: StageContext, name: str) -> Path:
 
 def _is_model(folder: Path) -> bool:
     return (folder / "model.json").is_file()
-
-
-def _fitted_on(folder: Path) -> frozenset[str]:
-    return frozenset(read_tsv(folder / "training.tsv")["participant_id"])

@@ -8,6 +8,9 @@ from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
 from bids_harmonize.training.splits import make_halves
 
+NEED_HALVES = frozenset({"features", "evaluate"})
+"""Stages that look at images of people whom the harmonizer has not seen."""
+
 LEAST_PER_HALF = 5  # participants of a site; fewer give "cannot tell", no number
 
 
@@ -27,7 +30,7 @@ def study_halves(
         Halves stratified by site, sex and age, or ``None`` with a sentence.
     """
     stages = settings.group.stages
-    if stages is not None and "evaluate" not in stages:
+    if stages is not None and not NEED_HALVES & set(stages):
         return None, None
     if len(study.trained_sites) < 2:
         return None, (
@@ -42,7 +45,7 @@ def study_halves(
             if count < LEAST_PER_HALF:
                 reason = (
                     f"no half models were fitted: site {site} has {count} participants in a half, "
-                    f"{LEAST_PER_HALF} are needed; site probes then cannot tell"
+                    f"{LEAST_PER_HALF} are needed; site probes and harmonized features cannot tell"
                 )
                 return None, reason
     return halves, None

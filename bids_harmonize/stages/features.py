@@ -1,0 +1,207 @@
+"""Stage ``features``: tissue volumes of every scan, before and after harmonization.
+
+The images of people whom the harmonizer has not seen are made in memory, segmented and let go:
+only numbers stay, a small file a scan and arm in the work directory, so that a run that ends goes
+on where it was.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.names import features_crash_file, group_output
+from bids_harmonize.bids.study import DerivedScan
+from bids_harmonize.bids.tables import write_table
+from bids_harmonize.errors import ScanError, UnusableDataError
+from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.tissue.plan import (
+    HARMONIZED,
+    RAW,
+    Choice,
+    FittedModels,
+    choose_scans,
+    load_models,
+    plan_harmonized,
+    plan_raw,
+)
+from bids_harmonize.stages.tissue.processes import count_processes, work_through
+from bids_harmonize.stages.tissue.scan import Fault, TissueJob, TissueRow, read_row
+from bids_harmonize.stages.tissue.tables import features_columns, features_table
+
+LOGGER = logging.getLogger(__name__)
+
+_MAX_NAMED = 5
+
+
+@dataclass
+class _Work:
+    """What is to be done, and what became of it."""
+
+    jobs: list[TissueJob] = field(default_factory=list)
+    rows: dict[tuple[str, str], TissueRow] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    not_harmonized: list[str] = field(default_factory=list)
+    n_reused: int = 0
+
+
+def run(context: StageContext) -> StageResult:
+    """Measure tissue in both arms and write ``group_features.tsv``.
+
+    Parameters
+    ----------
+    context
+        The study; its ``models/`` must hold what the stage ``harmonize`` fitted.
+
+    Returns
+    -------
+    StageResult
+        A failure for every scan that could not be measured.
+
+    Raises
+    ------
+    MissingInputError
+        If no fitted harmonizer is there.
+    UnusableDataError
+        If no scan is left.
+    """
+    models = load_models(context)
+    choice = choose_scans(context)
+    work = _Work()
+    for scan in choice.scans:
+        _plan(context, scan, models, work)
+    _measure(context, work)
+    _keep_crashes(context, choice.scans, work.faults)
+    left_out = {**choice.left_out, **_doubtful(work)}
+    kept = [
+        (job, work.rows[job.stem, job.arm])
+        for job in work.jobs
+        if job.stem not in left_out and job.stem not in work.faults
+    ]
+    failures = [f"{stem}: no features: {fault.message}" for stem, fault in work.faults.items()]
+    if not kept:
+        message = "no scan is left to measure: " + "; ".join(
+            [*failures, *(f"{stem}: {reason}" for stem, reason in left_out.items())][:_MAX_NAMED]
+        )
+        raise UnusableDataError(message)
+    why_none = models.why_none if work.not_harmonized else ""
+    path = group_output(context.study.output_dir, "group_features")
+    write_table(
+        path,
+        features_table(context.study, kept),
+        features_columns(
+            context.study,
+            model=models.maker.folder_name,
+            sample=choice.sample,
+            left_out=left_out,
+            not_harmonized=why_none,
+            raw_words=_raw_words(work.jobs),
+        ),
+    )
+    return StageResult(
+        "features",
+        files=(path, path.with_suffix(".json")),
+        warnings=_warnings(choice, left_out, work, why_none=why_none),
+        failures=tuple(failures),
+        notes=_notes(context, work, kept),
+    )
+
+
+def _plan(context: StageContext, scan: DerivedScan, models: FittedModels, work: _Work) -> None:
+    try:
+        raw = plan_raw(context, scan)
+        harmonized = plan_harmonized(context, scan, models)
+    except ScanError as error:
+        work.faults[scan.stem] = Fault(str(error), str(error))
+        return
+    if harmonized is None:
+        work.not_harmonized.append(scan.stem)
+    work.jobs += [raw] if harmonized is None else [raw, harmonized]
+
+
+def _measure(context: StageContext, work: _Work) -> None:
+    """Fill in the rows: those of an earlier run, and what is measured now."""
+    waiting = []
+    for job in work.jobs:
+        row = read_row(job) if context.settings.run.resume else None
+        if row is None:
+            waiting.append(job)
+        else:
+            work.rows[job.stem, job.arm] = row
+            work.n_reused += 1
+    n_procs = count_processes(context.settings.resources, len(waiting))
+    found = work_through(waiting, n_procs=n_procs)
+    for number, (job, fault) in enumerate(found, start=1):
+        row = None if fault is not None else read_row(job)
+        if row is None:
+            work.faults[job.stem] = fault or Fault(f"{job.row_file} is gone", "")
+            continue
+        work.rows[job.stem, job.arm] = row
+        LOGGER.info("measured %d of %d: %s, %s", number, len(waiting), job.stem, job.arm)
+
+
+def _doubtful(work: _Work) -> dict[str, str]:
+    """Scans with odd tissue in one arm: they leave both, so that the arms hold the same scans."""
+    return {
+        stem: f"tissue doubtful in the {arm} arm: {row.doubt}"
+        for (stem, arm), row in sorted(work.rows.items())
+        if row.doubt
+    }
+
+
+def _keep_crashes(
+    context: StageContext, scans: Sequence[DerivedScan], faults: Mapping[str, Fault]
+) -> None:
+    """A crash file for each scan that failed; those of earlier runs go once it has not."""
+    output_dir = context.study.output_dir
+    for scan in scans:
+        if scan.stem in faults:
+            path = features_crash_file(output_dir, scan, context.run_id)
+            write_text(path, faults[scan.stem].trace + "\n")
+            continue
+        pattern = features_crash_file(output_dir, scan, "*")
+        for path in pattern.parent.parent.glob(f"*/{pattern.name}"):
+            path.unlink(missing_ok=True)
+
+
+def _raw_words(jobs: Sequence[TissueJob]) -> str:
+    n_read = sum(job.arm == RAW and job.maps is not None for job in jobs)
+    n_raw = sum(job.arm == RAW for job in jobs)
+    if n_read == n_raw:
+        return "its tissue maps are the participant level's"
+    segmented = "segmented by this stage like the harmonized images, for the participant level "
+    if n_read == 0:
+        return f"{segmented}left no tissue maps (--no-tissue)"
+    return (
+        f"its tissue maps are the participant level's, but {n_raw - n_read} of {n_raw} scans were "
+        f"{segmented}left no maps of them"
+    )
+
+
+def _warnings(
+    choice: Choice, left_out: Mapping[str, str], work: _Work, *, why_none: str
+) -> tuple[str, ...]:
+    warnings = [choice.sample] if choice.sample else []
+    if why_none:
+        warnings.append(
+            f"{len(work.not_harmonized)} scans of people who do not travel have no harmonized "
+            f"row: {why_none}"
+        )
+    warnings += [f"left out of both arms: {stem}: {why}" for stem, why in left_out.items()]
+    return tuple(warnings)
+
+
+def _notes(
+    context: StageContext, work: _Work, kept: Sequence[tuple[TissueJob, TissueRow]]
+) -> tuple[str, ...]:
+    arms = [job.arm for job, _ in kept]
+    notes = [
+        f"{arms.count(RAW)} raw and {arms.count(HARMONIZED)} harmonized scans have tissue "
+        f"volumes; raw: {_raw_words(work.jobs)}"
+    ]
+    if work.n_reused:
+        notes.append(f"unchanged, so reused: {work.n_reused} of {len(work.jobs)} measurements")
+    for site, reason in sorted(context.study.left_out.items()):
+        stems = ", ".join(scan.stem for scan in context.study.of_site(site))
+        notes.append(f"not measured, site {site}: {reason}: {stems}")
+    return tuple(notes)

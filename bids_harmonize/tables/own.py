@@ -1,0 +1,53 @@
+"""Our own ``group_features.tsv`` as a table of features: one arm of it, one row a session."""
+
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from bids_harmonize.errors import UnusableDataError
+
+OWN_COLUMNS: Final = frozenset({"filename", "participant_id", "session_id", "site", "arm", "fit"})
+"""By these a table is known as ours."""
+
+_KEYS: Final = ["participant_id", "session_id", "site"]
+
+
+def one_arm(frame: pd.DataFrame, *, path: Path, arm: str) -> pd.DataFrame:
+    """The rows of one arm; several scans of a session become their mean.
+
+    Parameters
+    ----------
+    frame
+        Our own table, with text in every cell.
+    path
+        Where it was read, for messages.
+    arm
+        ``raw`` or ``harmonized``.
+
+    Returns
+    -------
+    DataFrame
+        Columns participant_id, session_id, site, and the features as text.
+
+    Raises
+    ------
+    UnusableDataError
+        If the table has no row of this arm, or a feature is no number.
+    """
+    own = frame[frame["arm"] == arm]
+    if own.empty:
+        there = ", ".join(sorted(set(frame["arm"].dropna()))) or "none"
+        message = f"{path}: no row of the arm {arm}; arms there: {there}; give --features ARM=TSV"
+        raise UnusableDataError(message)
+    names = [name for name in frame.columns if name not in OWN_COLUMNS]
+    try:
+        numbers = own[names].astype(float)
+    except ValueError as error:
+        message = f"{path}: a feature of the arm {arm} is no number: {error}"
+        raise UnusableDataError(message) from None
+    means = (
+        own[_KEYS].join(numbers).groupby(_KEYS, dropna=False, sort=False, as_index=False).mean()
+    )
+    cells = means[names].map(lambda value: pd.NA if pd.isna(value) else repr(float(value)))
+    return pd.concat([means[_KEYS], cells], axis=1).astype(object)
