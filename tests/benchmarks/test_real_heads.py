@@ -29,6 +29,7 @@ from tests.benchmarks.real_study import (
 )
 from tests.benchmarks.simulated_scanners import (
     CONDITIONS,
+    Session,
     coil_field,
     draw_session,
     scan_again,
@@ -139,6 +140,30 @@ def test_two_runs_differ_by_jitter_and_noise_only() -> None:
     for scan in scans:
         assert (scan[~HEAD] == 0).all()
         assert (scan[BRAIN] > 0).all()
+
+
+def test_every_jitter_of_a_session_shows() -> None:
+    scanner = replace(CONDITIONS["full"][0], noise=0)
+    usual = Session(1.0, (0.0, 0.0, 0.0), 1.0, 0)
+
+    def scan(**jitter: object) -> np.ndarray:
+        session = replace(usual, **jitter)
+        return scan_again(_head(0), HEAD, scanner, session, voxel_size_mm=VOXEL_MM)
+
+    change = {
+        name: np.log(scan(**{name: value})[BRAIN] / scan()[BRAIN])
+        for name, value in (
+            ("gain", 1.1),
+            ("tone_factor", 1.1),
+            ("coil_shift_mm", (10.0, 0.0, 0.0)),
+        )
+    }
+    assert change["gain"] == pytest.approx(np.log(1.1), abs=1e-4)
+    darker = 0.1 * scanner.tone_power * np.log(_head(0)[BRAIN])
+    assert change["tone_factor"] == pytest.approx(darker, abs=1e-4)
+    right_mm = ((np.indices(SHAPE)[0] - 15.5) * VOXEL_MM - scanner.coil_centre_mm[0])[BRAIN]
+    shifted = scanner.coil_strength * (right_mm**2 - (right_mm - 10) ** 2) / 100**2
+    assert change["coil_shift_mm"] == pytest.approx(shifted, abs=1e-4)
 
 
 def test_the_blurred_scanner_is_less_sharp() -> None:
