@@ -7,8 +7,9 @@ twice at both), runs the stages ``harmonize`` and ``evaluate``, and prints every
 reference (direct) and away from it (reverse). SiteB is blurred, so towards SiteA an image must be
 sharpened. Metrics take the whole brain or head of each traveller's second scan; the ceiling is a
 second session at the target. ``--condition tone``: the sites differ by a tone curve alone, and no
-method may then stand below the best baseline. ``--pictures`` draws travellers. What follows ``--``
-is given to the app. The heads were really scanned, the sites were not: the scanners' effects are
+method may then stand below the best baseline. ``--pictures`` draws travellers; with
+``--travellers-only`` no site probe is asked, which takes half the time. What follows ``--`` is
+given to the app. The heads were really scanned, the sites were not: the scanners' effects are
 simple, and nobody moved between scans.
 """
 
@@ -60,7 +61,7 @@ def bench(words: argparse.Namespace, heads_dir: Path, seed: int) -> pd.DataFrame
     write_real_study(heads_dir, bids_dir, design)
     write_real_derivative(heads_dir, bids_dir, output_dir)
     options = ["--reference-site", words.reference, *words.options]
-    table = run_methods(output_dir, options, seed=seed)
+    table = run_methods(output_dir, options, seed=seed, probes=not words.travellers_only)
     if words.pictures is not None:
         folder = words.pictures / name
         for path in draw_travellers(output_dir, folder, reference_site=words.reference):
@@ -83,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-site", type=int, default=12)
     parser.add_argument("--travelling", type=int, default=8)
     parser.add_argument("--resolution", type=float, default=3.0, metavar="MM")
+    parser.add_argument("--travellers-only", action="store_true")
     parser.add_argument("--pictures", type=Path, default=None, metavar="DIR")
     arguments = parser.parse_args(words[:cut])
     arguments.options = words[cut + 1 :]

@@ -14,7 +14,9 @@ METRICS = ("psnr", "ssim", "sharpness")
 """Those that are told."""
 
 
-def run_methods(output_dir: Path, options: Sequence[str], *, seed: int) -> pd.DataFrame:
+def run_methods(
+    output_dir: Path, options: Sequence[str], *, seed: int, probes: bool = True
+) -> pd.DataFrame:
     """Run the stages ``harmonize`` and ``evaluate``, and tell what they cost.
 
     Parameters
@@ -25,17 +27,22 @@ def run_methods(output_dir: Path, options: Sequence[str], *, seed: int) -> pd.Da
         Further words for the app.
     seed
         Of the study.
+    probes
+        Fit the models of the halves too, without which no site probe is asked; they are two
+        thirds of the training and have no part in this table.
 
     Returns
     -------
     DataFrame
         Rows of group_methods.tsv site by site, of the metrics that are told, with the seed.
     """
-    stages = ["--stages", "harmonize", "evaluate"]
-    cost = run_app(
-        ["-", str(output_dir), "group", *stages, *options], output_dir.with_suffix(".log")
-    )
-    say(f"seed {seed}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {cost.peak_gb:.2f} GB")
+    for stages in [["harmonize", "evaluate"]] if probes else [["harmonize"], ["evaluate"]]:
+        words = ["-", str(output_dir), "group", "--stages", *stages, *options]
+        cost = run_app(words, output_dir.with_suffix(f".{stages[0]}.log"))
+        say(
+            f"seed {seed}, {' and '.join(stages)}: {cost.wall_s:.0f} s, "
+            f"{cost.cpu_s:.0f} s of CPU, {cost.peak_gb:.2f} GB"
+        )
     table = read_table(output_dir, "group_methods")
     table = table[(table["source_site"] != "all") & table["metric"].isin(METRICS)]
     return table.assign(seed=seed)
