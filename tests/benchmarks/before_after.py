@@ -8,14 +8,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bids_harmonize.bids.names import harmonizer_folder
-from bids_harmonize.bids.study import load_study
-from bids_harmonize.config import make_settings
 from bids_harmonize.errors import DirectionError
 from bids_harmonize.harmonizers import HARMONIZERS
-from bids_harmonize.harmonizers.storage import load_harmonizer
-from bids_harmonize.stages.evaluate import method_of
 from bids_harmonize.stages.evaluation.pairs import Pair, plan_pairs, read_scan_images
+from tests.benchmarks.aligned_scores import fitted_methods, read_study
 
 WHITEST = 1.2
 """Rescaled units; the brain's 99th percentile is 1, and only scalp and marrow lie beyond."""
@@ -44,11 +40,9 @@ def draw_travellers(
     list of Path
         ``<participant>_<source>_to_<target>.png``.
     """
-    settings = make_settings({"site": {"reference_site": reference_site}}, source="benchmark")
-    study = load_study(output_dir, settings=settings)
-    trained = [name for name, row in HARMONIZERS.items() if row.trained]
-    folders = [harmonizer_folder(output_dir, name, reference_site) for name in trained]
-    methods = [method_of(load_harmonizer(path)) for path in folders if path.is_dir()]
+    study = read_study(output_dir, reference_site)
+    fitted = fitted_methods(output_dir, reference_site)
+    methods = [method for method in fitted if HARMONIZERS[method.name].trained]
     people = sorted(study.travelling)[:n_people]
     paths = []
     for pair in plan_pairs(study):

@@ -13,10 +13,12 @@ from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.rawimages import RawImage
-from bids_harmonize.bids.study import load_study
+from bids_harmonize.bids.study import Study, load_study
 from bids_harmonize.config import make_settings
 from bids_harmonize.preprocessing.steps import Conformed
 from bids_harmonize.stages.evaluation.pairs import plan_pairs
+from bids_harmonize.stages.evaluation.travelling import Method
+from tests.benchmarks.aligned_scores import misplacements_mm, score_unmoved
 from tests.benchmarks.before_after import draw_columns
 from tests.benchmarks.bench_real_heads import main
 from tests.benchmarks.known_derivative import KnownScan, write_known_derivative
@@ -92,6 +94,12 @@ def derivative(heads_dir: Path) -> Path:
     assert write_real_study(heads_dir, bids_dir, DESIGN) == 8
     assert write_real_derivative(heads_dir, bids_dir, output_dir) == 8
     return output_dir
+
+
+@pytest.fixture
+def study(derivative: Path) -> Study:
+    settings = {"site": {"min_per_site": 2, "reference_site": "SiteB"}}
+    return load_study(derivative, settings=make_settings(settings, source="test"))
 
 
 def test_the_tone_curve_keeps_the_order_and_both_ends() -> None:
@@ -185,11 +193,7 @@ def test_people_are_dealt_by_the_seed() -> None:
         deal_people(PEOPLE[:4], DESIGN)
 
 
-def test_the_group_level_sees_who_travels(heads_dir: Path, derivative: Path) -> None:
-    settings = make_settings(
-        {"site": {"min_per_site": 2, "reference_site": "SiteB"}}, source="test"
-    )
-    study = load_study(derivative, settings=settings)
+def test_the_group_level_sees_who_travels(study: Study) -> None:
     dealt = deal_people(PEOPLE[:5], DESIGN)
     (traveller,) = study.travelling
     assert dealt[traveller] is None
@@ -237,6 +241,39 @@ def test_equal_seeds_make_equal_scans(heads_dir: Path, tmp_path: Path) -> None:
         contents.append({path.name: path.read_bytes() for path in found})
     assert contents[0] == contents[1]
     assert contents[0] != contents[2]
+
+
+def test_unmoved_scores_lie_between_the_untouched_scan_and_the_second_one(study: Study) -> None:
+    partners = {scan.site: scan for scan in study.scans if scan.stem.endswith("run-1")}
+    methods = [
+        Method("identity", lambda images, _: images.volume),
+        Method("affine", lambda images, _: 3 * images.volume + 7),
+        Method("perfect", lambda _, to_site: read_image(partners[to_site].t1w)[0]),
+    ]
+    table = score_unmoved(study, methods, seed=5)
+    assert set(table["kind"]) == {"direct", "reverse"}
+    ssim = table[table["metric"] == "ssim"].set_index(["kind", "mask", "method"])["mean"]
+    gaps = table[table["metric"] == "ssim"].set_index(["kind", "mask", "method"])["gap_closed"]
+    for key in ((kind, mask) for kind in ("direct", "reverse") for mask in ("brain", "head")):
+        assert ssim[(*key, "affine")] == pytest.approx(ssim[(*key, "identity")], abs=1e-4)
+        assert ssim[(*key, "perfect")] == pytest.approx(1, abs=1e-6)
+        assert ssim[(*key, "identity")] < ssim[(*key, "ceiling")] < 1
+        assert (gaps[(*key, "identity")], gaps[(*key, "ceiling")]) == (0, 1)
+        assert gaps[(*key, "perfect")] > 1
+
+
+def test_a_misplaced_registration_is_measured(study: Study) -> None:
+    folder = study.output_dir / ".work" / "evaluate" / "registrations"
+    folder.mkdir(parents=True)
+    (person,) = study.travelling
+    moved = np.eye(4)
+    moved[:3, 3] = 3.0, 0.0, 4.0
+    for name, matrix in (("SiteA_run-1", moved), ("SiteB_run-2", np.eye(4))):
+        path = folder / f"{person}_ses-{name}_to_{person}_ses-SiteB_run-1.json"
+        write_json(path, {"fixed_to_moving_mm": matrix.tolist()})
+    found = misplacements_mm(study)
+    assert found["across"].tolist() == [True, False]
+    assert found["rms_mm"].tolist() == pytest.approx([5.0, 0.0], abs=1e-6)
 
 
 def test_pictures_share_one_grey_scale() -> None:
