@@ -13,17 +13,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import harmonizer_folder
-from bids_harmonize.harmonizers import HARMONIZERS, baselines
+from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.phantom import StudyDesign
 from tests.benchmarks.harmonizer_structure import structure_of
-from tests.benchmarks.site_runs import make_derivative, make_study, read_table, run_app
-
-_METRICS = ("psnr", "ssim", "sharpness")
+from tests.benchmarks.method_runs import run_methods, say, tell_methods
+from tests.benchmarks.site_runs import make_derivative, make_study
 
 
 def bench(words: argparse.Namespace, seed: int) -> pd.DataFrame:
@@ -40,15 +38,9 @@ def bench(words: argparse.Namespace, seed: int) -> pd.DataFrame:
     output_dir = make_derivative(
         bids_dir, resolution_mm=words.resolution, own_masks=words.own_masks
     )
-    stages = ["--stages", "harmonize", "evaluate"]
-    cost = run_app(
-        ["-", str(output_dir), "group", *stages, *words.options], output_dir.with_suffix(".log")
-    )
-    say(f"seed {seed}: {cost.wall_s:.0f} s, {cost.cpu_s:.0f} s of CPU, {cost.peak_gb:.2f} GB")
-    table = read_table(output_dir, "group_methods")
-    table = table[(table["source_site"] != "all") & table["metric"].isin(_METRICS)]
+    table = run_methods(output_dir, words.options, seed=seed)
     tell_structure(bids_dir, output_dir)
-    return table.assign(seed=seed)
+    return table
 
 
 def tell_structure(bids_dir: Path, output_dir: Path) -> None:
@@ -69,43 +61,6 @@ def tell_structure(bids_dir: Path, output_dir: Path) -> None:
                     for column in found
                 )
                 say(f"  {name} {site} to {reference}, n {len(found)}: {means}")
-
-
-def tell_methods(table: pd.DataFrame) -> None:
-    """Mean over seeds with the spread, a line a method and direction; then the distances."""
-    keys = ["kind", "mask", "method", "metric"]
-    over = table.groupby(keys)["mean"].agg(["mean", "std"])
-    gaps = table.groupby(keys)["gap_closed"].mean()
-    for (kind, mask), _ in table.groupby(["kind", "mask"]):
-        for method in sorted(table["method"].unique()):
-            parts = [
-                f"{metric} {over.loc[kind, mask, method, metric]['mean']:.3f} "
-                f"(sd {over.loc[kind, mask, method, metric]['std']:.3f})"
-                for metric in _METRICS
-                if (kind, mask, method, metric) in over.index
-            ]
-            gap = gaps.get((kind, mask, method, "ssim"), np.nan)
-            if parts:
-                say(f"{kind} {mask} {method}: {', '.join(parts)}, ssim gap closed {gap:.2f}")
-    tell_distances(table)
-
-
-def tell_distances(table: pd.DataFrame) -> None:
-    """Trained methods against the best training-free one of each seed, brain PSNR, dB."""
-    psnr = table[(table["mask"] == "brain") & (table["metric"] == "psnr")]
-    for kind, rows in psnr.groupby("kind"):
-        by_seed = rows.pivot_table(index="seed", columns="method", values="mean")
-        rivals = [name for name in baselines() if name in by_seed]
-        for name in (n for n, row in HARMONIZERS.items() if row.trained and n in by_seed):
-            ahead = by_seed[name] - by_seed[rivals].max(axis=1)
-            each = ", ".join(f"{value:+.2f}" for value in ahead)
-            say(f"{kind}: {name} over the best baseline {ahead.mean():+.2f} dB (seeds: {each})")
-
-
-def say(line: str) -> None:
-    """Print at once: a run takes minutes."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,18 +1,14 @@
 """A phantom study's derivative from its truth, as the participant level would write it.
 
 ``python -m tests.benchmarks.true_derivative BIDS_DIR OUT --resolution 4`` takes head and brain
-masks from ``BIDS_DIR-truth`` instead of looking for them, and nothing is registered, so that a
-study of hundreds of scans costs a minute. What the app writes after its masks is written by the
-app itself: grid, resampling, images, sidecars, tables. The affine to the template is the true
-size and head position without the person's own warp. Nothing is doubtful, there is no tissue, and
-only the quality measures of the raw image stand (those of the brain need a bias field).
+masks from ``BIDS_DIR-truth`` instead of looking for them; see
+:mod:`tests.benchmarks.known_derivative`. The affine to the template is the true size and head
+position without the person's own warp. Nothing is doubtful.
 """
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from bids_harmonize.bids.dataset import prepare_output, write_participants
-from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image
-from bids_harmonize.bids.index import Scan, index_scans
-from bids_harmonize.bids.rawimages import RawImage, read_raw
-from bids_harmonize.bids.scans import write_scan_rows
-from bids_harmonize.bids.sidecars import sidecar_path
-from bids_harmonize.bids.sites import resolve_sites
+from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.rawimages import RawImage
 from bids_harmonize.bids.tables import read_tsv
-from bids_harmonize.config import Settings, make_settings
-from bids_harmonize.imaging.air_quality import measure_raw
-from bids_harmonize.imaging.field_of_view import share_outside
-from bids_harmonize.imaging.geometry import Grid, voxel_size_mm
+from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import place_grid, resample, resample_mask
-from bids_harmonize.imaging.orientation import axis_codes
 from bids_harmonize.phantom.person import SIZE_CENTRE_MM
 from bids_harmonize.phantom.truth import truth_folder
-from bids_harmonize.preprocessing.derivatives import Made, ScanJob, save_scan
-from bids_harmonize.preprocessing.jobs import make_job
-from bids_harmonize.preprocessing.reuse import measure_columns, table_row
 from bids_harmonize.preprocessing.steps import Conformed
-from bids_harmonize.preprocessing.steps.conform import _cropped_below_mm
+from tests.benchmarks.known_derivative import KnownScan, write_known_derivative
 
 SOURCE = "truth"
 
@@ -119,77 +103,27 @@ def write_derivative(bids_dir: Path, output_dir: Path, *, resolution_mm: float) 
     int
         Number of scans; about .2 s of CPU each at 4 mm.
     """
-    bids_dir, output_dir = bids_dir.resolve(), output_dir.resolve()
-    shutil.rmtree(output_dir, ignore_errors=True)
-    output_dir.mkdir(parents=True)
-    settings = make_settings(
-        {"preprocessing": {"resolution_mm": resolution_mm, "tissue": False}}, source="benchmark"
-    )
     truth = read_truth(bids_dir)
-    scans = index_scans(bids_dir, selection=settings.selection)
-    scans = resolve_sites(scans, bids_dir, settings=settings.site)
-    prepare_output(output_dir, bids_dir)
-    rows = {scan.stem: _write_scan(scan, truth, output_dir, settings) for scan in scans}
-    write_scan_rows(output_dir, rows, measures=measure_columns())
-    write_participants(output_dir, bids_dir)
-    return len(scans)
+
+    def know(scan: Scan, raw: RawImage) -> KnownScan:
+        return _conform(scan, raw, truth, resolution_mm=resolution_mm)
+
+    return write_known_derivative(
+        bids_dir, output_dir, know, resolution_mm=resolution_mm, source=SOURCE
+    )
 
 
-def _write_scan(scan: Scan, truth: Truth, output_dir: Path, settings: Settings) -> dict[str, Any]:
-    """Write all outputs of a scan; returns its row of ``scans.tsv``."""
-    job = make_job(scan, output_dir, settings, run_id=SOURCE)
-    raw = read_raw(scan.path)
+def _conform(scan: Scan, raw: RawImage, truth: Truth, *, resolution_mm: float) -> KnownScan:
+    """The scan on a grid placed by the true head mask."""
     i, j, k = raw.volume.shape
     head = truth.mask(scan, "head", Grid(shape=(i, j, k), affine=raw.affine))
-    grid = place_grid(head, raw.affine, resolution_mm=job.settings["resolution_mm"])
+    grid = place_grid(head, raw.affine, resolution_mm=resolution_mm)
     head_mask = resample_mask(head, raw.affine, grid)
     volume = resample(raw.volume, raw.affine, grid)
     volume[~head_mask] = 0
-    brain_mask = truth.mask(scan, "brain", grid) & head_mask
-    with tempfile.TemporaryDirectory() as folder:
-        made = _made(
-            Path(folder),
-            Conformed(volume, head_mask, grid.affine, head),
-            (brain_mask, truth.to_template(scan)),
-            raw,
-        )
-        return _save(job, scan, made)
-
-
-def _made(
-    folder: Path, scan: Conformed, brain: tuple[np.ndarray, np.ndarray], raw: RawImage
-) -> Made:
-    """What the steps of the participant level leave for a scan, from the truth."""
-    conformed, brain_file = folder / "conformed.npz", folder / "brain.npz"
-    scan.save(conformed)
-    np.savez(brain_file, mask=brain[0], world_to_template=brain[1])
-    raw_measures = {
-        "neck_cropped_mm": _cropped_below_mm(scan.raw_head_mask, raw.affine, scan.grid),
-        "head_outside_grid": share_outside(scan.raw_head_mask, raw.affine, scan.grid),
-        **measure_raw(raw.volume, raw.affine, scan.raw_head_mask),
-    }
-    known = {"flags": [], "doubtful": False, "confidence": 1.0}
-    native = {
-        "shape": [int(length) for length in raw.volume.shape],
-        "voxel_size_mm": [round(float(size), 4) for size in voxel_size_mm(raw.affine)],
-        "orientation": axis_codes(raw.affine),
-        "affine_source": raw.affine_source,
-        "datatype": raw.dtype,
-        "intensity_offset": raw.intensity_offset,
-    }
-    notes = {
-        "conform": {**known, "skull_stripped": False, "native": native},
-        "brain": {**known, "correlation": None, "source": SOURCE},
-    }
-    return Made(conformed, brain=brain_file, measures=raw_measures, notes=notes)
-
-
-def _save(job: ScanJob, scan: Scan, made: Made) -> dict[str, Any]:
-    sidecar_file = sidecar_path(save_scan(job, made))
-    sidecar = json.loads(sidecar_file.read_text(encoding="utf-8"))
-    sidecar["Description"] += " Masks: the phantom's truth."
-    write_json(sidecar_file, sidecar)
-    return table_row(scan, sidecar)
+    brain = truth.mask(scan, "brain", grid) & head_mask
+    conformed = Conformed(volume, head_mask, grid.affine, head)
+    return KnownScan(conformed, brain, truth.to_template(scan))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
