@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from bids_harmonize.bids.study import Study
-from bids_harmonize.harmonizers.base import PAIRWISE, Frame
+from bids_harmonize.harmonizers.base import Frame
 from bids_harmonize.harmonizers.bilateral import Bilateral
 from bids_harmonize.phantom import StudyDesign, make_scanners
 from bids_harmonize.phantom.design import plan_people
@@ -192,12 +192,6 @@ def pair_harmonizer(
                 way_pairs, runtime=runtime, seed=design.seed, n_iterations=n_iterations
             )
     return harmonizer
-
-
-def frame_of(study: Study) -> Frame:
-    """Pairwise frame of a study: every other trained site to its reference."""
-    sources = tuple(site for site in study.trained_sites if site != study.reference_site)
-    return Frame(study.reference_site, sources, study.voxel_size_mm, study.scaling_mask, PAIRWISE)
 
 
 def score_ceiling(study: Study, harmonizer: Bilateral, *, work_dir: Path) -> pd.DataFrame:

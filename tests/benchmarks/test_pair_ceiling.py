@@ -12,7 +12,7 @@ from tests.benchmarks.pair_ceiling import gap_to_ceiling, pair_harmonizer, true_
 from tests.benchmarks.phantom_scans import ArrayVolumes, same_place, scan_person, study_session
 from tests.harmonizers.small_study import cpu_runtime
 
-DESIGN = StudyDesign(n_per_site=2, n_travelling=1, resolution_mm=6.0, seed=5)
+DESIGN = StudyDesign(n_per_site=1, n_travelling=1, resolution_mm=6.0, seed=5)
 SITES = ("SiteA", "SiteB")
 
 
@@ -35,7 +35,7 @@ def _traveller():
 
 def test_everybody_of_both_sites_trains_and_nobody_who_travels(pairs):
     names = [(first.participant_id, first.site, second.site) for first, second in pairs]
-    people = ("sub-A001", "sub-A002", "sub-B001", "sub-B002")
+    people = ("sub-A001", "sub-B001")
     assert names == [(name, "SiteA", "SiteB") for name in people]
 
 
