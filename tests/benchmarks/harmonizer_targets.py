@@ -30,12 +30,12 @@ class Target:
     def wanted(self) -> str:
         """The range in words."""
         if self.low == self.high:
-            return f"exactly {self.low:g}"
+            return f"exactly {self.low:.3g}"
         if self.low == -inf:
-            return f"at most {self.high:g}"
+            return f"at most {self.high:.3g}"
         if self.high == inf:
-            return f"at least {self.low:g}"
-        return f"{self.low:g} to {self.high:g}"
+            return f"at least {self.low:.3g}"
+        return f"{self.low:.3g} to {self.high:.3g}"
 
     def is_met(self, value: float) -> bool:
         """Whether a number lies where it must."""
