@@ -8,6 +8,7 @@ from bids_harmonize.harmonizers import HARMONIZERS
 from bids_harmonize.harmonizers.base import FitReport, Frame, Harmonizer
 from bids_harmonize.harmonizers.bilateral import is_same_grid
 from bids_harmonize.harmonizers.card_localhistogram import CARDS
+from bids_harmonize.harmonizers.imitation import imitation_words
 from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
 _BRIGHTNESS = """\
@@ -30,7 +31,7 @@ _TRAINED = """\
   harmonized images; only a probe trained before is fooled. Nobody may say the site was removed.
 * It does not restore what was not acquired: going from a worse to a better scanner gains less.
 * If the sites differ in who was scanned (age, diagnosis, 10 % less grey matter everywhere), part
-  of that difference may be taken for the scanner. Look at the stage ``evaluate``.
+  of that difference may be taken for the scanner. Look at the stage ``evaluate``.{copied}
 {others}
 """
 
@@ -142,7 +143,8 @@ def make_card(
         others = _PAIRWISE
         if frame.serves_unseen:
             others = _JOINT.format(usual=learnt["usual_distance"])
-        body = f"{_change(harmonizer)}\n{_TRAINED.format(others=others)}"
+        copied = "" if _generator(harmonizer).draws else imitation_words(row.name)
+        body = f"{_change(harmonizer)}\n{_TRAINED.format(others=others, copied=copied)}"
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
