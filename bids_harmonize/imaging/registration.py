@@ -89,7 +89,7 @@ def register_rigid(
     transform.SetCenter((fixed_centre * [-1, -1, 1]).tolist())
     transform.SetTranslation((shift * [-1, -1, 1]).tolist())
     finest = max(*voxel_size_mm(fixed_affine), *voxel_size_mm(moving_affine))
-    for level_mm in (level for level in RIGID_LEVELS_MM if level >= 0.7 * finest):
+    for level_mm in _rigid_levels(finest):
         optimise(
             at_resolution(Sampled(moving, moving_affine, moving_mask), level_mm),
             at_resolution(Sampled(fixed, fixed_affine, fixed_mask), level_mm),
@@ -97,6 +97,14 @@ def register_rigid(
             first_step_mm=level_mm / 2,
         )
     return from_itk_transform(transform)
+
+
+def _rigid_levels(finest_mm: float) -> tuple[float, ...]:
+    """Voxel sizes from coarse to fine, the last at most a quarter coarser than the scans'."""
+    levels = tuple(level for level in RIGID_LEVELS_MM if level >= 0.7 * finest_mm)
+    if RIGID_LEVELS_MM[-1] < finest_mm < 0.8 * levels[-1]:
+        return (*levels, finest_mm)
+    return levels
 
 
 def apply_world_transform(

@@ -10,8 +10,9 @@ from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.geometry import Grid
+from bids_harmonize.imaging.head_pair import HeadScan, register_heads
 from bids_harmonize.imaging.intensity import percentile_scaling
-from bids_harmonize.imaging.registration import apply_world_transform, register_rigid
+from bids_harmonize.imaging.registration import apply_world_transform
 from bids_harmonize.report.group_blocks import Block, Figure, Paragraph
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_columns, mask_centre
@@ -24,8 +25,14 @@ _MIDDLE_WORDS = (
 @dataclass(frozen=True)
 class _Loaded:
     volume: np.ndarray  # rescaled units
-    mask: np.ndarray
+    brain: np.ndarray | None
+    head: np.ndarray
     affine: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Where it is rescaled and looked at."""
+        return self.head if self.brain is None else self.brain
 
 
 def picture_blocks(inputs: GroupInputs) -> list[Block]:
@@ -146,19 +153,18 @@ def _reading(*, has_target: bool, scan: DerivedScan) -> str:
 
 def _aligned(real: _Loaded, source: _Loaded) -> np.ndarray:
     """The real scan on the source scan's grid, both in rescaled units."""
-    transform = register_rigid(
-        real.volume, real.affine, source.volume, source.affine,
-        moving_mask=real.mask, fixed_mask=source.mask,
-    )  # fmt: skip
+    one, other = (HeadScan(x.volume, x.affine, x.head, x.brain) for x in (real, source))
+    transform = register_heads(one, other)
     grid = Grid(source.volume.shape, source.affine)
     return apply_world_transform(real.volume, real.affine, transform, grid, interpolation="linear")
 
 
 def _load(path: Path, scan: DerivedScan) -> _Loaded:
     volume, affine = read_image(path)
-    mask, _ = read_mask(scan.brain_mask or scan.head_mask)
-    scaled = percentile_scaling(volume, mask).apply(volume)
-    return _Loaded(np.where(volume == 0, np.float32(0), scaled), mask, affine)
+    head, _ = read_mask(scan.head_mask)
+    brain = None if scan.brain_mask is None else read_mask(scan.brain_mask)[0]
+    scaled = percentile_scaling(volume, head if brain is None else brain).apply(volume)
+    return _Loaded(np.where(volume == 0, np.float32(0), scaled), brain, head, affine)
 
 
 def _difference(image: _Loaded, real: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Which scans of a travelling subject are compared with which, and how they are aligned.
 
 Of every person the first usable scan at a site is used, and its second one there for the ceiling.
-One rigid registration a pair is estimated on the images as they are; every method is then judged
+One rigid registration a pair is estimated on the images before harmonization; every method is then judged
 through that same transform, so that no method gains by a better alignment.
 """
 
@@ -17,12 +17,12 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.study import DerivedScan, Study
 from bids_harmonize.config import settings_hash
+from bids_harmonize.imaging.head_pair import HeadScan, register_heads
 from bids_harmonize.imaging.intensity import percentile_scaling
-from bids_harmonize.imaging.registration import register_rigid
 from bids_harmonize.imaging.types import Affine, Mask, Volume
 
 # Raise when the registration changes, so that transforms of an older one are not reused.
-_REGISTRATION_VERSION = 1
+_REGISTRATION_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -172,19 +172,16 @@ def _estimate(moving: ScanImages, fixed: ScanImages, *, folder: Path) -> Affine:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["content"] == content:
             return np.array(kept["fixed_to_moving_mm"], dtype=np.float64)
-    transform = register_rigid(
-        moving.volume,
-        moving.affine,
-        fixed.volume,
-        fixed.affine,
-        moving_mask=moving.brain,
-        fixed_mask=fixed.brain,
-    )
+    transform = register_heads(_head_scan(moving), _head_scan(fixed))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, {"content": content, "fixed_to_moving_mm": transform.tolist()})
     return transform
 
 
+def _head_scan(images: ScanImages) -> HeadScan:
+    return HeadScan(images.volume, images.affine, images.head, images.brain)
+
+
 def _stamp(scan: DerivedScan) -> list[object]:
-    files = [path for path in (scan.t1w, scan.brain_mask) if path is not None]
+    files = [path for path in (scan.t1w, scan.head_mask, scan.brain_mask) if path is not None]
     return [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
