@@ -1,8 +1,8 @@
 """Which scans of a travelling subject are compared with which, and how they are aligned.
 
 Of every person the first usable scan at a site is used, and its second one there for the ceiling.
-One rigid registration a pair is estimated on the images before harmonization; every method is then judged
-through that same transform, so that no method gains by a better alignment.
+One rigid registration a pair is estimated on the images before harmonization; every method is then
+judged through that same transform, so that no method gains by a better alignment.
 """
 
 import json
