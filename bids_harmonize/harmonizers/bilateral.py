@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FALLBACK = "n4_histogram"
 _SAME_MM = 1e-3
+_TRAINING_VERSION = 2  # raise when a training's state changes, so that old checkpoints are left
 _SEPARATOR = "/"
 
 
@@ -250,6 +251,7 @@ def training_fingerprint(
         if scan.site in of_sites
     ]
     return settings_hash(
+        _TRAINING_VERSION,
         name,
         dict(settings),
         frame,

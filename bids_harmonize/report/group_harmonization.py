@@ -283,7 +283,8 @@ def _curve_blocks(inputs: GroupInputs) -> list[Block]:
                     if saw_no_reference(folder)
                     else "distance between patches of harmonized images and of the site they go to"
                 )
-                + ", on people who took no gradient; the lowest point of each direction is kept. "
+                + ", on people who took no gradient; of each direction the last point at most "
+                "10 % above the lowest is kept (against a reference without images: the lowest). "
                 "It is an alarm against divergence, not a ranking of methods.",
                 size="wide",
             )

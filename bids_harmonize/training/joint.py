@@ -91,8 +91,8 @@ def train_joint(
     Returns
     -------
     JointResult
-        The averaged weights at the check where the monitor scans of all sources were, in the mean
-        over sources, nearest to the reference.
+        The averaged weights at the latest check at which the monitor scans of all sources were, in
+        the mean over sources, as near to the reference as at any before.
     """
     rated = joint_length(settings, len(data.train) - 1)
     training, history, diverged = train_attempts(
@@ -103,9 +103,9 @@ def train_joint(
         run=run,
     )
     columns = {distance_column(n): site for n, site in enumerate(training.sources)}
-    best = training.state["best"]
+    kept = training.state["kept"]
     return JointResult(
-        weights=best["weights"],
+        weights=kept["weights"],
         rows=tuple(
             {
                 **{name: value for name, value in row.items() if name not in columns},
@@ -115,6 +115,6 @@ def train_joint(
             for row in history
             for column, site in columns.items()
         ),
-        distances={site: best["distances"][column] for column, site in columns.items()},
+        distances={site: kept["distances"][column] for column, site in columns.items()},
         diverged=diverged,
     )

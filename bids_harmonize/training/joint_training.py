@@ -25,6 +25,7 @@ from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     draw_to_target,
     follow,
+    is_kept,
     mean_histogram,
     rate_share,
 )
@@ -139,10 +140,10 @@ class JointTraining:
         return values
 
     def check(self, iterations_done: int) -> dict[str, float]:
-        """Distance of each source's monitor scans to the reference; keeps the best average.
+        """Distance of each source's monitor scans to the reference; keeps an average.
 
-        Best is the lowest mean over the sources. A source whose distance doubles, or is no number,
-        sets ``state["diverged"]``.
+        Which one, ``is_kept`` says of the mean over the sources. A source whose distance doubles,
+        or is no number, sets ``state["diverged"]``.
         """
         del iterations_done
         found = self._distances()
@@ -154,8 +155,9 @@ class JointTraining:
         self.state["lowest"] = {
             source: float(np.fmin(distance, lowest[source])) for source, distance in found.items()
         }
-        if np.mean(list(found.values())) < np.mean(list(self.state["best"]["distances"].values())):
-            self.state["best"] = self._snapshot(found)
+        mean, nearest = float(np.mean(list(found.values()))), self.state["kept"]["nearest"]
+        if not self.state["diverged"] and is_kept(mean, nearest):
+            self.state["kept"] = self._snapshot(found, nearest=min(mean, nearest))
         return found
 
     def _make_generator(self) -> "TrainedGenerator":
@@ -182,7 +184,7 @@ class JointTraining:
             "optimizer": self.optimizer,
             "running": [self.targets[site].clone() for site in self.sources],
             "running_back": [self.targets[self.reference].clone() for _ in self.backward],
-            "best": self._snapshot(start),
+            "kept": self._snapshot(start, nearest=np.inf),
             "lowest": start,
             "floor": self.distance.measure(
                 self.data.load(index) for index in self.data.monitor[self.reference]
@@ -195,10 +197,11 @@ class JointTraining:
             state["discriminator_optimizer"] = self.adversary.optimizer
         return state
 
-    def _snapshot(self, distances: Mapping[str, float]) -> dict[str, Any]:
+    def _snapshot(self, distances: Mapping[str, float], *, nearest: float) -> dict[str, Any]:
         weights = self.average.state_dict()
         return {
             "distances": dict(distances),
+            "nearest": nearest,
             "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
         }
 

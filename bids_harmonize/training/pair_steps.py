@@ -1,4 +1,4 @@
-"""Steps that pair and joint trainings share: the running mean, the average, the learning rate."""
+"""Steps that pair and joint trainings share: running mean, average, learning rate, choice."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,6 +14,7 @@ RUNNING_WEIGHT: Final = 0.25  # of the current scan in the running mean of histo
 AVERAGE_DECAY: Final = 0.99
 CONSTANT_SHARE: Final = 0.4  # of the iterations before the rate falls
 ALARM_FACTOR: Final = 2.0
+KEEP_FACTOR: Final = 1.1
 
 
 def mean_histogram(
@@ -84,3 +85,31 @@ def rate_share(iteration: int, n_iterations: int) -> float:
     """
     constant = CONSTANT_SHARE * n_iterations
     return min(1.0, (n_iterations - iteration) / (n_iterations - constant))
+
+
+def is_kept(distance: float, nearest: float) -> bool:
+    """Whether the weights of a check take the place of those that were kept before.
+
+    The distance of patches is an alarm, not a ranking: among checks that it cannot tell apart the
+    latest counts, for its rate is the lowest and its average the longest. The untrained start is
+    no candidate: on real heads that were to become sharper it stood as near as any later check,
+    and the generator that closed half of the gap would have been thrown away.
+
+    Parameters
+    ----------
+    distance
+        Of the monitor scans to their target at this check.
+    nearest
+        The least at the checks before, without the untrained start; infinite at the first.
+
+    Returns
+    -------
+    bool
+        False for a distance that is no number.
+
+    Examples
+    --------
+    >>> is_kept(1.05, 1.0), is_kept(1.2, 1.0)
+    (True, False)
+    """
+    return distance <= KEEP_FACTOR * min(distance, nearest)

@@ -32,6 +32,7 @@ from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     draw_to_target,
     follow,
+    is_kept,
     mean_histogram,
     rate_share,
 )
@@ -126,24 +127,24 @@ class PairTraining:
         return values
 
     def check(self, iterations_done: int) -> dict[str, float]:
-        """Distance of the monitor scans to their target; keeps the best averages.
+        """Distance of the monitor scans to their target; keeps averages as ``is_kept`` says.
 
         A distance that doubles, or is no number, sets ``state["diverged"]``.
         """
         del iterations_done
         found = {}
-        best = dict(self.state["best"])
+        kept, least = dict(self.state["kept"]), dict(self.state["lowest"])
         for direction in DIRECTIONS:
             distance = self._distance(direction)
             found[f"distance_{direction}"] = distance
-            lowest = best[direction]["distance"]
-            if not np.isfinite(distance) or distance > ALARM_FACTOR * max(
-                lowest, self.state["floor"][direction]
-            ):
+            bound = ALARM_FACTOR * max(least[direction], self.state["floor"][direction])
+            if not np.isfinite(distance) or distance > bound:
                 self.state["diverged"] = True
-            if distance < lowest:
-                best[direction] = self._snapshot(direction, distance)
-        self.state["best"] = best
+            least[direction] = float(np.fmin(distance, least[direction]))
+            nearest = kept[direction]["nearest"]
+            if not self.state["diverged"] and is_kept(distance, nearest):
+                kept[direction] = self._snapshot(direction, min(distance, nearest))
+        self.state["kept"], self.state["lowest"] = kept, least
         return found
 
     def _make_adversary(self) -> Adversary | None:
@@ -166,10 +167,8 @@ class PairTraining:
                 direction: self.targets[origin].clone()
                 for direction, (origin, _) in DIRECTIONS.items()
             },
-            "best": {
-                direction: self._snapshot(direction, distance)
-                for direction, distance in start.items()
-            },
+            "kept": {direction: self._snapshot(direction, np.inf) for direction in DIRECTIONS},
+            "lowest": start,
             "floor": {
                 direction: self.distances[side].measure(
                     self.data.load(index) for index in self.data.monitor[side]
@@ -184,10 +183,10 @@ class PairTraining:
             state["discriminator_optimizer"] = self.adversary.optimizer
         return state
 
-    def _snapshot(self, direction: str, distance: float) -> dict[str, Any]:
+    def _snapshot(self, direction: str, nearest: float) -> dict[str, Any]:
         weights = self.averages[direction].state_dict()
         return {
-            "distance": distance,
+            "nearest": nearest,
             "weights": {name: tensor.cpu().clone() for name, tensor in weights.items()},
         }
 

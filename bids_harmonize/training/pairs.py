@@ -128,14 +128,14 @@ def train_pair(
     Returns
     -------
     PairResult
-        The averaged weights at the check where the monitor scans were nearest to their target.
+        The averaged weights at the latest check that is as near to the target as any before.
     """
     training, rows, diverged = train_attempts(
         lambda rated: PairTraining(data, rated, runtime=runtime, seed=seed, sharpens=sharpens),
         settings,
         run=run,
     )
-    return PairResult(weights=_best(training.state), rows=rows, diverged=diverged)
+    return PairResult(weights=_kept(training.state), rows=rows, diverged=diverged)
 
 
 def train_attempts(
@@ -201,5 +201,5 @@ def _attempt(training: Training, settings: Rated, run: PairRun, attempt: int) ->
     return bool(training.state["diverged"])
 
 
-def _best(state: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
-    return {direction: dict(best["weights"]) for direction, best in state["best"].items()}
+def _kept(state: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    return {direction: dict(kept["weights"]) for direction, kept in state["kept"].items()}

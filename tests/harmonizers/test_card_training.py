@@ -203,7 +203,7 @@ def test_a_site_that_diverges_twice_is_only_scaled_and_said(card, tmp_path, monk
 def test_a_training_that_comes_no_nearer_is_told(card, tmp_path):
     report = fit(make(card, n_iterations=2, check_every=2, learning_rate=1e-12), tmp_path)
     (warning,) = report.warnings
-    assert "the monitor scans came no nearer to the card" in warning
+    assert "the monitor scans came no nearer to it" in warning
     assert f"its own people lie at {card.person_distance:.3f}" in warning
     assert report.fell_back == ()
 

@@ -156,7 +156,7 @@ def test_registration_is_estimated_once_and_kept(study, tmp_path, monkeypatch):
     pair = next(pair for pair in plan_pairs(study) if pair.kind == "direct")
     images = read_scan_images(pair.moving), read_scan_images(pair.fixed)
     first = pair_transform(pair, images, folder=tmp_path)
-    monkeypatch.delattr(pairs_module, "register_rigid")
+    monkeypatch.delattr(pairs_module, "register_heads")
     np.testing.assert_array_equal(pair_transform(pair, images, folder=tmp_path), first)
 
 

@@ -128,7 +128,20 @@ def test_one_source_that_leaves_the_target_raises_the_alarm(data):
     training._distances = lambda: {**start, "distance_1": 2.1 * max(start["distance_1"], 0.1)}
     training.check(1)
     assert training.state["diverged"]
-    assert training.state["best"]["distances"] == start
+    assert training.state["kept"]["distances"] == start
+
+
+def test_the_latest_check_that_is_as_near_as_any_is_kept_and_never_the_start(data):
+    training = make(data, PLAIN)
+    start = dict(training.state["lowest"])
+    kept = []
+    for factor in (1.3, 1.0, 1.08, 1.2, 1.05):  # times the untrained start's
+        found = {name: factor * value for name, value in start.items()}
+        training._distances = lambda found=found: found
+        training.check(1)
+        kept.append(training.state["kept"]["distances"]["distance_0"] / start["distance_0"])
+    assert kept == pytest.approx([1.3, 1.0, 1.08, 1.08, 1.05])
+    assert not training.state["diverged"]
 
 
 def test_a_wild_joint_training_restarts_once_and_says_that_it_diverged(data, tmp_path):
