@@ -59,10 +59,7 @@ class SelectionSettings:
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class SiteSettings:
-    """Where the site of a scan is read, and which sites train.
-
-    ``reference_site`` may be ``MEDIAN_REFERENCE``.
-    """
+    """Where the site of a scan is read, and which sites train."""
 
     site_source: SiteSource = "auto"
     site_key: tuple[str, ...] = ()
