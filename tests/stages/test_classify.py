@@ -10,6 +10,7 @@ import pytest
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.names import classifier_folder, scan_output, site_output
 from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.metrics.siteness import SHORTCUT_LIMIT, SHORTCUTS
 from bids_harmonize.stages.classification.models import load_fold_classifiers
 from bids_harmonize.stages.classify import run
 from bids_harmonize.training.classifier import load_classifier
@@ -42,10 +43,15 @@ def read_accuracy(context) -> pd.DataFrame:
 def test_all_files_are_there_and_listed_once(classified):
     result = classified[1]
     assert result.failures == ()
-    assert [warning.split(" names ")[0] for warning in result.warnings] == [
+    # Metadata and histogram name every toy; what a short training reaches depends on the machine.
+    table = read_accuracy(classified[0])["balanced_accuracy"]
+    enough = [name for name in SHORTCUTS if table[name, "validation"] > SHORTCUT_LIMIT]
+    assert {"metadata", "histogram"} <= set(enough) < set(SHORTCUTS)
+    told = [warning.split(" names ")[0] for warning in result.warnings]
+    assert {words.rpartition("(")[2].rstrip(")") for words in told} == set(enough)
+    assert told[:2] == [
         "voxel size, matrix and the like alone (metadata)",
         "the intensity histogram alone (histogram)",
-        "the head without the brain (headwithoutbrain)",
     ]
     assert all(path.is_file() for path in result.files)
     names = [path.name for path in result.files]
