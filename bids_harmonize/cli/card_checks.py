@@ -92,7 +92,11 @@ def card_faults(settings: Settings, levels: Sequence[str], given: Mapping[str, A
             if changed
         ]
     if group.reference_card:
-        return faults + _imageless_faults(settings, given, "--reference-card") + _files(settings)
+        return (
+            faults
+            + _imageless_faults(settings, given, "--reference-card")
+            + _file_faults(settings)
+        )
     if settings.site.reference_site == MEDIAN_REFERENCE and group.model_dir is None:
         faults += _imageless_faults(settings, given, f"--reference-site {MEDIAN_REFERENCE}")
         if group.export_card:
@@ -126,7 +130,7 @@ def _imageless_faults(settings: Settings, given: Mapping[str, Any], option: str)
     return faults
 
 
-def _files(settings: Settings) -> list[str]:
+def _file_faults(settings: Settings) -> list[str]:
     """What the cards' files say against other options."""
     group = settings.group
     faults = [
@@ -136,6 +140,11 @@ def _files(settings: Settings) -> list[str]:
         if not Path(path).is_dir()
     ]
     site, wanted = _joint_site(settings), settings.site.reference_site
+    if site == MEDIAN_REFERENCE:
+        faults.append(
+            f"--reference-card: the card is of a site named {site!r}, the word for the median of "
+            "all sites; ask its site to export it under another name"
+        )
     if site and wanted not in (None, site):
         faults.append(
             f"--reference-site {wanted}: the card is of {site}; leave the option out, or give the "

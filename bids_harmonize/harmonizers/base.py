@@ -138,6 +138,15 @@ class TrainingData:
         """Positions of a site's scans."""
         return tuple(n for n, scan in enumerate(self.network.scans) if scan.site == site)
 
+    def split_site(self, site: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Positions of a site's scans that train, and of those that watch.
+
+        A site too small for a monitor watches its training scans: better than no alarm.
+        """
+        indices = self.of_site(site)
+        watched = {n for n in indices if self.network.scans[n].participant_id in self.monitor}
+        return tuple(n for n in indices if n not in watched), tuple(sorted(watched or indices))
+
     def median_high(self, site: str) -> float:
         """Native intensity of 1: median over a site's scans, or what is known without any."""
         if site == self.reference_site and self.reference_high is not None:

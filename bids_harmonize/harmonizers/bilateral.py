@@ -265,12 +265,9 @@ def training_fingerprint(
 
 def pair_data(data: TrainingData, site: str) -> PairData:
     """The scans of a source site and of the reference, those of ``monitor`` apart."""
-    train: dict[str, tuple[int, ...]] = {}
-    monitor: dict[str, tuple[int, ...]] = {}
-    for side, name in ((SOURCE, site), (REFERENCE, data.reference_site)):
-        indices = data.of_site(name)
-        watched = {n for n in indices if data.network.scans[n].participant_id in data.monitor}
-        # A site too small for a monitor watches its training scans: better than no alarm.
-        monitor[side] = tuple(sorted(watched or indices))
-        train[side] = tuple(n for n in indices if n not in watched)
-    return PairData(volumes=data.network, train=train, monitor=monitor)
+    sides = {SOURCE: data.split_site(site), REFERENCE: data.split_site(data.reference_site)}
+    return PairData(
+        volumes=data.network,
+        train={side: train for side, (train, _) in sides.items()},
+        monitor={side: monitor for side, (_, monitor) in sides.items()},
+    )

@@ -212,11 +212,5 @@ def _used(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _site_data(data: TrainingData, site: str) -> PairData:
-    indices = data.of_site(site)
-    watched = {n for n in indices if data.network.scans[n].participant_id in data.monitor}
-    # A site too small for a monitor watches its training scans: better than no alarm.
-    return PairData(
-        volumes=data.network,
-        train={SOURCE: tuple(n for n in indices if n not in watched)},
-        monitor={SOURCE: tuple(sorted(watched or indices))},
-    )
+    train, monitor = data.split_site(site)
+    return PairData(volumes=data.network, train={SOURCE: train}, monitor={SOURCE: monitor})

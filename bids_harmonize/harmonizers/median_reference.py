@@ -35,7 +35,7 @@ def median_reference(
     data
         Scans to fit on; ``monitor`` gives nothing to the target.
     sites
-        All trained sites; each has at least one scan.
+        All trained sites; each has at least one scan that trains.
     scaling_mask
         ``brain`` or ``head``: where the unit was taken.
     device
@@ -50,7 +50,8 @@ def median_reference(
     """
     means, distances = [], []
     for site in sites:
-        people = person_histograms(data.network, _training_scans(data, site), device)
+        train, _ = data.split_site(site)
+        people = person_histograms(data.network, train, device)
         means.append(mean_histogram_of_people(people))
         distances.append(_person_distance(people))
     i, j, k = data.network.shape
@@ -126,13 +127,6 @@ def _median_distribution(masses: Array) -> Array:
     return np.bincount(lower, widths * (1 - share), n_bins) + np.bincount(
         np.minimum(lower + 1, n_bins - 1), widths * share, n_bins
     )
-
-
-def _training_scans(data: TrainingData, site: str) -> tuple[int, ...]:
-    """Positions of a site's scans that train; all of them at a site without a monitor."""
-    indices = data.of_site(site)
-    scans = data.network.scans
-    return tuple(n for n in indices if scans[n].participant_id not in data.monitor) or indices
 
 
 def _person_distance(people: Tensor) -> float:

@@ -91,9 +91,10 @@ def harmonization_section(inputs: GroupInputs) -> Section:
 
 
 def _directions(table: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.DataFrame]]:
-    direct = table[(table["kind"] == "direct") & (table["source_site"] != "all")]
-    if direct["source_site"].nunique() == 1:
-        table = _without_pooled(table)
+    for kind in table.loc[table["source_site"] == "all", "kind"].unique():
+        own = table[(table["kind"] == kind) & (table["source_site"] != "all")]
+        if own.groupby(["source_site", "target_site"]).ngroups == 1:
+            table = _without_pooled(table, kind=str(kind))
     groups = {
         (str(kind), str(source), str(target)): rows
         for (kind, source, target), rows in table.groupby(["kind", "source_site", "target_site"])
@@ -108,12 +109,12 @@ def _directions(table: pd.DataFrame) -> list[tuple[tuple[str, str, str], pd.Data
     )
 
 
-def _without_pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """With one source site the pooled rows say the same; only their p value is kept."""
+def _without_pooled(table: pd.DataFrame, *, kind: str) -> pd.DataFrame:
+    """With one source site, or one pair, the pooled rows say the same; their p value is kept."""
     pooled = table[table["source_site"] == "all"]
     p_values = pooled.dropna(subset=["p_vs_best_baseline"]).set_index("method")
     own = table[table["source_site"] != "all"].copy()
-    primary = (own["kind"] == "direct") & (own["mask"] == "brain") & (own["metric"] == "psnr")
+    primary = (own["kind"] == kind) & (own["mask"] == "brain") & (own["metric"] == "psnr")
     filled = own["method"].map(p_values["p_vs_best_baseline"])
     own["p_vs_best_baseline"] = filled.where(primary)
     return own

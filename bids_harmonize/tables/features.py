@@ -89,7 +89,7 @@ def read_feature_rows(path: Path, *, arm: str = "raw") -> pd.DataFrame:
     if frame.empty:
         message = f"{path}: no row below the header; expected one a participant or session"
         raise UnusableDataError(message)
-    if set(frame.columns) >= OWN_COLUMNS:
+    if set(frame.columns) >= set(OWN_COLUMNS):
         frame = one_arm(frame, path=path, arm=arm)
     if frame["participant_id"].isna().any():
         record = int(np.flatnonzero(frame["participant_id"].isna())[0]) + 1

@@ -7,8 +7,8 @@ import pandas as pd
 
 from bids_harmonize.errors import UnusableDataError
 
-OWN_COLUMNS: Final = frozenset({"filename", "participant_id", "session_id", "site", "arm", "fit"})
-"""By these a table is known as ours."""
+OWN_COLUMNS: Final = ("filename", "participant_id", "session_id", "site", "arm", "fit")
+"""Of a row, before its features; by these a table is known as ours."""
 
 _KEYS: Final = ["participant_id", "session_id", "site"]
 

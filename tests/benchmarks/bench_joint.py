@@ -25,10 +25,11 @@ from bids_harmonize.config import make_settings
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.joint import Joint
 from bids_harmonize.harmonizers.storage import load_harmonizer
+from bids_harmonize.imaging.intensity import p99_scaling
 from bids_harmonize.metrics import load_metric
 from bids_harmonize.phantom import StudyDesign
 from bids_harmonize.stages.evaluate import method_of
-from bids_harmonize.stages.evaluation.pairs import read_scan_images
+from bids_harmonize.stages.evaluation.pairs import ScanImages, read_scan_images
 from bids_harmonize.stages.evaluation.travelling import score_travelling
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.generation import generate
@@ -104,14 +105,14 @@ def tell_reference_on_itself(study: Study, joint: Joint) -> None:
     for scan in study.of_site(REFERENCE, participants=study.travelling):
         images = read_scan_images(scan)
         before = images.rescaled(images.volume, study.scaling_mask)
-        inside = images.head if images.brain is None else images.brain
-        volume = images.volume / np.percentile(images.volume[inside], 99)
-        volume = np.where(images.head, volume, 0).astype(np.float32)
         if joint.generator is None:
             say("  reference on itself: the training diverged")
             return
         made = generate(
-            joint.generator, volume, head_mask=images.head, voxel_size_mm=study.voxel_size_mm
+            joint.generator,
+            _in_units(images),
+            head_mask=images.head,
+            voxel_size_mm=study.voxel_size_mm,
         )
         found.append(ssim(images.rescaled(made, study.scaling_mask), before, images.head))
     say(f"  reference on itself: SSIM {np.mean(found):.4f}, least {min(found):.4f}, wanted "
@@ -125,10 +126,8 @@ def tell_distances(study: Study, joint: Joint, *, unseen: str) -> None:
         if scan.participant_id not in study.travelling:
             continue
         images = read_scan_images(scan)
-        inside = images.head if images.brain is None else images.brain
-        volume = images.volume / np.percentile(images.volume[inside], 99)
-        volume = np.where(images.head, volume, 0).astype(np.float32)
-        found[scan.site == unseen].append(joint.distance(volume, head_mask=images.head))
+        distance = joint.distance(_in_units(images), head_mask=images.head)
+        found[scan.site == unseen].append(distance)
     for is_unseen, values in found.items():
         word = "unseen site" if is_unseen else "trained sites"
         beyond = np.mean(np.array(values) > joint.usual_distance())
@@ -136,6 +135,12 @@ def tell_distances(study: Study, joint: Joint, *, unseen: str) -> None:
             f"  distance at {word}: median {np.median(values):.2f}, beyond the farthest training "
             f"scan ({joint.usual_distance():.2f}): {beyond:.0%} of {len(values)}"
         )
+
+
+def _in_units(images: ScanImages) -> np.ndarray:
+    """The scan as every harmonizer gets it; all of these phantoms have brain masks."""
+    scaled = p99_scaling(images.volume, images.brain).apply(images.volume)
+    return np.where(images.head, scaled, np.float32(0))
 
 
 def bench(words: argparse.Namespace) -> None:

@@ -106,6 +106,11 @@ def test_the_median_of_all_sites_is_a_reference_without_images(tmp_path):
     assert request("--reference-site", "Median").settings.group.harmonizer == "cyclegan"
 
 
+def test_a_card_of_a_site_with_the_name_of_the_median_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="under another name"):
+        request("--reference-card", write_card(tmp_path / "card", name="median"))
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

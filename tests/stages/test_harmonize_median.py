@@ -11,6 +11,7 @@ from bids_harmonize.config import ResourceSettings, make_settings
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import GroupInputs, _read_harmonizers, read_group_table
 from bids_harmonize.stages import StageContext, run_stage
+from bids_harmonize.stages.evaluation.travelling import site_levels
 from bids_harmonize.training.checkpoint import load_weights
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import train_briefly, write_small_study
@@ -80,8 +81,15 @@ def test_what_cannot_be_close_to_a_real_scan_is_judged_by_agreement(ran):
     assert of_method["n"].eq(2).all()
     assert of_method.loc["histogram", "mean"] > of_method.loc["identity", "mean"] + 1
     assert of_method["p_vs_best_baseline"].notna().to_dict()["localhistogram"]
+    # Blur makes images agree, so it stands beside them, and sharpness is held against the sites'.
+    sharpness = table[(table["metric"] == "sharpness") & (table["source_site"] == "all")]
+    assert {"blur", "identity", "localhistogram"} <= set(sharpness["method"])
+    levels = site_levels(context.study)
+    assert levels["median"] == sorted(levels[site] for site in SITES)[1]
     verdict = pd.read_csv(output_dir / "group_verdict.tsv", sep="\t")
     assert any("more alike than the raw ones" in question for question in verdict["question"])
+    asked = verdict.set_index("question")["answer"]
+    assert asked["Is it as sharp as the target site's own scans?"] in ("yes", "no")
     assert not any("real scan" in question for question in verdict["question"])
     probes = pd.read_csv(output_dir / "group_siteprobe.tsv", sep="\t")
     assert set(probes["method"]) == {"identity", "localhistogram", "nyul"}

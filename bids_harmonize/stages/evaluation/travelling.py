@@ -81,7 +81,8 @@ def site_levels(study: Study) -> dict[str, float]:
     Returns
     -------
     dict
-        Site to level, rescaled units per voxel; empty where the study has no brain masks. Of a
+        Site to level, rescaled units per voxel; empty where the study has no brain masks. That of
+        a virtual reference is the median of all. Of a
         reference known by its card it is that of its scans in this study, if any.
     """
     levels: dict[str, float] = {}
@@ -95,6 +96,8 @@ def site_levels(study: Study) -> dict[str, float]:
             found.append(_level(images, images.rescaled(images.volume, study.scaling_mask)))
         if found:
             levels[site] = float(np.mean(found))
+    if study.virtual_reference and levels:
+        levels[study.reference_site] = float(np.median(list(levels.values())))
     return levels
 
 
@@ -217,7 +220,10 @@ def _score_method(
                 target = item.fixed.rescaled(item.fixed.volume, study.scaling_mask)
         except DirectionError:
             continue
-        rows.extend(_rows(item, method.name, volume, target, levels))
+        # Two images agree if both are blurred: at a virtual reference the median level tells.
+        tells = item.pair.kind != "agreement" or study.virtual_reference
+        level = levels.get(to_site) if tells else None
+        rows.extend(_rows(item, method.name, volume, target, level))
     return rows
 
 
@@ -231,12 +237,13 @@ def _score_rescans(
                 images.rescaled(images.volume, study.scaling_mask)
                 for images in (item.moving, item.fixed)
             )
-            rows.extend(_rows(item, "ceiling", volume, target, levels))
+            level = levels.get(item.pair.target_site)
+            rows.extend(_rows(item, "ceiling", volume, target, level))
     return rows
 
 
 def _rows(
-    item: _AlignedPair, method: str, volume: Volume, target: Volume, levels: Mapping[str, float]
+    item: _AlignedPair, method: str, volume: Volume, target: Volume, level: float | None
 ) -> list[dict[str, object]]:
     grid = Grid(target.shape, item.fixed.affine)
     moved = resample_through(volume, item.moving.affine, item.transform, grid)
@@ -245,8 +252,7 @@ def _rows(
         for mask, inside in item.masks.items()
         for metric in PAIR_METRICS
     }
-    level = levels.get(item.pair.target_site)
-    if item.pair.kind != "agreement" and item.moving.brain is not None and level:
+    if item.moving.brain is not None and level:
         values["brain", "sharpness"] = sharpness(volume, item.moving.brain, level)
     return [
         {

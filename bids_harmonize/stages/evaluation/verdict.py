@@ -75,7 +75,7 @@ def verdict_table(
         rows += [
             _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
             _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
-            _sharp(ratios, method),
+            _sharp(ratios, method, kind=kind),
             _unreadable(probes, method),
         ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
@@ -100,11 +100,11 @@ def _closer(
     return _row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
 
 
-def _sharp(ratios: pd.DataFrame, method: str) -> dict[str, object]:
+def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]:
     lowest, highest = SHARPNESS_RANGE
     threshold = f"mean ratio from {lowest} to {highest}"
     if method not in ratios.columns:
-        source = "group_travelling: no travelling subject was scored"
+        source = "group_travelling: no sharpness is known at the target"
         return _row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
     values = ratios[method].dropna().to_numpy()
     ratio = _mean(values)
@@ -113,7 +113,7 @@ def _sharp(ratios: pd.DataFrame, method: str) -> dict[str, object]:
         found = "it is blurrier"
     else:
         found = "it is sharper or noisier" if ratio > highest else "it is as sharp"
-    source = f"group_travelling: sharpness, direct, {values.size} people; {found}"
+    source = f"group_travelling: sharpness, {kind}, {values.size} people; {found}"
     return _row(method, AS_SHARP, answer, ratio, threshold, source)
 
 

@@ -9,10 +9,9 @@ from bids_harmonize.atlases.regions import load_brain_regions
 from bids_harmonize.bids.study import Study
 from bids_harmonize.stages.tissue.plan import DELIVERED, HARMONIZED, RAW
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueRow, feature_names, region_feature
+from bids_harmonize.tables.own import OWN_COLUMNS
 
 Columns = dict[str, dict[str, Any]]
-
-KEYS = ("filename", "participant_id", "session_id", "site", "arm", "fit")
 
 _TISSUES = {"csf": "fluid", "gm": "grey matter", "wm": "white matter"}
 
@@ -44,7 +43,7 @@ def features_table(study: Study, rows: Sequence[tuple[TissueJob, TissueRow]]) ->
         }
         for job, row in rows
     ]
-    return pd.DataFrame(records, columns=[*KEYS, *feature_names()])
+    return pd.DataFrame(records, columns=[*OWN_COLUMNS, *feature_names()])
 
 
 def features_columns(
