@@ -14,7 +14,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
-NPROCS ?= $(shell nproc)
+# nproc obeys OMP_NUM_THREADS, which is about threads inside one process.
+NPROCS ?= $(shell env -u OMP_NUM_THREADS nproc)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH_PIP_ARGS ?= --no-deps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
