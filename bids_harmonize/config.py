@@ -116,6 +116,8 @@ class GroupSettings:
     network_resolution_mm: float | None = Field(default=None, ge=0.5, le=8.0)
     effort: Effort = "full"
     folds: int = Field(default=5, ge=2)
+    group_column: str | None = None
+    control_label: str | None = None
     overwrite_harmonized: bool = False
     model_dir: str | None = None
     features: dict[FeatureArm, str] = field(default_factory=dict)

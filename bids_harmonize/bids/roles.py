@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bids_harmonize.bids.control_group import trainees_of
 from bids_harmonize.config import MEDIAN_REFERENCE, SiteSettings
 from bids_harmonize.errors import SiteError
 
@@ -20,6 +21,8 @@ class Roles:
     travelling: frozenset[str]
     eligible: frozenset[str]
     reference_site: str
+    held_back: frozenset[str] = frozenset()
+    fitted_on_everybody: str = ""
 
 
 NO_ROLES = Roles(
@@ -40,6 +43,7 @@ def assign_roles(
     seed: int,
     least_sites: int = MIN_TRAINED_SITES,
     outside: str | None = None,
+    controls: Set[str] | None = None,
 ) -> Roles:
     """Sites and participants by what they are used for.
 
@@ -59,6 +63,8 @@ def assign_roles(
         A reference that is no trained site. Known by its card: scans made there neither train nor
         count, and who has some beside those of a trained site is travelling. Or
         ``MEDIAN_REFERENCE``, where nobody was scanned.
+    controls
+        Participants known to be controls; ``None`` without a group column.
 
     Returns
     -------
@@ -80,12 +86,12 @@ def assign_roles(
         raise SiteError(message)
     sites = sorted(set().union(*visits.values()) - {outside})
     kept = _held_out(visits, n=settings.hold_out_travelling, seed=seed)
-    trainees = {
+    candidates = {
         name: set(usable.get(name, ()))
         for name, seen in visits.items()
         if len(seen) == 1 or (settings.hold_out_travelling and name not in kept)
     }
-    counts = {site: sum(site in seen for seen in trainees.values()) for site in sites}
+    counts = {site: sum(site in seen for seen in candidates.values()) for site in sites}
     trained = tuple(site for site in sites if counts[site] >= settings.min_per_site)
     left_out = {
         site: f"participants to train on: {counts[site]}, fewer than {settings.min_per_site} "
@@ -105,12 +111,20 @@ def assign_roles(
         and (name not in wanderers or (settings.hold_out_travelling and name not in kept))
     }
     n_eligible = {site: sum(site in usable[name] for name in eligible) for site in trained}
+    trainees, reason = trainees_of(
+        {name: usable[name] for name in eligible},
+        controls=controls,
+        trained_sites=trained,
+        least=settings.min_per_site,
+    )
     return Roles(
         trained_sites=trained,
         left_out=left_out,
         travelling=frozenset(wanderers - eligible),
         eligible=frozenset(eligible),
         reference_site=outside or _reference(settings.reference_site, n_eligible, left_out),
+        held_back=frozenset(eligible) - trainees,
+        fitted_on_everybody=reason,
     )
 
 

@@ -1,7 +1,8 @@
 """The study as the group level sees it: derivatives alone, never the raw dataset.
 
 Who trains: a person with scans at one trained site only is *eligible*; a person with scans at two
-or more trained sites is *travelling*, is transformed and predicted, and never trained on.
+or more trained sites is *travelling*, is transformed and predicted, and never trained on. With a
+group column models are fitted on the controls among the eligible, the *trainees*.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_harmonize.bids.names import check_site_labels, scan_output
+from bids_harmonize.bids.control_group import (
+    ControlGroup,
+    find_control_group,
+    fit_words,
+    people_words,
+)
+from bids_harmonize.bids.derived_scans import DerivedScan, derived_scan
+from bids_harmonize.bids.names import check_site_labels
 from bids_harmonize.bids.roles import (
     MIN_TRAINED_SITES,
     NO_ROLES,
@@ -18,32 +26,12 @@ from bids_harmonize.bids.roles import (
     assign_roles,
     stratum_of_participant,
 )
-from bids_harmonize.bids.scans import ScanRow, require_scan_rows
+from bids_harmonize.bids.scans import require_scan_rows
 from bids_harmonize.bids.sites import group_sites
 from bids_harmonize.bids.study_grid import one_grid, scaling_mask_of
 from bids_harmonize.bids.tables import MISSING, read_tsv
 from bids_harmonize.config import MEDIAN_REFERENCE, Settings
-from bids_harmonize.errors import MissingInputError, UnusableDataError
-
-
-@dataclass(frozen=True)
-class DerivedScan:
-    """One preprocessed scan.
-
-    ``usable`` is false where the head or the brain mask is doubtful: the scan is harmonized and
-    flagged, but neither trained on nor scored.
-    """
-
-    stem: str
-    participant_id: str
-    session_id: str | None
-    site: str
-    site_source: str
-    t1w: Path
-    head_mask: Path
-    brain_mask: Path | None
-    usable: bool
-    quality: Mapping[str, float]
+from bids_harmonize.errors import UnusableDataError
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ class Study:
     travelling: frozenset[str]
     """Participants with scans at two or more trained sites that are kept for the proof."""
     eligible: frozenset[str]
-    """Participants that may be trained on."""
+    """Participants that may be trained on; all but those held back are."""
     reference_site: str
     """Empty where nothing is trained."""
     grid_shape: tuple[int, int, int]
@@ -73,6 +61,12 @@ class Study:
     outside_reference: bool = False
     """The reference is no trained site: known by its card, where its own scans, if any, are scaled
     and train nothing; or virtual."""
+    control_group: ControlGroup | None = None
+    """What the group column says; ``None`` where none was named."""
+    held_back: frozenset[str] = frozenset()
+    """Eligible participants that no model is fitted on, so that all are fitted on controls."""
+    fitted_on_everybody: str = ""
+    """Why nobody is held back in spite of a group column."""
 
     def scan(self, stem: str) -> DerivedScan:
         """The scan with this stem; raises KeyError if there is none."""
@@ -97,6 +91,23 @@ class Study:
         return self.reference_site == MEDIAN_REFERENCE
 
     @property
+    def trainees(self) -> frozenset[str]:
+        """Participants that models are fitted on."""
+        return self.eligible - self.held_back
+
+    @property
+    def people_words(self) -> str:
+        """A phrase for those whom the models are fitted on; empty where no group was named."""
+        return people_words(self.control_group, self.fitted_on_everybody)
+
+    @property
+    def fit_words(self) -> str:
+        """One sentence on whom the models are fitted; empty where no group was named."""
+        return fit_words(
+            self.control_group, self.fitted_on_everybody, self.eligible, self.held_back
+        )
+
+    @property
     def trained_scans(self) -> tuple[DerivedScan, ...]:
         """All scans of trained sites, those of travelling and doubtful ones included."""
         return tuple(scan for scan in self.scans if scan.site in self.trained_sites)
@@ -109,16 +120,21 @@ class Study:
 
     @property
     def training_scans(self) -> tuple[DerivedScan, ...]:
-        """Usable scans of eligible participants at trained sites."""
+        """Usable scans of the trainees at trained sites."""
+        return self.usable_scans(self.trainees)
+
+    def usable_scans(self, participants: Collection[str]) -> tuple[DerivedScan, ...]:
+        """Usable scans of these participants at trained sites, sorted by stem."""
         return tuple(
             scan
             for scan in self.trained_scans
-            if scan.usable and scan.participant_id in self.eligible
+            if scan.usable and scan.participant_id in participants
         )
 
-    def site_of_participant(self) -> dict[str, str]:
-        """Eligible participant to the site by which splits are stratified."""
-        visits = [(scan.participant_id, scan.site) for scan in self.training_scans]
+    def site_of_participant(self, participants: Collection[str] | None = None) -> dict[str, str]:
+        """Participant to the site by which splits are stratified; by default the trainees'."""
+        scans = self.usable_scans(self.trainees if participants is None else participants)
+        visits = [(scan.participant_id, scan.site) for scan in scans]
         return stratum_of_participant(visits, self.trained_sites)
 
 
@@ -157,6 +173,8 @@ def load_study(
         of them.
     UnusableDataError
         If grids or brain masks are mixed.
+    UsageError
+        If the group column, or its word for controls, is not in ``participants.tsv``.
     """
     output_dir = output_dir.resolve()
     rows = require_scan_rows(output_dir)
@@ -179,12 +197,14 @@ def load_study(
     )
     scaling_mask = scaling_mask_of(scans)
     grid_shape, voxel_size_mm = one_grid(scans)
-    roles = _roles(scans, settings) if trains else NO_ROLES
+    participants = _participants(output_dir, scans)
+    group = _control_group(participants, output_dir, settings) if trains else None
+    roles = _roles(scans, settings, group) if trains else NO_ROLES
     check_site_labels({*roles.trained_sites, *filter(None, [roles.reference_site])})
     return Study(
         output_dir=output_dir,
         scans=scans,
-        participants=_participants(output_dir, scans),
+        participants=participants,
         trained_sites=roles.trained_sites,
         left_out=roles.left_out,
         travelling=roles.travelling,
@@ -194,65 +214,26 @@ def load_study(
         voxel_size_mm=voxel_size_mm,
         scaling_mask=scaling_mask,
         outside_reference=trains and roles.reference_site not in roles.trained_sites,
+        control_group=group,
+        held_back=roles.held_back,
+        fitted_on_everybody=roles.fitted_on_everybody,
     )
 
 
-def derived_scan(
-    output_dir: Path,
-    stem: str,
-    *,
-    site: tuple[str, str],
-    usable: bool,
-    quality: Mapping[str, float] | None = None,
-) -> DerivedScan:
-    """One scan of the derivative.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-    stem
-        Name of the scan.
-    site
-        Its site and where that was read; ``n/a`` where it is not known.
-    usable
-        Whether its masks can be trusted.
-    quality
-        Its quality measures.
-
-    Returns
-    -------
-    DerivedScan
-        Its image and head mask are there.
-
-    Raises
-    ------
-    MissingInputError
-        If one of them is gone.
-    """
-    row = ScanRow(stem, {})
-    t1w = scan_output(output_dir, stem, "preproc")
-    head_mask = scan_output(output_dir, stem, "head_mask")
-    brain_mask = scan_output(output_dir, stem, "brain_mask")
-    for path in (t1w, head_mask):
-        if not path.is_file():
-            message = f"{path}: gone, though scans.tsv lists it; run participant again"
-            raise MissingInputError(message)
-    return DerivedScan(
-        stem=stem,
-        participant_id=row.participant_id,
-        session_id=row.session_id,
-        site=site[0],
-        site_source=site[1],
-        t1w=t1w,
-        head_mask=head_mask,
-        brain_mask=brain_mask if brain_mask.is_file() else None,
-        usable=usable,
-        quality=quality or {},
+def _control_group(
+    participants: pd.DataFrame, output_dir: Path, settings: Settings
+) -> ControlGroup | None:
+    return find_control_group(
+        participants,
+        column=settings.group.group_column,
+        label=settings.group.control_label,
+        source=str(output_dir / "participants.tsv"),
     )
 
 
-def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
+def _roles(
+    scans: tuple[DerivedScan, ...], settings: Settings, control_group: ControlGroup | None
+) -> Roles:
     visits: dict[str, set[str]] = {}
     usable: dict[str, set[str]] = {}
     for scan in scans:
@@ -269,6 +250,7 @@ def _roles(scans: tuple[DerivedScan, ...], settings: Settings) -> Roles:
         # A card is made from one site, and another one stands in for a second.
         least_sites=1 if group.reference_card or group.export_card else MIN_TRAINED_SITES,
         outside=settings.site.reference_site if is_outside else None,
+        controls=control_group.controls if control_group else None,
     )
 
 

@@ -1,17 +1,13 @@
 """What all scans of a study must share: one grid, and brain masks or none."""
 
-from typing import TYPE_CHECKING
-
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.images import read_grid
 from bids_harmonize.errors import UnusableDataError
-
-if TYPE_CHECKING:
-    from bids_harmonize.bids.study import DerivedScan
 
 VOXEL_SIZE_DECIMALS = 4
 
 
-def scaling_mask_of(scans: tuple["DerivedScan", ...]) -> str:
+def scaling_mask_of(scans: tuple[DerivedScan, ...]) -> str:
     """``brain``, or ``head`` where no scan has a brain mask.
 
     Raises
@@ -29,7 +25,7 @@ def scaling_mask_of(scans: tuple["DerivedScan", ...]) -> str:
     return "head" if without else "brain"
 
 
-def one_grid(scans: tuple["DerivedScan", ...]) -> tuple[tuple[int, int, int], float]:
+def one_grid(scans: tuple[DerivedScan, ...]) -> tuple[tuple[int, int, int], float]:
     """Shape and voxel size, mm, of the grid on which all scans lie.
 
     Raises

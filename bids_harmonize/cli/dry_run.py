@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.index import Scan
 from bids_harmonize.bids.names import card_folder, group_output, participant_keys, scan_output
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_stages
 from bids_harmonize.cli.group import load_any_study, plan_image_stages
 from bids_harmonize.cli.outcome import Tally
@@ -93,6 +94,7 @@ def _group_lines(study: Study, request: Request) -> list[str]:
     ]
     reference = study.reference_site or "none, nothing is trained"
     lines += ["", f"reference site: {reference}", f"stages: {', '.join(stages)}"]
+    lines += [study.fit_words] if study.fit_words else []
     group = request.settings.group
     outputs = _group_outputs(
         study, stages, joint=group.sources == "joint", exports_card=group.export_card
@@ -120,6 +122,8 @@ def _role(study: Study, scan: DerivedScan) -> str:
         return "doubtful"
     if not study.trained_sites:
         return "asked about"
+    if scan.participant_id in study.held_back:
+        return "no control, held back"
     return "travelling" if scan.participant_id in study.travelling else "training"
 
 

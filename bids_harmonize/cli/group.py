@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_harmonize.bids.control_group import group_candidates
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.harmonized import record_harmonized
@@ -24,11 +25,14 @@ from bids_harmonize.stages import (
     left_out_by_default,
     run_stage,
 )
+from bids_harmonize.tables.features import GROUP_COLUMNS
 
 if TYPE_CHECKING:
     from bids_harmonize.cli.participant import Run
 
 LOGGER = logging.getLogger(__name__)
+
+_N_WORDS = 6
 
 
 def run_group_level(request: Request, run: "Run") -> None:
@@ -165,10 +169,11 @@ def _log_study(study: Study) -> None:
         LOGGER.info("nothing is trained; scans: %d, sites: %s", len(study.scans), ", ".join(names))
         return
     for site in study.trained_sites:
-        scans = study.of_site(site, participants=study.eligible)
+        scans = study.of_site(site, participants=study.trainees)
         n_people = len({scan.participant_id for scan in scans if scan.usable})
         mark = " (reference)" if site == study.reference_site else ""
         LOGGER.info("site %s%s: participants to train on: %d", site, mark, n_people)
+    _log_groups(study)
     for site, reason in study.left_out.items():
         stems = ", ".join(scan.stem for scan in study.of_site(site))
         LOGGER.warning("site %s is not trained on: %s; scans: %s", site, reason, stems)
@@ -184,6 +189,21 @@ def _log_study(study: Study) -> None:
         words = "site %s (reference, by its card): own scans in this study, only scaled: %d"
         LOGGER.info(words, study.reference_site, n_own)
     LOGGER.info("travelling subjects, never trained on: %d", len(study.travelling))
+
+
+def _log_groups(study: Study) -> None:
+    """On whom models are fitted, or which column could decide that."""
+    if study.control_group is not None:
+        LOGGER.info("%s", study.control_group.words)
+        level = logging.WARNING if study.fitted_on_everybody else logging.INFO
+        LOGGER.log(level, "%s", study.fit_words)
+        return
+    for name, words in group_candidates(study.participants, GROUP_COLUMNS).items():
+        LOGGER.info(
+            "participants.tsv has a column %s (%s): with --group-column %s models would be fitted "
+            "on its controls alone; now they are fitted on everybody eligible",
+            *(name, ", ".join(words[:_N_WORDS]), name),
+        )
 
 
 def _warn_of_mixed_settings(output_dir: Path) -> None:

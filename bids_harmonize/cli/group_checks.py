@@ -13,7 +13,7 @@ _SAME_MM = 1e-3
 
 
 def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
-    """What is wrong about ``--sources``, ``--model-dir``, ``--features`` and ``--atlas``.
+    """What is wrong about options of the group level, taken together.
 
     Parameters
     ----------
@@ -39,7 +39,22 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults.append("--feature-columns goes with --features, which names the table")
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)
-    return faults
+    return faults + _control_faults(group, levels)
+
+
+def _control_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
+    if group.group_column is None:
+        if group.control_label is None:
+            return []
+        return ["--control-label goes with --group-column, which names the column it stands in"]
+    fits_nothing = group.model_dir is not None
+    useless = {
+        "the group level uses it; add the word group": "group" not in levels,
+        "it decides on whom models are fitted, and --model-dir fits nothing": fits_nothing,
+    }
+    return [
+        f"--group-column: {words}, or leave it out" for words, given in useless.items() if given
+    ]
 
 
 def _atlas_faults(atlas: str, group: GroupSettings, levels: Sequence[str]) -> list[str]:

@@ -41,6 +41,21 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "folds of the cross-validation, lowered to the smallest trained site (default: 5)",
     ),
     Option(
+        ("--group-column",),
+        "group.group_column",
+        "NAME",
+        "column of participants.tsv (or of --features) that tells controls from others: "
+        "classifier and harmonizer are then fitted on controls alone, and applied to everybody "
+        "(default: none; it is never guessed)",
+    ),
+    Option(
+        ("--control-label",),
+        "group.control_label",
+        "NAME",
+        "word of --group-column for controls (default: control, HC, CN or the like, if it has one "
+        "of them)",
+    ),
+    Option(
         ("--overwrite-harmonized",),
         "group.overwrite_harmonized",
         "",

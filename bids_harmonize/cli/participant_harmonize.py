@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_harmonize.bids.claims import Claims
+from bids_harmonize.bids.derived_scans import derived_scan
 from bids_harmonize.bids.harmonized import harmonized_sidecars, record_harmonized
 from bids_harmonize.bids.index import Scan
-from bids_harmonize.bids.study import derived_scan
 from bids_harmonize.bids.tables import MISSING
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request

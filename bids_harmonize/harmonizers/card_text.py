@@ -12,7 +12,7 @@ image, and without sending one.
 
 | what | value |
 |---|---|
-| people | {n_people} ({n_scans} scans; each person weighs once) |
+| people | {n_people} ({n_scans} scans; each person weighs once){people} |
 | licence | {licence} |
 | numbers | {n_cells} cells of 48 mm, 24 bins of intensity and 16 of edge strength in each |
 | size | {size_kb:.1f} kB |
@@ -88,6 +88,7 @@ def card_readme(model: Mapping[str, Any], *, n_bytes: int) -> str:
                 "scaling_mask", "high_ref", "code_version", "card_version", "sha256",
             )
         },
+        people=f"; {model['people']}" if model.get("people") else "",
         n_cells=emptied["of"],
         size_kb=n_bytes / 1000,
         sizes=" x ".join(map(str, model["shape"])),

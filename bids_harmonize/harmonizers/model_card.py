@@ -58,7 +58,8 @@ _SIMPLE = """\
 _SEEN = """\
 ## Who was seen
 `training.tsv` lists every scan. In `splits.tsv`, `monitor` participants steered the choice of the
-weights without a gradient: they count as seen. Travelling subjects were never used.
+weights without a gradient: they count as seen. Travelling subjects were never used, nor those
+`held-back`, who are no controls.
 """
 
 
@@ -96,6 +97,8 @@ class CardFacts:
         Of the dataset that it was trained on, ``None`` where its description names none.
     bias_correction
         Word of ``--bias-correction`` by which its images were made.
+    fitted_on
+        A sentence on controls and others among its people; empty where no group was named.
     measured
         What the stage ``evaluate`` found: ``probe`` and ``gain``, each with a ``reason`` where
         nothing could be measured; ``None`` before that stage.
@@ -104,6 +107,7 @@ class CardFacts:
     grid_shape: tuple[int, ...] = ()
     license: str | None = None
     bias_correction: str | None = None
+    fitted_on: str = ""
     measured: Mapping[str, Any] | None = None
 
 
@@ -164,6 +168,8 @@ def make_card(
         f"median {of_unit}, {unit}."
     )
     table = f"| site | participants |\n|---|---|\n{counts}"
+    if facts.fitted_on:
+        table += f"\n\n{facts.fitted_on[:1].upper()}{facts.fitted_on[1:]}."
     title = f"# {row.name}, to {frame.reference_site}"
     measured = f"## What was measured\n{_measured_words(facts.measured, frame)}"
     license_words = f"## Licence of the training data\n{facts.license or _UNKNOWN_LICENSE}"

@@ -161,6 +161,11 @@ def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
             f"{count(len(study.eligible), 'participant')} who were scanned at one of them only; "
             f"{count(len(study.travelling), 'travelling subject')} took no part in training."
         )
+        if study.people_words:
+            sentences.append(
+                f"Models were fitted on {study.people_words}, "
+                f"{count(len(study.trainees), 'participant')} in all."
+            )
     if "siteclassification" in inputs.tables:
         sentences.append(
             "A three-dimensional convolutional network was trained to name the site, with blocks "

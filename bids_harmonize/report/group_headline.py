@@ -28,6 +28,7 @@ from bids_harmonize.report.group_words import (
     listing,
     method_words,
     number,
+    sentence,
     significant,
     with_interval,
 )
@@ -53,6 +54,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_verdicts(inputs),
         *_fallbacks(inputs),
         *_lost_to_baseline(inputs),
+        *_fitted_on_everybody(inputs),
         *site_findings(inputs),
         *_missing_proof(inputs),
         *reference_findings(inputs),
@@ -189,6 +191,13 @@ def _lost_to_baseline(inputs: GroupInputs) -> list[Finding]:
             f"{number(scores[best].mean)} dB. The simpler method is to be preferred here.",
         )
     ]
+
+
+def _fitted_on_everybody(inputs: GroupInputs) -> list[Finding]:
+    if inputs.study is None or not inputs.study.fitted_on_everybody:
+        return []
+    text = sentence(inputs.study.fitted_on_everybody)
+    return [Finding("bad", "The models were fitted on patients too", text)]
 
 
 def _missing_proof(inputs: GroupInputs) -> list[Finding]:

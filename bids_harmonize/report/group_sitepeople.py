@@ -113,10 +113,10 @@ def asked_blocks(inputs: GroupInputs) -> list[Block]:
                 "trained on": True,
             },
             rows=rows,
-            reading="Travelling people and new scans; they count in no accuracy of the "
-            "cross-validation. Like no trained site: the model does not know such images, its "
-            "answer is a guess. Trained "
-            "on: the model has seen this very scan, its answer proves nothing.",
+            reading="Travelling people, those held back and new scans; they count in no accuracy "
+            "of the cross-validation. Like no trained site: the model does not know such images, "
+            "its answer is a guess. Trained on: the model has seen this very scan, its answer "
+            "proves nothing.",
         )
     ]  # fmt: skip
 

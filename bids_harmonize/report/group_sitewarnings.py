@@ -25,6 +25,7 @@ from bids_harmonize.report.group_words import (
     p_value,
     percent,
     percent_interval,
+    sentence,
     shortcut_words,
 )
 
@@ -126,7 +127,7 @@ def _shortcuts(inputs: GroupInputs) -> list[Finding]:
 def _small_sites(inputs: GroupInputs) -> list[Finding]:
     if inputs.study is not None:
         return [
-            Finding("caution", f"Left out of training: {site}", _sentence(str(reason)))
+            Finding("caution", f"Left out of training: {site}", sentence(str(reason)))
             for site, reason in inputs.study.left_out.items()
         ]
     table = inputs.tables.get("siterecall")
@@ -141,10 +142,6 @@ def _small_sites(inputs: GroupInputs) -> list[Finding]:
     named = listing(f"{row['site']} ({int(row['n'])})" for _, row in own.iterrows())
     text = f"{named}; the minimum is {least}. Nothing certain can be said about so few."
     return [Finding("caution", "Too few people at a site", text)]
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def _confounded(inputs: GroupInputs) -> list[Finding]:

@@ -3,7 +3,7 @@
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence
-from bids_harmonize.report.group_words import count, listing
+from bids_harmonize.report.group_words import count, listing, sentence
 
 
 def study_section(inputs: GroupInputs) -> Section:
@@ -76,6 +76,8 @@ def _study_words(inputs: GroupInputs) -> str:
         )
     else:
         text += "Nobody was scanned at two trained sites, so there are no travelling subjects. "
+    if study.control_group is not None:
+        text += f"{sentence(study.control_group.words)} {sentence(study.fit_words)} "
     if study.left_out:
         text += f"Left out of training: {listing(study.left_out)}."
     return text.strip()
@@ -89,17 +91,19 @@ def _site_table(inputs: GroupInputs) -> Block:
         own = scans[site_names == site]
         people = set(own["participant_id"])
         role = Cell("unknown", "muted")
-        travellers, eligible = "n/a", "n/a"
+        travellers, eligible, trainees = "n/a", "n/a", "n/a"
         if study is not None:
             role = _role(site, inputs)
             travellers = str(len(people & study.travelling))
             eligible = str(len(people & study.eligible))
+            trainees = str(len(people & study.trainees))
         rows.append(
             [
                 Cell(site, "strong"),
                 role,
                 str(len(people)),
                 eligible,
+                trainees,
                 travellers,
                 str(len(own)),
                 str(int(own["doubtful"].sum())),
@@ -108,12 +112,13 @@ def _site_table(inputs: GroupInputs) -> Block:
     return make_table(
         "Sites",
         {
-            "site": False, "role": False, "participants": True, "eligible for training": True,
-            "travelling": True, "scans": True, "doubtful masks": True,
+            "site": False, "role": False, "participants": True, "eligible": True,
+            "trained on": True, "travelling": True, "scans": True, "doubtful masks": True,
         },
         rows,
-        reading="Eligible: scanned at this site only, with a usable scan. A travelling subject "
-        "counts at every site that scanned them.",
+        reading="Eligible: scanned at this site only, with a usable scan. Trained on: all of "
+        "these, or with --group-column the controls among them. A travelling subject counts at "
+        "every site that scanned them.",
     )  # fmt: skip
 
 

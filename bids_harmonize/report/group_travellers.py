@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.images import read_image, read_mask
 from bids_harmonize.bids.names import scan_output
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.head_pair import HeadScan, register_heads

@@ -232,6 +232,17 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
+def sentence(words: str) -> str:
+    """The words with a capital and a full stop.
+
+    Examples
+    --------
+    >>> sentence("nobody is left out")
+    'Nobody is left out.'
+    """
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
 def is_true(value: Any) -> bool:
     """Whether a cell says yes.
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from bids_harmonize.atlases.regions import Regions
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.names import classifier_folder
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import settings_hash
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.classification.atlas import atlas_words, study_regions
@@ -86,7 +86,7 @@ def run(context: StageContext) -> StageResult:
         return reused
     stamp.unlink(missing_ok=True)
     training = ClassifierTraining(
-        source=select(volumes, study.eligible),
+        source=select(volumes, study.trainees),
         folds=make_study_folds(study, settings),
         sites=study.trained_sites,
         settings=settings,
@@ -111,11 +111,11 @@ def _classify(
     final = training.train_final(folds)
     unseen = unseen_predictions(training.source, folds)
     asked = [unseen]
-    travelling = select(volumes, study.travelling)
-    if len(travelling):
-        asked.append(prediction_rows(final, travelling, fold="").assign(fold=None))
+    others = select(volumes, study.travelling | study.held_back)
+    if len(others):
+        asked.append(prediction_rows(final, others, fold="").assign(fold=None))
     predictions = pd.concat(asked, ignore_index=True)
-    explained, shares = explain(context, training, folds, (final, travelling))
+    explained, shares = explain(context, training, folds, (final, others))
     means, warnings = write_means(context, explained)
     remove_old_maps(study, keep=[*explained, *means])
     controls = run_controls(study, training, folds, seconds_per_fold=seconds)
@@ -179,7 +179,7 @@ def _asked_scans(context: StageContext) -> list[DerivedScan]:
 def _fingerprint(context: StageContext, volumes: MappedVolumes) -> str:
     study, settings = context.study, context.settings
     who = [(scan.key, scan.participant_id, scan.site) for scan in volumes.scans]
-    people = [sorted(study.eligible), sorted(study.travelling), study.trained_sites]
+    people = [sorted(study.trainees), sorted(study.travelling | study.held_back)]
     warned = [dict(study.left_out), confounding_rows(study)]
     tables = [participant_covariates(study), scan_metadata(study, [s.key for s in volumes.scans])]
     known = [table.to_csv() for table in tables]
@@ -190,6 +190,7 @@ def _fingerprint(context: StageContext, volumes: MappedVolumes) -> str:
         volumes.content,
         who,
         people,
+        study.trained_sites,
         warned,
         known,
         settings.classifier,

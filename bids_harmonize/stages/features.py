@@ -9,9 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.names import features_crash_file, group_output
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import ScanError, UnusableDataError
 from bids_harmonize.stages import StageContext, StageResult

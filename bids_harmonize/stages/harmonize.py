@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bids_harmonize.bids.harmonized import harmonized_sidecars
+from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.harmonization.card_reference import card_warnings
-from bids_harmonize.stages.harmonization.files import NEW, swap
+from bids_harmonize.stages.harmonization.files import NEW, remove_old_halves, swap
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import (
@@ -52,10 +53,11 @@ def run(context: StageContext) -> StageResult:
         If a travelling subject stands among the scans to train on.
     """
     study, settings = context.study, context.settings
+    wanted = (settings.group.harmonizer, study.reference_site)
     check_present_images(
         study.output_dir,
         harmonized_sidecars(study.output_dir),
-        wanted=(settings.group.harmonizer, study.reference_site),
+        wanted=wanted,
         overwrite=settings.group.overwrite_harmonized,
     )
     new = study.output_dir / NEW
@@ -81,6 +83,8 @@ def run(context: StageContext) -> StageResult:
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
+    if not chosen.reused and not halves:
+        remove_old_halves(harmonizer_folder(study.output_dir, *wanted))
     kept = [path for one in fitted if one.reused for path in sorted(one.folder.glob("*.*"))]
     warnings = [warning for one in fitted for warning in one.report.warnings]
     if data.card:
@@ -143,8 +147,9 @@ def _notes(
     reused = [name for name, one in delivered.items() if one.reused]
     refitted = [name for name, one in delivered.items() if not one.reused]
     notes = [
+        *([study.fit_words] if study.held_back else []),
         f"{n_images} images of {n_sites} sites were brought to "
-        f"{study.reference_site} by {context.settings.group.harmonizer}"
+        f"{study.reference_site} by {context.settings.group.harmonizer}",
     ]
     if reused:
         notes.append(f"unchanged, so reused: {', '.join(reused)}")

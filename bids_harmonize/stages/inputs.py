@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.volumes import ScanFiles

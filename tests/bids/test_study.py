@@ -4,7 +4,7 @@ from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.bids.study import load_study
 from bids_harmonize.config import make_settings
-from bids_harmonize.errors import MissingInputError, SiteError, UnusableDataError
+from bids_harmonize.errors import MissingInputError, SiteError, UnusableDataError, UsageError
 from tests.bids.trees import two_sites, write_derivative, write_volume
 
 
@@ -166,3 +166,40 @@ def test_participants_come_with_age_as_a_number_and_all_are_there(tmp_path):
 
 def test_quality_measures_come_as_numbers(tmp_path):
     assert load(write_derivative(tmp_path, two_sites())).scan("sub-a1").quality == {"snr": 12.5}
+
+
+def with_groups(tmp_path, sites, controls, **group):
+    """The study of people of whom some are controls."""
+    people = sorted({stem.split("_")[0] for stem in sites})
+    rows = [f"{person}\t{'HC' if person in controls else 'SZ'}" for person in people]
+    output_dir = write_derivative(tmp_path, sites)
+    (output_dir / "participants.tsv").write_text("\n".join(["participant_id\tdx", *rows, ""]))
+    settings = make_settings({"group": {"group_column": "DX", **group}}, source="test")
+    return load_study(output_dir, settings=settings)
+
+
+def test_models_are_fitted_on_controls_alone_and_the_others_are_held_back(tmp_path):
+    sites = {**two_sites(7), **TRAVELLERS}
+    controls = {f"sub-{site}{n}" for site in "ab" for n in range(1, 6)} | {"sub-t1"}
+    study = with_groups(tmp_path, sites, controls)
+    assert study.eligible == set(two_sites(7))
+    assert study.trainees == controls - {"sub-t1"}
+    assert study.held_back == {"sub-a6", "sub-a7", "sub-b6", "sub-b7"}
+    assert {scan.participant_id for scan in study.training_scans} == study.trainees
+    assert set(study.site_of_participant()) == study.trainees
+    assert set(study.site_of_participant(study.eligible)) == study.eligible
+    assert study.fit_words == (
+        "models are fitted on controls alone (dx = HC): 10 of 14 eligible participants"
+    )
+
+
+def test_a_site_with_too_few_controls_lets_everybody_train(tmp_path):
+    study = with_groups(tmp_path, two_sites(6), {f"sub-a{n}" for n in range(1, 6)} | {"sub-b1"})
+    assert (study.held_back, study.trainees) == (frozenset(), study.eligible)
+    assert "B has 1" in study.fit_words
+    assert study.people_words == "controls and others together"
+
+
+def test_a_group_column_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"--group-column dose: no such column in .*participants"):
+        with_groups(tmp_path, two_sites(), set(), group_column="dose")

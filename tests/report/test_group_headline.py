@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bids_harmonize.report.group import make_group_page
 from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Table
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
@@ -164,3 +165,41 @@ def test_warnings_of_the_log_are_shown_once_and_infos_are_not(output_dir: Path) 
     blocks = headline_section(read_group_inputs(output_dir)).blocks
     table = next(block for block in blocks if isinstance(block, Table))
     assert [[cell.text for cell in row] for row in table.rows] == [["warning", "harmonize: <odd>"]]
+
+
+def name_groups(output_dir: Path, *, controls: int) -> None:
+    """A group column in which so many of each site's six are controls, and a run that used it."""
+    singles = range(1, 19)
+    rows = [
+        {"participant_id": f"sub-{n:02d}", "dx": "HC" if (n - 1) % 6 < controls else "SZ"}
+        for n in singles
+    ]
+    write_tsv(output_dir / "participants.tsv", rows)
+    logs = output_dir / "logs"
+    text = (logs / "20260101T120000.toml").read_text()
+    logs.unlink()  # the link to the shared fixture
+    logs.mkdir()
+    text = text.replace("[group]", '[group]\ngroup_column = "dx"')
+    text = text.replace("min_per_site = 5", "min_per_site = 4")
+    (logs / "20260102T000000_b.toml").write_text(f"# bids-harmonize 1, run b: group\n{text}")
+
+
+def page_text(output_dir: Path) -> str:
+    return make_group_page(read_group_inputs(output_dir))
+
+
+def test_the_page_says_that_models_were_fitted_on_controls(output_dir: Path) -> None:
+    name_groups(output_dir, controls=5)
+    assert not any("patients" in row.title for row in findings(output_dir))
+    text = page_text(output_dir)
+    assert "Column dx: controls are 15 HC; others: 3 SZ, 4 n/a." in text
+    assert "controls alone (dx = HC): 14 of 17 eligible participants." in text
+    assert "Models were fitted on controls alone (dx = HC), 14 participants in all." in text
+
+
+def test_models_fitted_on_patients_too_are_a_problem(output_dir: Path) -> None:
+    name_groups(output_dir, controls=4)
+    first = next(row for row in findings(output_dir) if "patients too" in row.title)
+    assert first.level == "bad"
+    assert "4 controls a site are needed (--min-per-site) and Site A has 3" in first.text
+    assert "Models were fitted on controls and others together" in page_text(output_dir)

@@ -62,8 +62,8 @@ def _written(path: Path, rows: list[dict[str, object]]) -> Path:
 def test_site_table_counts_people_by_role(inputs: GroupInputs) -> None:
     table = only(study_section(inputs), Table, "Sites")
     rows = {row[0]: row[1:] for row in texts(table)}
-    assert rows["Site A"] == ["source", "9", "5", "3", "9", "1"]  # sub-02's mask is doubtful
-    assert rows["Site B"] == ["reference", "9", "6", "3", "9", "0"]
+    assert rows["Site A"] == ["source", "9", "5", "5", "3", "9", "1"]  # sub-02's mask is doubtful
+    assert rows["Site B"] == ["reference", "9", "6", "6", "3", "9", "0"]
     assert rows["Site D"][0].startswith("left out: participants to train on: 1,")
 
 

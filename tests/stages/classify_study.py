@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.scans import write_scan_rows
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.config import make_settings
 from bids_harmonize.imaging._itk import to_itk_transform
 from bids_harmonize.imaging.quality import QUALITY_MEASURES

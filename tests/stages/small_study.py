@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter, shift
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.images import write_image
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 
 SHAPE = (32, 32, 32)
 VOXEL_MM = 6.0

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.control_group import ControlGroup
 from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.names import classifier_folder, scan_output, site_output
 from bids_harmonize.bids.tables import read_tsv
@@ -28,9 +29,19 @@ TABLES = (
 
 @pytest.fixture(scope="module")
 def classified(tmp_path_factory):
-    """A quick run: context and result."""
+    """A quick run with one patient a site, who is held back: context and result."""
     folder = tmp_path_factory.mktemp("study")
-    context = make_context(write_study(folder / "out"), folder / "work")
+    study = write_study(folder / "out", n_per_site=7)
+    patients = frozenset(f"sub-{site}6" for site in SITES[:2])
+    controls = ControlGroup("dx", "HC", study.eligible - patients, {"HC": 12, "SZ": 2})
+    groups = pd.Series(dict.fromkeys(patients, "SZ")).reindex(study.participants.index)
+    study = replace(
+        study,
+        participants=study.participants.assign(dx=groups.fillna("HC")),
+        control_group=controls,
+        held_back=patients,
+    )
+    context = make_context(study, folder / "work")
     return context, run(context)
 
 
@@ -91,12 +102,17 @@ def test_every_scan_is_predicted_by_a_network_that_has_not_seen_the_person(class
     context, _ = classified
     table = read_tsv(context.study.output_dir / PREDICTIONS)
     assert len(table) == len(context.study.scans)
-    travels = table["participant_id"].isin(context.study.travelling)
-    assert table.loc[travels, "fold"].isna().all()
-    assert set(table.loc[~travels, "fold"]) == {"1", "2"}
-    split = read_tsv(classifier_folder(context.study.output_dir) / "splits.tsv")
+    never = context.study.travelling | context.study.held_back
+    asked = table["participant_id"].isin(never)
+    assert asked.sum() == 2 + 2
+    assert table.loc[asked, "fold"].isna().all()
+    assert set(table.loc[~asked, "fold"]) == {"1", "2"}
+    folder = classifier_folder(context.study.output_dir)
+    assert not never & set(read_tsv(folder / "training.tsv")["participant_id"])
+    assert "controls alone (dx = HC)" in (folder / "README.md").read_text()
+    split = read_tsv(folder / "splits.tsv")
     fold_of = dict(zip(split["participant_id"], split["fold"], strict=True))
-    single = table[~travels]
+    single = table[~asked]
     assert list(single["fold"]) == [fold_of[person] for person in single["participant_id"]]
     probabilities = table[[f"p_{site}" for site in SITES[:2]]].astype(float)
     assert np.allclose(probabilities.sum(axis=1), 1)
@@ -193,13 +209,13 @@ def test_the_model_comes_back_with_what_it_was_trained_on(classified):
     training = read_tsv(folder / "training.tsv")
     assert list(training.columns) == ["participant_id", "site", "filename", "sha256"]
     assert not set(training["participant_id"]) & context.study.travelling
-    assert set(training["participant_id"]) == context.study.eligible
+    assert set(training["participant_id"]) == context.study.trainees
 
 
 def test_the_fold_networks_can_be_asked_again(classified):
     context, _ = classified
     folds = load_fold_classifiers(context.work_dir, context.runtime)
-    assert frozenset().union(*(fold.held_out for fold in folds)) == context.study.eligible
+    assert frozenset().union(*(fold.held_out for fold in folds)) == context.study.trainees
     assert sum(len(fold.held_out) for fold in folds) == len(context.study.eligible)
     assert load_fold_classifiers(context.work_dir / "nothing", context.runtime) == ()
 

@@ -21,6 +21,7 @@ from bids_harmonize.stages.classification.tables import (
     recall_rows,
     write_predictions,
 )
+from tests.stages.people_study import make_study
 
 
 def six_people() -> pd.DataFrame:
@@ -157,17 +158,6 @@ def test_predictions_are_sorted_by_file_and_name_the_likeliest_site(tmp_path):
     assert table["fold"].isna().tolist() == [False, True]
     assert table["saliency_in_brain"].isna().tolist() == [True, False]
     assert table.loc[1, ["saliency_in_brain", "saliency_brain_ratio"]].tolist() == ["0.25", "1.5"]
-
-
-def make_study(*, n_per_site=20, **columns):
-    """Two sites of 20 people each, or of as many as are asked for."""
-    people = [f"sub-{number:03d}" for number in range(2 * n_per_site)]
-    scans = [
-        SimpleNamespace(participant_id=name, site="A" if place < n_per_site else "B")
-        for place, name in enumerate(people)
-    ]
-    frame = pd.DataFrame(columns, index=pd.Index(people, name="participant_id"))
-    return SimpleNamespace(participants=frame, training_scans=scans, left_out={})
 
 
 def test_a_site_that_goes_together_with_age_or_group_is_warned_of():

@@ -1,24 +1,11 @@
 """Confounding of the site is judged by effect size and by p corrected for several variables."""
 
-from types import SimpleNamespace
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from bids_harmonize.stages.classification.columns import CONFOUNDING_COLUMNS
 from bids_harmonize.stages.classification.confounding import confounding_rows, study_warnings
-
-
-def make_study(**columns):
-    """Two sites of 20 people each."""
-    people = [f"sub-{number:02d}" for number in range(40)]
-    scans = [
-        SimpleNamespace(participant_id=name, site="A" if place < 20 else "B")
-        for place, name in enumerate(people)
-    ]
-    frame = pd.DataFrame(columns, index=pd.Index(people, name="participant_id"))
-    return SimpleNamespace(participants=frame, training_scans=scans, left_out={})
+from tests.stages.people_study import make_study
 
 
 def rows_of(**columns):

@@ -77,7 +77,7 @@ def test_people_at_two_sites_travel_and_small_sites_take_no_part(tmp_path):
     assert study.travelling == {"sub-Kyoto0"}
     assert "sub-Kyoto0" not in study.eligible
     assert list(study.left_out) == ["Oslo"]
-    assert (study.trains.sum(), study.travels.sum()) == (35, 2)
+    assert (study.trains.sum(), study.is_asked.sum()) == (35, 2)
 
 
 def test_exchanged_sites_keep_their_number_in_every_fold(tmp_path):

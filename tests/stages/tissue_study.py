@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.atlases import load_template
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.sidecars import sidecar_path
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.config import make_settings
 from bids_harmonize.imaging.geometry import straight_grid
 from bids_harmonize.imaging.head_fit import fit_head

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages.classification.columns import (

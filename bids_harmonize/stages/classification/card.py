@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import MISSING
 from bids_harmonize.networks.classifiers import CLASSIFIERS
 from bids_harmonize.training.classifier import Classifier
@@ -23,7 +24,7 @@ A 3D network that names the site of a T1w image among: {sites}.
 * **Network**: `{network}`: {about}.
 * **Input**: {shape} voxels of {size:g} mm; the preprocessed image divided by its 99th percentile
   in the {mask}, 0 outside the head.
-* **Trained on** {n_scans} scans of {n_people} single-site participants (`training.tsv`).
+* **Trained on** {n_scans} scans of {n_people} single-site participants{whom} (`training.tsv`).
   `splits.tsv` says which fold of the cross-validation has not seen whom. Travelling subjects were
   not trained on.
 * **Made for** measuring how visible the site is in this study. It knows these sites alone, and
@@ -84,6 +85,7 @@ def write_card(
         mask=study.scaling_mask,
         n_scans=len(study.training_scans),
         n_people=len({scan.participant_id for scan in study.training_scans}),
+        whom=f", {study.people_words}" if study.people_words else "",
         head=f"| {' | '.join(_HEADINGS)} |\n|{'---|' * len(_HEADINGS)}",
         rows="\n".join(lines),
         skipped="".join(f"\nNot run: {name}, because {why}.\n" for name, why in skipped.items()),

@@ -164,7 +164,10 @@ CONFOUNDING_COLUMNS: Final[Columns] = {
         "Description": "p corrected for the number of variables in this table (Holm 1979, "
         "https://www.jstor.org/stable/4615733); n/a where p is"
     },
-    "n": {"Description": "participants that were trained on and whose value is known"},
+    "n": {
+        "Description": "participants whose value is known: of those that were trained on, for a "
+        "group of all eligible ones"
+    },
     "warning": {
         "Description": "whether the site is confounded with the variable",
         "Levels": {
@@ -210,7 +213,8 @@ def prediction_columns(probabilities: list[str], *, unseen: bool) -> Columns:
         "site": {"Description": "where the scan was made"},
         "fold": {
             "Description": "fold whose network, which has not seen this person, was asked; n/a "
-            "for travelling subjects: the final network, which has not seen them either"
+            "for travelling subjects, and for those who are no controls where it was trained on "
+            "controls: the final network, which has not seen them either"
         },
         "images": {"Description": "images the network was trained on and asked about"},
         "predicted": {"Description": "the most probable site"},

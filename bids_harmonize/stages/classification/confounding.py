@@ -1,6 +1,6 @@
 """Whether the sites differ in who was scanned, and what a reader must be warned of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -28,7 +28,7 @@ _SHORTCUT_WORDS = {
 
 
 def confounding_rows(study: Study) -> list[dict[str, Any]]:
-    """Rows of group_siteconfounding.tsv, of the participants that were trained on.
+    """Rows of group_siteconfounding.tsv.
 
     Parameters
     ----------
@@ -38,27 +38,25 @@ def confounding_rows(study: Study) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One row each for age, sex and a group column, as far as ``participants.tsv`` has them;
-        ``p_holm`` is corrected for the number of rows. The warning needs a medium effect and a
-        small ``p_holm``.
+        One row each for age and sex of the participants that were trained on, and for group
+        columns of all eligible ones, as far as ``participants.tsv`` has them; ``p_holm`` is
+        corrected for the number of rows. The warning needs a medium effect and a small ``p_holm``.
     """
-    pairs = sorted({(scan.participant_id, scan.site) for scan in study.training_scans})
-    people, sites = [person for person, _ in pairs], [site for _, site in pairs]
+    people, sites = _visits(study, study.trainees)
     known = participant_covariates(study)
     rows = []
     if "age" in known:
         found = correlation_ratio(known["age"].loc[people].to_numpy(), sites)
         rows.append(("age", "correlation_ratio", found, CORRELATION_RATIO_LIMIT))
-    words = {"sex": known["sex"]} if "sex" in known else {}
-    lower = {str(name).lower(): name for name in study.participants.columns}
+    words = {"sex": (known["sex"], people, sites)} if "sex" in known else {}
+    eligible, their_sites = _visits(study, study.eligible)
     words |= {
-        name: study.participants[lower[name]].astype(object)
-        for name in GROUP_COLUMNS
-        if name in lower
+        name: (study.participants[column].astype(object), eligible, their_sites)
+        for name, column in _group_columns(study).items()
     }
-    for name, column in words.items():
-        labels = [None if pd.isna(cell) else str(cell) for cell in column.loc[people]]
-        rows.append((name, "cramers_v", cramers_v(labels, sites), CRAMERS_V_LIMIT))
+    for name, (column, who, where) in words.items():
+        labels = [None if pd.isna(cell) else str(cell) for cell in column.loc[who]]
+        rows.append((name, "cramers_v", cramers_v(labels, where), CRAMERS_V_LIMIT))
     corrected = holm([found.p for _, _, found, _ in rows])
     return [
         {
@@ -73,6 +71,22 @@ def confounding_rows(study: Study) -> list[dict[str, Any]]:
         }
         for (name, statistic, found, limit), p_holm in zip(rows, corrected, strict=True)
     ]
+
+
+def _visits(study: Study, participants: Collection[str]) -> tuple[list[str], list[str]]:
+    """Person and site of every pair of them that has a usable scan."""
+    scans = study.usable_scans(participants)
+    pairs = sorted({(scan.participant_id, scan.site) for scan in scans})
+    return [person for person, _ in pairs], [site for _, site in pairs]
+
+
+def _group_columns(study: Study) -> dict[str, str]:
+    """What is told of a column to the column: by its usual names, and the one that was named."""
+    lower = {str(name).lower(): str(name) for name in study.participants.columns}
+    found = {name: lower[name] for name in GROUP_COLUMNS if name in lower}
+    if study.control_group is not None:
+        found.setdefault(study.control_group.column.lower(), study.control_group.column)
+    return found
 
 
 def study_warnings(
@@ -109,9 +123,18 @@ def study_warnings(
     told += [
         f"site goes together with {row['variable']} ({names[row['statistic']]} "
         f"{row['value']:.2f}, limit {limits[row['statistic']]:g}; p {row['p_holm']:.1g} by Holm): "
-        "the sites scanned different people, and the network may tell the people apart, not the "
-        "scanners"
+        f"the sites scanned different people, and {_danger(study, row['variable'])}"
         for row in confounding
         if row["warning"]
     ]
     return tuple(told)
+
+
+def _danger(study: Study, variable: str) -> str:
+    """What a difference between the people of the sites may do."""
+    if study.held_back and variable in _group_columns(study):
+        return (
+            "what patients and controls of all sites differ in holds a difference between sites, "
+            "though the models are fitted on controls alone"
+        )
+    return "the network may tell the people apart, not the scanners"

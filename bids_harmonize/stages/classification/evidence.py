@@ -83,7 +83,7 @@ def gather_evidence(
     context
         With ``--effort quick`` the sample is smaller and no other method is computed.
     training
-        The scans of eligible participants.
+        The scans that are trained on.
     folds
         The cross-validated networks.
 
@@ -92,9 +92,9 @@ def gather_evidence(
     SaliencyEvidence
         Of single-site participants, each by the network that has not seen them.
     """
-    quick = context.settings.group.effort == "quick"
-    keys = sample_scans(context, QUICK_MAPS_PER_SITE if quick else CHECKS_PER_SITE)
-    compared = frozenset() if quick else sample_scans(context, METHODS_PER_SITE)
+    quick, people = context.settings.group.effort == "quick", context.study.trainees
+    keys = sample_scans(context, QUICK_MAPS_PER_SITE if quick else CHECKS_PER_SITE, people)
+    compared = frozenset() if quick else sample_scans(context, METHODS_PER_SITE, people)
     others = _OtherMethods(context)
     curves: list[dict[str, Any]] = []
     checks: list[dict[str, Any]] = []

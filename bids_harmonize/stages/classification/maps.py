@@ -7,12 +7,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from bids_harmonize.atlases.templates import load_template
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import scan_output, site_output
 from bids_harmonize.bids.provenance import bids_uri
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.imaging._itk import from_itk_transform
 from bids_harmonize.imaging.grid import Grid, centred_grid, resample
 from bids_harmonize.imaging.resampling import resample_through

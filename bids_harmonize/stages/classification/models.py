@@ -63,12 +63,12 @@ KNOWN_SHARE = 0.95
 
 
 def make_study_folds(study: Study, settings: Settings) -> tuple[Split, ...]:
-    """Folds by participant over everybody eligible; as many as the smallest site allows.
+    """Folds by participant over the people who train; as many as the smallest site allows.
 
     Parameters
     ----------
     study, settings
-        Who is eligible, ``--folds`` and the seed.
+        Who trains, ``--folds`` and the seed.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def make_study_folds(study: Study, settings: Settings) -> tuple[Split, ...]:
     n_folds = min(settings.group.folds, smallest)
     folds = make_folds(site_of, n_folds=n_folds, seed=settings.run.random_seed)
     for fold in folds:
-        check_no_leak(fold.train, held_out=fold.validation | study.travelling)
+        check_no_leak(fold.train, held_out=fold.validation | study.travelling | study.held_back)
     return folds
 
 
@@ -91,7 +91,7 @@ class ClassifierTraining:
     Attributes
     ----------
     source
-        Usable scans of eligible participants on the network's grid.
+        Usable scans of the people who train on the network's grid.
     folds
         Cross-validation by participant.
     sites

@@ -7,9 +7,10 @@ import numpy as np
 from scipy import ndimage
 
 from bids_harmonize.atlases.regions import Regions, load_regions
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.images import read_image, read_mask
 from bids_harmonize.bids.names import site_output
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.imaging.grid import Grid
 from bids_harmonize.imaging.resampling import resample_through
 from bids_harmonize.stages.classification.maps import (

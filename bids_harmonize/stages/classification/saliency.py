@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_harmonize.bids.study import DerivedScan
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.maps import (
     has_template_transform,
@@ -32,11 +32,11 @@ def explain(
     context
         With ``--effort quick`` only a few single-site scans of each site get a map.
     training
-        The scans of eligible participants.
+        The scans that are trained on.
     folds
         The cross-validated networks.
     last
-        The final network and the scans of travelling subjects.
+        The final network and the scans of people who never train.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def explain(
     study = context.study
     quick = context.settings.group.effort == "quick"
     everybody = frozenset(scan.stem for scan in study.trained_scans)
-    keys = sample_scans(context, QUICK_MAPS_PER_SITE) if quick else everybody
+    keys = sample_scans(context, QUICK_MAPS_PER_SITE, study.trainees) if quick else everybody
     explained: dict[Path, DerivedScan] = {}
     shares: dict[str, tuple[float, float]] = {}
     for asked in asked_scans(context, training, folds, keys=keys, last=None if quick else last):
@@ -65,7 +65,7 @@ def explain(
 def write_means(
     context: StageContext, explained: dict[Path, DerivedScan]
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Write the mean map of each site, of single-site participants only.
+    """Write the mean map of each site, of the people who train only.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def write_means(
         The maps, and a warning where scans have no transform to the template.
     """
     study = context.study
-    scans = [scan for scan in explained.values() if scan.participant_id in study.eligible]
+    scans = [scan for scan in explained.values() if scan.participant_id in study.trainees]
     placed = [scan for scan in scans if has_template_transform(study, scan)]
     means = [
         write_site_mean(study, site, own)

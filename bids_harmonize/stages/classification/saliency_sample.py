@@ -59,13 +59,13 @@ def asked_scans(
     context
         Seed of the draws.
     training
-        The scans of eligible participants.
+        The scans that are trained on.
     folds
         The cross-validated networks; each is asked about the people it has not seen.
     keys
         Which scans are asked.
     last
-        The final network and the scans of travelling subjects, if they are asked too.
+        The final network and the scans of people who never train, if they are asked too.
 
     Yields
     ------
@@ -99,7 +99,9 @@ def asked_scans(
             yield AskedScan(scan, question, brain_mask, rng, others, name)
 
 
-def sample_scans(context: StageContext, n_per_site: int) -> frozenset[str]:
+def sample_scans(
+    context: StageContext, n_per_site: int, participants: frozenset[str]
+) -> frozenset[str]:
     """Keys of a few single-site scans of each site, drawn at random.
 
     Parameters
@@ -108,6 +110,8 @@ def sample_scans(context: StageContext, n_per_site: int) -> frozenset[str]:
         The study and the seed.
     n_per_site
         How many; a smaller sample is a part of a larger one.
+    participants
+        Whose scans are drawn from.
 
     Returns
     -------
@@ -116,8 +120,9 @@ def sample_scans(context: StageContext, n_per_site: int) -> frozenset[str]:
     """
     study, seed = context.study, context.settings.run.random_seed
     chosen: list[str] = []
+    scans = study.usable_scans(participants)
     for site in study.trained_sites:
-        stems = [scan.stem for scan in study.training_scans if scan.site == site]
+        stems = [scan.stem for scan in scans if scan.site == site]
         order = seeded_generator(seed, "saliency sample", site).permutation(len(stems))
         chosen += [stems[index] for index in order[:n_per_site]]
     return frozenset(chosen)

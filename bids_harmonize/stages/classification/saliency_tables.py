@@ -163,7 +163,7 @@ def write_saliency_tables(
     checks = check_rows(evidence, seed=seed)
     verdict = site_verdict(
         accuracy,
-        [row for row in own_shares if row["participant_id"] in study.eligible],
+        [row for row in own_shares if row["participant_id"] in study.trainees],
         checks,
         rng=seeded_generator(seed, "site verdict"),
         has_brain_masks=study.scaling_mask == "brain",

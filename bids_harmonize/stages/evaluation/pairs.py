@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.config import settings_hash
 from bids_harmonize.imaging.head_pair import HeadScan, register_heads
 from bids_harmonize.imaging.intensity import percentile_scaling

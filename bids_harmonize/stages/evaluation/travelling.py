@@ -76,19 +76,19 @@ def site_levels(study: Study) -> dict[str, float]:
     Parameters
     ----------
     study
-        The study; usable scans of its eligible participants are read, 20 a site at most.
+        The study; usable scans of the people who train are read, 20 a site at most.
 
     Returns
     -------
     dict
         Site to level, rescaled units per voxel; empty where the study has no brain masks. That of
-        a virtual reference is the median of all. Of a
-        reference known by its card it is that of its scans in this study, if any.
+        a virtual reference is the median of all. Of a reference known by its card it is that of
+        its scans in this study, if any.
     """
     levels: dict[str, float] = {}
     for site in sorted({*study.trained_sites, study.reference_site}):
         trains = site in study.trained_sites
-        own = study.of_site(site, participants=study.eligible if trains else None)
+        own = study.of_site(site, participants=study.trainees if trains else None)
         scans = [scan for scan in own if scan.usable and scan.brain_mask is not None]
         found = []
         for scan in scans[:_MOST_LEVEL_SCANS]:

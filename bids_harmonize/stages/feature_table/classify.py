@@ -61,7 +61,7 @@ def run(context: FeatureContext) -> StageResult:
     return StageResult(
         "classify",
         files=_write(context, results),
-        warnings=tuple(_different_people(context.studies)),
+        warnings=(*_different_people(context.studies), *_fitted_on_all(context.studies)),
         notes=tuple(results.notes),
     )
 
@@ -101,8 +101,8 @@ def _classify(study: FeatureStudy, context: FeatureContext, results: _Results) -
     bins = calibration_rows(unseen, model=_MODEL)
     results.calibration.extend({**row, **images} for row in bins)
     results.predictions.append(unseen.assign(**images))
-    if study.travels.any():
-        asked = _travelling(study, features, sites, seed=seed)
+    if study.is_asked.any():
+        asked = _asked(study, features, sites, seed=seed)
         results.predictions.append(asked.assign(**images))
     results.notes.extend(_words(study, own[1:], len(folds)))
 
@@ -114,7 +114,7 @@ def _folds(study: FeatureStudy, context: FeatureContext) -> tuple[Split, ...]:
     n_folds = min(context.settings.group.folds, smallest)
     folds = make_folds(site_of, n_folds=n_folds, seed=context.settings.run.random_seed)
     for fold in folds:
-        check_no_leak(fold.train, held_out=fold.validation | study.travelling)
+        check_no_leak(fold.train, held_out=fold.validation | study.travelling | study.held_back)
     return folds
 
 
@@ -140,11 +140,11 @@ def _cross_validate(
     return pd.concat(seen, ignore_index=True), pd.concat(unseen, ignore_index=True)
 
 
-def _travelling(
+def _asked(
     study: FeatureStudy, features: np.ndarray, sites: np.ndarray, *, seed: int
 ) -> pd.DataFrame:
-    """What a model of everybody eligible says about those who never train."""
-    train, chosen = study.trains, study.travels
+    """What a model of all who train says about those who never do."""
+    train, chosen = study.trains, study.is_asked
     people = study.rows["participant_id"]
     model = fit_logistic(features[train], list(sites[train]), list(people[train]), seed=seed)
     found = probabilities(model, features[chosen], study.trained_sites)
@@ -184,15 +184,24 @@ def _words(study: FeatureStudy, rows: Sequence[dict[str, Any]], n_folds: int) ->
     arm, (own, *controls) = study.source.arm, rows
     beside = ", ".join(f"{row['model']} {row['balanced_accuracy']:.3f}" for row in controls)
     words = [
+        *([f"{arm}: {study.fit_words}"] if study.held_back else []),
         f"{arm}: {study.features.shape[1]} features of {own['n']} participants at "
         f"{len(study.trained_sites)} sites, {n_folds} folds: balanced accuracy "
         f"{own['balanced_accuracy']:.3f} ({own['balanced_low']:.3f} to "
         f"{own['balanced_high']:.3f}; chance {own['chance']:.3f}, p {own['p_permutation']:.3f}); "
-        f"controls: {beside}"
+        f"controls: {beside}",
     ]
     if study.skipped:
         words.append(f"{arm}: columns of text are no features: {', '.join(study.skipped)}")
     return words
+
+
+def _fitted_on_all(studies: Sequence[FeatureStudy]) -> list[str]:
+    return [
+        f"{study.source.arm}: {study.fitted_on_everybody}"
+        for study in studies
+        if study.fitted_on_everybody
+    ]
 
 
 def _different_people(studies: Sequence[FeatureStudy]) -> list[str]:

@@ -1,12 +1,13 @@
 """A study made of a table of features: who was where, and who may be trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.bids.control_group import ControlGroup, find_control_group, fit_words
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.roles import Roles, assign_roles, stratum_of_participant
 from bids_harmonize.bids.site_sources import SiteFinder, site_columns
@@ -51,7 +52,7 @@ class FeatureStudy:
         Float64, shape (n_rows, n_features), in the order of ``rows``.
     skipped
         Columns passed over because they hold text.
-    trained_sites, left_out, travelling, eligible
+    trained_sites, left_out, travelling, eligible, control_group, held_back, fitted_on_everybody
         As in ``Study``.
     """
 
@@ -63,21 +64,33 @@ class FeatureStudy:
     left_out: Mapping[str, str]
     travelling: frozenset[str]
     eligible: frozenset[str]
+    control_group: ControlGroup | None = None
+    held_back: frozenset[str] = frozenset()
+    fitted_on_everybody: str = ""
+
+    @property
+    def fit_words(self) -> str:
+        """One sentence on whom the models are fitted; empty where no group was named."""
+        return fit_words(
+            self.control_group, self.fitted_on_everybody, self.eligible, self.held_back
+        )
 
     @property
     def trains(self) -> np.ndarray:
-        """Bool, shape (n_rows,): rows of eligible participants at trained sites."""
-        at_trained = self.rows["site"].isin(self.trained_sites)
-        return (at_trained & self.rows["participant_id"].isin(self.eligible)).to_numpy()
+        """Bool, shape (n_rows,): rows that models are fitted on."""
+        return self._at_trained_sites(self.eligible - self.held_back)
 
     @property
-    def travels(self) -> np.ndarray:
-        """Bool, shape (n_rows,): rows of travelling participants at trained sites."""
+    def is_asked(self) -> np.ndarray:
+        """Bool, shape (n_rows,): rows at trained sites of people who never train."""
+        return self._at_trained_sites(self.travelling | self.held_back)
+
+    def _at_trained_sites(self, participants: Collection[str]) -> np.ndarray:
         at_trained = self.rows["site"].isin(self.trained_sites)
-        return (at_trained & self.rows["participant_id"].isin(self.travelling)).to_numpy()
+        return (at_trained & self.rows["participant_id"].isin(participants)).to_numpy()
 
     def site_of_participant(self) -> dict[str, str]:
-        """Eligible participant to the site by which splits are stratified."""
+        """Participant who trains to the site by which splits are stratified."""
         rows = self.rows[self.trains]
         visits = zip(rows["participant_id"], rows["site"], strict=True)
         return stratum_of_participant(visits, self.trained_sites)
@@ -139,7 +152,8 @@ def load_feature_study(
     Raises
     ------
     UsageError
-        If the table has no ``participant_id``, or no column matches.
+        If the table has no ``participant_id``, no column matches, or the group column or its word
+        for controls is not there.
     SiteError
         If the site of a row is unknown, or fewer than two sites can be trained.
     UnusableDataError
@@ -147,8 +161,12 @@ def load_feature_study(
     """
     rows = read_feature_rows(source.path, arm=source.arm)
     sites = site_columns(list(rows.columns), wanted=settings.site.site_key)
+    column = settings.group.group_column
     selected = select_features(
-        rows, path=source.path, patterns=settings.group.feature_columns, reserved=sites
+        rows,
+        path=source.path,
+        patterns=settings.group.feature_columns,
+        reserved=[*sites, *([column] if column else [])],
     )
     known = _with_people(rows, sites, output_dir, settings)
     finder = SiteFinder(output_dir, settings=settings.site, site_map=site_map)
@@ -158,7 +176,8 @@ def load_feature_study(
     mapped = pd.Series([finder.from_map(stem)[0] for stem in stems], dtype=object)
     known["site"] = mapped.where(mapped.notna(), known["site"])
     _require_sites(known, source.path, stems)
-    roles = _roles(known, settings)
+    group = _control_group(rows, source, output_dir=output_dir, settings=settings)
+    roles = _roles(known, settings, group)
     return FeatureStudy(
         source=source,
         rows=known,
@@ -168,6 +187,9 @@ def load_feature_study(
         left_out=roles.left_out,
         travelling=roles.travelling,
         eligible=roles.eligible,
+        control_group=group,
+        held_back=roles.held_back,
+        fitted_on_everybody=roles.fitted_on_everybody,
     )
 
 
@@ -213,8 +235,29 @@ def _require_sites(rows: pd.DataFrame, path: Path, stems: list[str]) -> None:
     raise SiteError("\n".join(lines))
 
 
-def _roles(rows: pd.DataFrame, settings: Settings) -> Roles:
+def _control_group(
+    rows: pd.DataFrame, source: FeatureSource, *, output_dir: Path, settings: Settings
+) -> ControlGroup | None:
+    """The controls by the table's own column, else by that of ``participants.tsv``."""
+    column = settings.group.group_column
+    if column is None:
+        return None
+    people, path = rows.drop_duplicates("participant_id").set_index("participant_id"), source.path
+    if column.lower() not in {str(name).lower() for name in people.columns}:
+        path = output_dir / "participants.tsv"
+        people = read_people(path).reindex(people.index)
+    label = settings.group.control_label
+    return find_control_group(people, column=column, label=label, source=str(path))
+
+
+def _roles(rows: pd.DataFrame, settings: Settings, control_group: ControlGroup | None) -> Roles:
     visits: dict[str, set[str]] = {}
     for participant, site in zip(rows["participant_id"], rows["site"], strict=True):
         visits.setdefault(participant, set()).add(site)
-    return assign_roles(visits, visits, settings=settings.site, seed=settings.run.random_seed)
+    return assign_roles(
+        visits,
+        visits,
+        settings=settings.site,
+        seed=settings.run.random_seed,
+        controls=control_group.controls if control_group else None,
+    )

@@ -11,7 +11,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     "site": {"Description": "where the scan was made"},
     "fold": {
         "Description": "fold whose model, which has not seen this person, was asked; n/a for "
-        "travelling subjects: a model of everybody else, which has not seen them either"
+        "travelling subjects, and for those who are no controls where it was fitted on controls: "
+        "a model of everybody else, which has not seen them either"
     },
     "images": {"Description": "what was looked at"},
     "predicted": {"Description": "the most probable site"},

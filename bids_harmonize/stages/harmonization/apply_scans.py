@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_harmonize.bids.claims import Claims, scan_claim
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import remove_leftovers, write_json, write_text
 from bids_harmonize.bids.harmonized import sidecars_of
 from bids_harmonize.bids.images import write_image
 from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import image_path, sidecar_path
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.stages.harmonization.image_sidecars import (
     ImageMaker,

@@ -37,12 +37,13 @@ def export_card(context: StageContext) -> StageResult:
     UnusableDataError
         If there are fewer than ten people.
     LeakError
-        If a travelling subject is among them.
+        If somebody who must stay unseen is among them.
     """
     study, settings = context.study, context.settings
     site = study.reference_site
     scans = [scan for scan in study.training_scans if scan.site == site]
-    check_no_leak((scan.participant_id for scan in scans), held_out=study.travelling)
+    unseen = study.travelling | study.held_back
+    check_no_leak((scan.participant_id for scan in scans), held_out=unseen)
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     resolution_mm = generator_resolution_mm(study, settings, context.runtime)
     volumes = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
@@ -57,6 +58,7 @@ def export_card(context: StageContext) -> StageResult:
     model = {
         "reference_site": site,
         "licence": settings.group.card_licence,
+        "people": study.people_words,
         "scaling_mask": study.scaling_mask,
         "study_voxel_size_mm": study.voxel_size_mm,
         "bias_correction": bias_correction_of(study),

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.bids.study import DerivedScan, Study
+from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import MISSING, read_tsv
 from bids_harmonize.config import settings_hash
 from bids_harmonize.harmonizers.base import FitReport, Harmonizer
@@ -22,6 +23,9 @@ NEW = ".harmonize-new"
 
 EVALUATION = "evaluation.json"
 """What the stage ``evaluate`` measured of a model, beside its weights."""
+
+HELD = "held-back"
+"""Word of ``splits.tsv`` for those who stand in a half and in no fit: they are no controls."""
 
 _CURVE_START = ("source_site", "iteration", "distance")
 _NOT_LOSSES = (*_CURVE_START, "attempt", "distance_to_reference", "distance_to_source")
@@ -47,7 +51,7 @@ def write_model(
     training
         What :func:`training_table` returned.
     splits
-        Columns participant_id, site, split (train, monitor), half.
+        Columns participant_id, site, split (train, monitor, held-back), half.
     provenance
         More for ``model.json``.
     """
@@ -84,12 +88,14 @@ def write_card(folder: Path, harmonizer: Harmonizer) -> Path:
     """
     model = read_json(folder / "model.json")
     measured = folder / EVALUATION
-    sites = read_tsv(folder / "splits.tsv")["site"]
+    splits = read_tsv(folder / "splits.tsv")
+    sites = splits.loc[splits["split"] != HELD, "site"]
     counts = {site: int((sites == site).sum()) for site in harmonizer.frame.sites}
     facts = CardFacts(
         grid_shape=tuple(model["grid"]["shape"]),
         license=model.get("training_data_license"),
         bias_correction=model.get("preprocessing", {}).get("bias_correction"),
+        fitted_on=model.get("fitted_on", ""),
         measured=read_json(measured) if measured.is_file() else None,
     )
     report = FitReport(warnings=tuple(model["warnings"]))
@@ -99,12 +105,13 @@ def write_card(folder: Path, harmonizer: Harmonizer) -> Path:
 
 
 def training_facts(study: Study) -> dict[str, Any]:
-    """What ``model.json`` keeps of the data: their licence, and how their images were made."""
+    """What ``model.json`` keeps of the data: licence, whom it was fitted on, and the images."""
     path = study.output_dir / "dataset_description.json"
     named = read_json(path).get("License") if path.is_file() else None
     made = bias_corrections(study.training_scans)
     return {
         "training_data_license": named,
+        "fitted_on": study.fit_words,
         "preprocessing": {"bias_correction": next(iter(made)) if len(made) == 1 else None},
     }
 
@@ -161,6 +168,19 @@ def swap(new: Path, output_dir: Path, folders: Iterable[Path]) -> list[Path]:
             files.append(final / name)
     shutil.rmtree(new, ignore_errors=True)
     return files
+
+
+def remove_old_halves(folder: Path) -> None:
+    """Remove half models that belong to a delivered model which is there no more.
+
+    Parameters
+    ----------
+    folder
+        Of the delivered model. Without half models the site probes cannot tell; with those of
+        other people they would tell something wrong.
+    """
+    for half in folder.glob("half-*"):
+        shutil.rmtree(half)
 
 
 def _json_last(name: str) -> tuple[bool, str]:

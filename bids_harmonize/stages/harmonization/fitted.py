@@ -56,7 +56,7 @@ def load_halves(context: StageContext) -> HalfModels | None:
         return None
     first, second = folders
     return HalfModels(
-        halves=(fitted_on(first), fitted_on(second)),
+        halves=(people_of_half(first), people_of_half(second)),
         models=(load_harmonizer(first), load_harmonizer(second)),
     )
 
@@ -87,9 +87,9 @@ def half_folders(context: StageContext) -> tuple[Path, Path] | None:
     return (first, second) if _is_model(first) and _is_model(second) else None
 
 
-def fitted_on(folder: Path) -> frozenset[str]:
-    """Participants on whom the harmonizer in a folder was fitted."""
-    return frozenset(read_tsv(folder / "training.tsv")["participant_id"])
+def people_of_half(folder: Path) -> frozenset[str]:
+    """Participants of a half: its model was fitted on them, or they were held back."""
+    return frozenset(read_tsv(folder / "splits.tsv")["participant_id"])
 
 
 def _folder(context: StageContext, name: str) -> Path:

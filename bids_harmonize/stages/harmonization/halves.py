@@ -27,7 +27,8 @@ def study_halves(
     Returns
     -------
     tuple
-        Halves stratified by site, sex and age, or ``None`` with a sentence.
+        Halves stratified by site, group, sex and age, or ``None`` with a sentence. Participants
+        who are held back from all fitting stand in them too, so that everybody is unseen by one.
     """
     stages = settings.group.stages
     if stages is not None and not NEED_HALVES & set(stages):
@@ -37,14 +38,15 @@ def study_halves(
             f"no half models were fitted: {study.trained_sites[0]} is the only local site, so a "
             "site probe has nothing to tell apart"
         )
-    site_of = study.site_of_participant()
+    site_of = study.site_of_participant(study.eligible)
     halves = make_halves(site_of, seed=settings.run.random_seed, strata=_strata(study, site_of))
     for half in halves:
         for site in study.trained_sites:
-            count = sum(site_of[person] == site for person in half)
+            count = sum(site_of[person] == site for person in half & study.trainees)
             if count < LEAST_PER_HALF:
+                people = "controls" if study.held_back else "participants"
                 reason = (
-                    f"no half models were fitted: site {site} has {count} participants in a half, "
+                    f"no half models were fitted: site {site} has {count} {people} in a half, "
                     f"{LEAST_PER_HALF} are needed; site probes and harmonized features cannot tell"
                 )
                 return None, reason
@@ -60,9 +62,13 @@ def half_of_participants(study: Study, settings: Settings) -> dict[str, str]:
 
 
 def _strata(study: Study, site_of: Mapping[str, str]) -> dict[str, str] | None:
-    """A word for each participant from sex and from age above or below the median."""
+    """A word for each participant from group, sex, and age above or below the median."""
     people = study.participants.reindex(sorted(site_of))
     words = pd.Series("", index=people.index)
+    if study.held_back:
+        words = pd.Series(people.index.isin(study.held_back), index=people.index).map(
+            {True: "held back ", False: ""}
+        )
     if "sex" in people.columns:
         words = words + people["sex"].astype(object).fillna("").astype(str)
     if "age" in people.columns:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from bids_harmonize._version import __version__
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.card_localhistogram import CARDS

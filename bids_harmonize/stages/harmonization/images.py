@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import image_path, read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
 from bids_harmonize.harmonizers.base import Harmonizer

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import MEDIAN_REFERENCE, Settings, settings_hash
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
@@ -31,7 +31,12 @@ from bids_harmonize.harmonizers.median_reference import median_high, median_refe
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.card_reference import load_reference_card
-from bids_harmonize.stages.harmonization.files import training_facts, training_table, write_model
+from bids_harmonize.stages.harmonization.files import (
+    HELD,
+    training_facts,
+    training_table,
+    write_model,
+)
 from bids_harmonize.stages.harmonization.halves import half_of_participants
 from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
 from bids_harmonize.training.checkpoint import load_weights
@@ -86,7 +91,8 @@ class TrainingSet:
         name
             Its row in the table.
         people
-            Participants to fit on, the monitor among them.
+            Participants to fit on, the monitor among them. Those held back give nothing to the
+            fit, and stand in its ``splits.tsv``.
         part
             ``half-1`` or ``half-2``; ``None`` for the delivered model.
         new
@@ -104,7 +110,6 @@ class TrainingSet:
         """
         study, settings = self.context.study, self.context.settings
         check_no_leak(people, held_out=study.travelling)
-        check_no_leak(people, held_out=frozenset(study.site_of_participant()) - study.eligible)
         site_of = {p: site for p, site in study.site_of_participant().items() if p in people}
         monitor = make_monitor(site_of, seed=settings.run.random_seed)
         own = harmonizer_settings(settings, name)
@@ -131,7 +136,7 @@ class TrainingSet:
             harmonizer,
             report,
             training=training_table(study, self._scans(data), self.sha256),
-            splits=self._splits(data),
+            splits=self._splits(people, data),
             provenance={
                 "grid": {"shape": list(study.grid_shape), "voxel_size_mm": study.voxel_size_mm},
                 "random_seed": settings.run.random_seed,
@@ -189,14 +194,17 @@ class TrainingSet:
     def _scans(self, data: TrainingData) -> list[DerivedScan]:
         return [self.context.study.scan(scan.key) for scan in data.native.scans]
 
-    def _splits(self, data: TrainingData) -> pd.DataFrame:
-        """Who trained, who watched, and in which half everybody stands."""
-        people = {scan.participant_id: scan.site for scan in data.native.scans}
-        frame = pd.DataFrame({"participant_id": people.keys(), "site": people.values()})
-        watched = frame["participant_id"].isin(data.monitor)
-        half_of = half_of_participants(self.context.study, self.context.settings)
+    def _splits(self, people: frozenset[str], data: TrainingData) -> pd.DataFrame:
+        """Who trained, who watched, who was held back, and in which half everybody stands."""
+        study = self.context.study
+        site_of = {scan.participant_id: scan.site for scan in data.native.scans}
+        rest = study.usable_scans(people & study.held_back)
+        site_of |= {scan.participant_id: scan.site for scan in rest}
+        words = {**dict.fromkeys(data.monitor, "monitor"), **dict.fromkeys(study.held_back, HELD)}
+        half_of = half_of_participants(study, self.context.settings)
+        frame = pd.DataFrame({"participant_id": site_of.keys(), "site": site_of.values()})
         return frame.assign(
-            split=watched.map({True: "monitor", False: "train"}),
+            split=frame["participant_id"].map(words).fillna("train"),
             half=frame["participant_id"].map(half_of),
         )
 
@@ -219,7 +227,7 @@ class TrainingSet:
 
 
 def load_training_set(context: StageContext) -> TrainingSet:
-    """The eligible scans of a study on the study grid and on the network's grid.
+    """The scans of a study that models are fitted on, on the study grid and the network's.
 
     Parameters
     ----------
@@ -229,19 +237,20 @@ def load_training_set(context: StageContext) -> TrainingSet:
     Returns
     -------
     TrainingSet
-        Without anybody travelling.
+        Without anybody travelling or held back.
 
     Raises
     ------
     LeakError
-        If a travelling subject is among the scans.
+        If somebody who must stay unseen is among the scans.
     UnusableDataError
         If a reference card does not fit the study.
     """
     study = context.study
     card = load_reference_card(study, context.settings)
     scans = study.training_scans
-    check_no_leak((scan.participant_id for scan in scans), held_out=study.travelling)
+    unseen = study.travelling | study.held_back
+    check_no_leak((scan.participant_id for scan in scans), held_out=unseen)
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     resolution_mm = generator_resolution_mm(study, context.settings, context.runtime)
     if card is not None:  # its numbers hold on its own grid only

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bids_harmonize.bids.study import DerivedScan
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.harmonizers.base import Harmonizer, KnowsDistance
 
 

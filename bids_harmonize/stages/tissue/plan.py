@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import MissingInputError, ScanError
 from bids_harmonize.harmonizers.storage import load_harmonizer
@@ -16,8 +16,8 @@ from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.saliency_sample import sample_scans
 from bids_harmonize.stages.harmonization.fitted import (
     delivered_folder,
-    fitted_on,
     half_folders,
+    people_of_half,
 )
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker, is_current
@@ -72,7 +72,7 @@ def choose_scans(context: StageContext) -> Choice:
     people = sorted(study.travelling)
     rng = seeded_generator(context.settings.run.random_seed, "features", "travelling")
     drawn = {people[place] for place in rng.permutation(len(people))[:QUICK_TRAVELLING]}
-    stems = sample_scans(context, QUICK_PER_SITE)
+    stems = sample_scans(context, QUICK_PER_SITE, study.eligible)
     chosen = tuple(
         scan
         for scan in scans
@@ -96,7 +96,7 @@ class FittedModels:
     maker
         What made the delivered images.
     halves
-        Name of the fit, its folder, and the people it was fitted on; empty without half models.
+        Name of the fit, its folder, and the people of its half; empty without half models.
     why_none
         Why there are no half models.
     """
@@ -153,7 +153,7 @@ def load_models(context: StageContext) -> FittedModels:
             "--stages harmonize features first, so that it fits them"
         )
         raise MissingInputError(message)
-    named = tuple((half.name, half, fitted_on(half)) for half in folders)
+    named = tuple((half.name, half, people_of_half(half)) for half in folders)
     return FittedModels(maker, named, "")
 
 

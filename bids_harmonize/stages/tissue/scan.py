@@ -20,10 +20,10 @@ import torch
 
 from bids_harmonize.atlases import load_template
 from bids_harmonize.atlases.regions import load_brain_regions
+from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
-from bids_harmonize.bids.study import DerivedScan
 from bids_harmonize.errors import ScanError
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.storage import load_harmonizer
