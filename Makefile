@@ -80,7 +80,7 @@ layers: $(VENV)/.dev ## who may import whom
 check: lint types layers ## lint, types and layers
 
 test: check ## the suite without slow, gpu, container and slurm tests
-	$(BIN)/pytest -n $(NPROCS) --dist loadgroup -m "$(NO_MARKS)"
+	$(BIN)/pytest -n $(NPROCS) --dist loadfile -m "$(NO_MARKS)"
 
 test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
 	$(BIN)/pytest -n $(NPROCS) --dist loadgroup -m "slow and not gpu and not container and not slurm"

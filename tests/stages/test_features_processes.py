@@ -52,6 +52,7 @@ def _bytes_of(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(jobs, tmp_path):
     for n_procs in (1, 2):
         own = _into(jobs, tmp_path / str(n_procs))
