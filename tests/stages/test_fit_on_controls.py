@@ -250,3 +250,14 @@ def test_a_table_with_too_few_controls_at_a_site_is_fitted_on_everybody_with_a_w
     assert study.held_back == frozenset()
     assert table["fold"].notna().all()
     assert "5 controls a site are needed (--min-per-site) and Kyoto has 3" in result.warnings[0]
+
+
+def test_a_table_without_the_column_takes_it_from_participants(tmp_path):
+    frame = table_with_groups(4)
+    (tmp_path / "out").mkdir()
+    write_tsv(tmp_path / "out" / "participants.tsv", frame[["participant_id", "dx"]])
+    path = write_tsv(tmp_path / "table.tsv", frame.drop(columns="dx"))
+    settings = make_feature_settings(path, group_column="DX", control_label="sz")
+    study = make_feature_context(tmp_path / "out", settings).studies[0]
+    assert study.control_group.counts == {"HC": 24, "SZ": 12}
+    assert "Kyoto has 4" in study.fitted_on_everybody
