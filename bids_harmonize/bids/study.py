@@ -112,9 +112,13 @@ class Study:
         """All scans of trained sites, those of travelling and doubtful ones included."""
         return tuple(scan for scan in self.scans if scan.site in self.trained_sites)
 
-    @property
-    def harmonized_scans(self) -> tuple[DerivedScan, ...]:
-        """All scans that get an image: of trained sites, and of a reference known by its card."""
+    def harmonized_scans(self, *, joint: bool) -> tuple[DerivedScan, ...]:
+        """All scans that get an image: of trained sites, and of a reference known by its card.
+
+        A joint model serves the scans of every site.
+        """
+        if joint:
+            return self.scans
         sites = {*self.trained_sites, self.reference_site}
         return tuple(scan for scan in self.scans if scan.site in sites)
 

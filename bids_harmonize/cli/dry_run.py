@@ -133,7 +133,7 @@ def _group_outputs(
     paths = [group_output(study.output_dir, "group_quality")]
     if exports_card:
         paths.append(card_folder(study.output_dir, study.reference_site))
-    for scan in study.scans if joint else study.harmonized_scans:
+    for scan in study.harmonized_scans(joint=joint):
         if "classify" in stages and scan in study.trained_scans:
             paths.append(scan_output(study.output_dir, scan, "site_saliency"))
         if "harmonize" in stages:

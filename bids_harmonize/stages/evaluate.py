@@ -258,7 +258,7 @@ def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[st
         )
     doubtful = [
         scan.stem
-        for scan in study.harmonized_scans
+        for scan in study.harmonized_scans(joint=False)
         if scan.participant_id in study.travelling and not scan.usable
     ]
     if doubtful:

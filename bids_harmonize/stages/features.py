@@ -14,6 +14,7 @@ from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.names import features_crash_file, group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import ScanError, UnusableDataError
+from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.tissue.plan import (
     HARMONIZED,
@@ -201,7 +202,8 @@ def _notes(
     ]
     if work.n_reused:
         notes.append(f"unchanged, so reused: {work.n_reused} of {len(work.jobs)} measurements")
-    for site, reason in sorted(context.study.left_out.items()):
+    joint = context.settings.group.sources == JOINT
+    for site, reason in () if joint else sorted(context.study.left_out.items()):
         stems = ", ".join(scan.stem for scan in context.study.of_site(site))
         notes.append(f"not measured, site {site}: {reason}: {stems}")
     return tuple(notes)

@@ -78,7 +78,7 @@ def run(context: StageContext) -> StageResult:
     )
     # A joint model serves the sites that were left out of its training too.
     serves_unseen = chosen.harmonizer.frame.serves_unseen
-    scans = study.scans if serves_unseen else study.harmonized_scans
+    scans = study.harmonized_scans(joint=serves_unseen)
     written = write_images(maker, scans, new=new, resume=settings.run.resume)
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)

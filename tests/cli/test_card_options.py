@@ -162,7 +162,7 @@ def test_scans_of_the_cards_site_neither_train_nor_count(run, card, tmp_path):
     assert study.trained_sites == ("Local",)
     assert study.eligible == {f"sub-{n}" for n in range(5)}
     assert study.travelling == {"sub-t"}
-    assert len(study.harmonized_scans) == len(require_scan_rows(tmp_path / "out"))
+    assert len(study.harmonized_scans(joint=False)) == len(require_scan_rows(tmp_path / "out"))
     assert len(study.training_scans) == 5
 
 

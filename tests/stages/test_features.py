@@ -187,6 +187,29 @@ def test_quick_draws_a_few_scans_of_each_site_and_says_so(done, monkeypatch):
     assert [scan.stem for scan in choose_scans(quick).scans] == [s.stem for s in choice.scans]
 
 
+def test_a_joint_model_serves_the_sites_that_were_too_small_to_train_on(done):
+    """Site B is left out: a pairwise model has no image of its scans, a joint one has."""
+    context, _ = done
+    study = replace(
+        context.study,
+        trained_sites=("A",),
+        left_out={"B": "too few"},
+        eligible=frozenset({"sub-A0", "sub-A1"}),
+        travelling=frozenset(),
+    )
+    found = {}
+    for sources in ("pairwise", "joint"):
+        asked = make_tissue_context(study, context.work_dir, sources=sources)
+        found[sources] = {scan.stem for scan in choose_scans(asked).scans}
+    assert found["joint"] - found["pairwise"] == {
+        "sub-B0_ses-B", "sub-B1_ses-B", "sub-T0_ses-B",
+    }  # fmt: skip
+    scan = study.scan("sub-B0_ses-B")
+    job = plan_harmonized(replace(context, study=study), scan, load_models(context))
+    assert job.fit == "delivered"
+    assert job.image == scan_output(study.output_dir, scan, "harmonized", reference="A")
+
+
 def test_harmonize_must_have_run(tmp_path):
     study = write_tissue_study(tmp_path / "out", tissue=False)
     with pytest.raises(MissingInputError, match="run the stage harmonize with"):

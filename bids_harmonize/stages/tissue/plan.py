@@ -11,6 +11,7 @@ from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import MissingInputError, ScanError
+from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.saliency_sample import sample_scans
@@ -61,12 +62,9 @@ def choose_scans(context: StageContext) -> Choice:
         Sorted by stem.
     """
     study = context.study
-    doubtful = {
-        scan.stem: "head or brain mask doubtful"
-        for scan in study.harmonized_scans
-        if not scan.usable
-    }
-    scans = tuple(scan for scan in study.harmonized_scans if scan.usable)
+    harmonized = study.harmonized_scans(joint=context.settings.group.sources == JOINT)
+    doubtful = {scan.stem: "head or brain mask doubtful" for scan in harmonized if not scan.usable}
+    scans = tuple(scan for scan in harmonized if scan.usable)
     if context.settings.group.effort == "full":
         return Choice(scans, doubtful, "")
     people = sorted(study.travelling)
