@@ -154,6 +154,8 @@ def bench(words: argparse.Namespace) -> None:
         harmonizer = fit(output_dir, words, sources=sources)
         baseline = load_harmonizer(harmonizer_folder(output_dir, "identity", REFERENCE))
         baseline.frame = replace(baseline.frame, source_sites=judged.trained_sites[1:])
+        # It is asked for the way back too, in whatever unit: scores do not depend on it.
+        baseline.high = {unseen: 1.0, **baseline.high}
         table = score(judged, harmonizer, baseline, work_dir=output_dir / ".work")
         tell_gains(table, harmonizer.name, unseen=unseen, sources=sources)
         if isinstance(harmonizer, Joint):

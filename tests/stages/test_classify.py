@@ -216,7 +216,7 @@ def test_the_fold_networks_can_be_asked_again(classified):
     context, _ = classified
     folds = load_fold_classifiers(context.work_dir, context.runtime)
     assert frozenset().union(*(fold.held_out for fold in folds)) == context.study.trainees
-    assert sum(len(fold.held_out) for fold in folds) == len(context.study.eligible)
+    assert sum(len(fold.held_out) for fold in folds) == len(context.study.trainees)
     assert load_fold_classifiers(context.work_dir / "nothing", context.runtime) == ()
 
 
