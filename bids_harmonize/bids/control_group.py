@@ -164,41 +164,6 @@ def trainees_of(
     )
 
 
-def people_words(group: ControlGroup | None, fitted_on_everybody: str) -> str:
-    """A phrase for those whom models are fitted on; empty where no group was named."""
-    if group is None:
-        return ""
-    if fitted_on_everybody:
-        return "controls and others together"
-    return f"controls alone ({group.column} = {group.label})"
-
-
-def fit_words(
-    group: ControlGroup | None,
-    fitted_on_everybody: str,
-    eligible: Set[str],
-    held_back: Set[str],
-) -> str:
-    """One sentence on whom models are fitted, without a full stop; empty without a group.
-
-    Parameters
-    ----------
-    group, fitted_on_everybody, eligible, held_back
-        As in ``Study``.
-
-    Returns
-    -------
-    str
-        With the number of people.
-    """
-    if group is None or fitted_on_everybody:
-        return fitted_on_everybody
-    return (
-        f"models are fitted on {people_words(group, fitted_on_everybody)}: "
-        f"{len(eligible - held_back)} of {len(eligible)} eligible participants"
-    )
-
-
 def _column(people: pd.DataFrame, column: str, source: str) -> pd.Series:
     """The column as words without blanks around them; NA where there is none."""
     lower = {str(name).lower(): name for name in reversed(people.columns)}

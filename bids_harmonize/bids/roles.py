@@ -5,24 +5,58 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_harmonize.bids.control_group import trainees_of
+from bids_harmonize.bids.control_group import ControlGroup, trainees_of
 from bids_harmonize.config import MEDIAN_REFERENCE, SiteSettings
 from bids_harmonize.errors import SiteError
 
 MIN_TRAINED_SITES = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Roles:
-    """Sites and participants by what they are used for; fields as in ``Study``."""
+    """Sites and participants by what they are used for."""
 
     trained_sites: tuple[str, ...]
+    """Sites with at least ``min_per_site`` eligible participants, sorted; with ``--model-dir``
+    nothing is trained here, so there is none."""
     left_out: Mapping[str, str]
+    """Site that takes no part, and the reason."""
     travelling: frozenset[str]
+    """Participants with scans at two or more trained sites that are kept for the proof."""
     eligible: frozenset[str]
+    """Participants that may be trained on; all but those held back are."""
     reference_site: str
+    """Empty where nothing is trained."""
+    control_group: ControlGroup | None = None
+    """What the group column says; ``None`` where none was named."""
     held_back: frozenset[str] = frozenset()
+    """Eligible participants that no model is fitted on, so that all are fitted on controls."""
     fitted_on_everybody: str = ""
+    """Why nobody is held back in spite of a group column."""
+
+    @property
+    def trainees(self) -> frozenset[str]:
+        """Participants that models are fitted on."""
+        return self.eligible - self.held_back
+
+    @property
+    def people_words(self) -> str:
+        """A phrase for those whom the models are fitted on; empty where no group was named."""
+        if self.control_group is None:
+            return ""
+        if self.fitted_on_everybody:
+            return "controls and others together"
+        return f"controls alone ({self.control_group.column} = {self.control_group.label})"
+
+    @property
+    def fit_words(self) -> str:
+        """One sentence on whom the models are fitted; empty where no group was named."""
+        if self.control_group is None or self.fitted_on_everybody:
+            return self.fitted_on_everybody
+        return (
+            f"models are fitted on {self.people_words}: "
+            f"{len(self.trainees)} of {len(self.eligible)} eligible participants"
+        )
 
 
 NO_ROLES = Roles(
@@ -43,7 +77,7 @@ def assign_roles(
     seed: int,
     least_sites: int = MIN_TRAINED_SITES,
     outside: str | None = None,
-    controls: Set[str] | None = None,
+    control_group: ControlGroup | None = None,
 ) -> Roles:
     """Sites and participants by what they are used for.
 
@@ -63,8 +97,8 @@ def assign_roles(
         A reference that is no trained site. Known by its card: scans made there neither train nor
         count, and who has some beside those of a trained site is travelling. Or
         ``MEDIAN_REFERENCE``, where nobody was scanned.
-    controls
-        Participants known to be controls; ``None`` without a group column.
+    control_group
+        Who is a control; ``None`` without a group column.
 
     Returns
     -------
@@ -113,7 +147,7 @@ def assign_roles(
     n_eligible = {site: sum(site in usable[name] for name in eligible) for site in trained}
     trainees, reason = trainees_of(
         {name: usable[name] for name in eligible},
-        controls=controls,
+        controls=control_group.controls if control_group else None,
         trained_sites=trained,
         least=settings.min_per_site,
     )
@@ -123,6 +157,7 @@ def assign_roles(
         travelling=frozenset(wanderers - eligible),
         eligible=frozenset(eligible),
         reference_site=outside or _reference(settings.reference_site, n_eligible, left_out),
+        control_group=control_group,
         held_back=frozenset(eligible) - trainees,
         fitted_on_everybody=reason,
     )

@@ -11,12 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_harmonize.bids.control_group import (
-    ControlGroup,
-    find_control_group,
-    fit_words,
-    people_words,
-)
+from bids_harmonize.bids.control_group import ControlGroup, find_control_group
 from bids_harmonize.bids.derived_scans import DerivedScan, derived_scan
 from bids_harmonize.bids.names import check_site_labels
 from bids_harmonize.bids.roles import (
@@ -34,26 +29,15 @@ from bids_harmonize.config import MEDIAN_REFERENCE, Settings
 from bids_harmonize.errors import UnusableDataError
 
 
-@dataclass(frozen=True)
-class Study:
-    """What group stages and the page know about the study."""
+@dataclass(frozen=True, kw_only=True)
+class Study(Roles):
+    """What group stages and the page know about the study: its scans and who does what."""
 
     output_dir: Path
     scans: tuple[DerivedScan, ...]
     """Scans of all sites, sorted by stem."""
     participants: pd.DataFrame
     """Index ``participant_id``; one row for every participant with a scan."""
-    trained_sites: tuple[str, ...]
-    """Sites with at least ``min_per_site`` eligible participants, sorted; with ``--model-dir``
-    nothing is trained here, so there is none."""
-    left_out: Mapping[str, str]
-    """Site that takes no part, and the reason."""
-    travelling: frozenset[str]
-    """Participants with scans at two or more trained sites that are kept for the proof."""
-    eligible: frozenset[str]
-    """Participants that may be trained on; all but those held back are."""
-    reference_site: str
-    """Empty where nothing is trained."""
     grid_shape: tuple[int, int, int]
     voxel_size_mm: float
     scaling_mask: str
@@ -61,12 +45,6 @@ class Study:
     outside_reference: bool = False
     """The reference is no trained site: known by its card, where its own scans, if any, are scaled
     and train nothing; or virtual."""
-    control_group: ControlGroup | None = None
-    """What the group column says; ``None`` where none was named."""
-    held_back: frozenset[str] = frozenset()
-    """Eligible participants that no model is fitted on, so that all are fitted on controls."""
-    fitted_on_everybody: str = ""
-    """Why nobody is held back in spite of a group column."""
 
     def scan(self, stem: str) -> DerivedScan:
         """The scan with this stem; raises KeyError if there is none."""
@@ -89,23 +67,6 @@ class Study:
     def virtual_reference(self) -> bool:
         """Whether the reference is the median of all trained sites, where nobody was scanned."""
         return self.reference_site == MEDIAN_REFERENCE
-
-    @property
-    def trainees(self) -> frozenset[str]:
-        """Participants that models are fitted on."""
-        return self.eligible - self.held_back
-
-    @property
-    def people_words(self) -> str:
-        """A phrase for those whom the models are fitted on; empty where no group was named."""
-        return people_words(self.control_group, self.fitted_on_everybody)
-
-    @property
-    def fit_words(self) -> str:
-        """One sentence on whom the models are fitted; empty where no group was named."""
-        return fit_words(
-            self.control_group, self.fitted_on_everybody, self.eligible, self.held_back
-        )
 
     @property
     def trained_scans(self) -> tuple[DerivedScan, ...]:
@@ -209,18 +170,11 @@ def load_study(
         output_dir=output_dir,
         scans=scans,
         participants=participants,
-        trained_sites=roles.trained_sites,
-        left_out=roles.left_out,
-        travelling=roles.travelling,
-        eligible=roles.eligible,
-        reference_site=roles.reference_site,
         grid_shape=grid_shape,
         voxel_size_mm=voxel_size_mm,
         scaling_mask=scaling_mask,
         outside_reference=trains and roles.reference_site not in roles.trained_sites,
-        control_group=group,
-        held_back=roles.held_back,
-        fitted_on_everybody=roles.fitted_on_everybody,
+        **vars(roles),
     )
 
 
@@ -254,7 +208,7 @@ def _roles(
         # A card is made from one site, and another one stands in for a second.
         least_sites=1 if group.reference_card or group.export_card else MIN_TRAINED_SITES,
         outside=settings.site.reference_site if is_outside else None,
-        controls=control_group.controls if control_group else None,
+        control_group=control_group,
     )
 
 

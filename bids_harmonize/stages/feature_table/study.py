@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.bids.control_group import ControlGroup, find_control_group, fit_words
+from bids_harmonize.bids.control_group import ControlGroup, find_control_group
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.roles import Roles, assign_roles, stratum_of_participant
 from bids_harmonize.bids.site_sources import SiteFinder, site_columns
@@ -37,9 +37,9 @@ class FeatureSource:
         return f"feature table {self.path.name}, sha256 {self.sha256}"
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureStudy:
-    """One arm: rows with their sites, features and roles.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureStudy(Roles):
+    """One arm: rows with their sites and features, and who does what.
 
     Attributes
     ----------
@@ -52,33 +52,17 @@ class FeatureStudy:
         Float64, shape (n_rows, n_features), in the order of ``rows``.
     skipped
         Columns passed over because they hold text.
-    trained_sites, left_out, travelling, eligible, control_group, held_back, fitted_on_everybody
-        As in ``Study``.
     """
 
     source: FeatureSource
     rows: pd.DataFrame
     features: pd.DataFrame
     skipped: tuple[str, ...]
-    trained_sites: tuple[str, ...]
-    left_out: Mapping[str, str]
-    travelling: frozenset[str]
-    eligible: frozenset[str]
-    control_group: ControlGroup | None = None
-    held_back: frozenset[str] = frozenset()
-    fitted_on_everybody: str = ""
-
-    @property
-    def fit_words(self) -> str:
-        """One sentence on whom the models are fitted; empty where no group was named."""
-        return fit_words(
-            self.control_group, self.fitted_on_everybody, self.eligible, self.held_back
-        )
 
     @property
     def trains(self) -> np.ndarray:
         """Bool, shape (n_rows,): rows that models are fitted on."""
-        return self._at_trained_sites(self.eligible - self.held_back)
+        return self._at_trained_sites(self.trainees)
 
     @property
     def is_asked(self) -> np.ndarray:
@@ -183,13 +167,7 @@ def load_feature_study(
         rows=known,
         features=selected.values,
         skipped=selected.skipped,
-        trained_sites=roles.trained_sites,
-        left_out=roles.left_out,
-        travelling=roles.travelling,
-        eligible=roles.eligible,
-        control_group=group,
-        held_back=roles.held_back,
-        fitted_on_everybody=roles.fitted_on_everybody,
+        **vars(roles),
     )
 
 
@@ -259,5 +237,5 @@ def _roles(rows: pd.DataFrame, settings: Settings, control_group: ControlGroup |
         visits,
         settings=settings.site,
         seed=settings.run.random_seed,
-        controls=control_group.controls if control_group else None,
+        control_group=control_group,
     )
