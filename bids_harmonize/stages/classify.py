@@ -49,7 +49,7 @@ from bids_harmonize.training.volumes import (
     map_volumes,
 )
 
-_VERSION = 3  # raise when the numbers in the outputs change, so that old ones are not reused
+_VERSION = 4  # raise when the numbers in the outputs change, so that old ones are not reused
 
 
 def run(context: StageContext) -> StageResult:

@@ -118,6 +118,7 @@ class _Fitting:
         # BatchNorm needs two scans in every batch.
         self.n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
         self.n_epochs = max(settings.n_epochs, -(-_LEAST_ITERATIONS // self.n_batches))
+        self.n_steps = self.n_epochs * self.n_batches
         self.n_epochs_run = max(1, round(plan.share * self.n_epochs))
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -125,13 +126,12 @@ class _Fitting:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.learning_rate,
-            total_steps=self.n_epochs * self.n_batches,
+            total_steps=self.n_steps,
             pct_start=_WARM_UP_SHARE,
         )
         scaled = runtime.precision == "16-mixed"
         self.scaler = torch.amp.GradScaler(runtime.device.type, enabled=scaled)
         self.rng = seeded_generator(plan.seed, "classifier", plan.name, "data")
-        self.augmentation = augmentation_settings(settings)
         settling = balanced_order(
             self.classes, seeded_generator(plan.seed, "classifier", plan.name, "settling")
         )
@@ -204,9 +204,8 @@ class _Fitting:
         # Near-equal batches: a last batch of one scan would shake the end of every epoch.
         batches = np.array_split(np.asarray(self.state["order"]), self.n_batches)
         chosen = [int(index) for index in batches[place]]
-        drawn = [
-            _augmented(self.source.volume(index), self.rng, self.augmentation) for index in chosen
-        ]
+        augmentation = augmentation_settings(self.settings, iteration / self.n_steps)
+        drawn = [_augmented(self.source.volume(index), self.rng, augmentation) for index in chosen]
         device = self.runtime.device
         volumes = torch.from_numpy(np.stack(drawn))[:, None].to(device)  # (B, 1, I, J, K)
         return volumes, torch.tensor([self.classes[index] for index in chosen], device=device)

