@@ -24,7 +24,10 @@ _TABLES = {
         "group_saliencychecks",
     ),
     "features": ("group_features",),
-    "evaluate": ("group_travelling", "group_methods", "group_siteprobe"),
+    "evaluate": (
+        *("group_travelling", "group_methods", "group_siteprobe"),
+        *("group_reliability", "group_biology", "group_verdict"),
+    ),
 }
 
 

@@ -38,6 +38,8 @@ TABLES = (
     "methods",
     "siteprobe",
     "features",
+    "reliability",
+    "biology",
     "verdict",
 )
 NUMBER_COLUMNS = frozenset(
@@ -47,7 +49,8 @@ NUMBER_COLUMNS = frozenset(
         *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
         *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
         *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
-        *("p_holm", "n_unseen"),
+        *("p_holm", "n_unseen", "icc", "icc_low", "icc_high"),
+        *("bias", "loa_low", "loa_high"),
         *("visible_fraction", "difference", "difference_low", "difference_high"),
         *("in_brain", "brain_ratio", "rank", "share", "ratio", "x_mm", "y_mm", "z_mm"),
         *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),

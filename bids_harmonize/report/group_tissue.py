@@ -1,4 +1,4 @@
-"""Section "Tissue volumes" of the group page: both arms of ``group_features.tsv``, by site."""
+"""Section "Tissue volumes" of the group page: volumes by site, their agreement, and biology."""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import pandas as pd
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_tissuekept import kept_blocks
 from bids_harmonize.report.group_words import number
 
 _KEY, _TITLE = "tissue", "Tissue volumes"
@@ -62,6 +63,7 @@ def tissue_section(inputs: GroupInputs) -> Section:
             _rows(table),
             reading=_READING,
         ),
+        *kept_blocks(inputs),
     ]  # fmt: skip
     return Section(_KEY, _TITLE, tuple(blocks))
 
@@ -73,8 +75,25 @@ def tissue_words(inputs: GroupInputs) -> list[str]:
     return [
         "Volumes of grey matter, white matter and fluid were measured on the scans before and "
         "after harmonization by the same segmentation; people scanned at one site only were "
-        "harmonized by a model fitted on the half of the participants to which they do not belong."
+        "harmonized by a model fitted on the half of the participants to which they do not "
+        "belong.",
+        *_judged_words(inputs),
     ]
+
+
+def _judged_words(inputs: GroupInputs) -> list[str]:
+    found = []
+    if "reliability" in inputs.tables:
+        found.append(
+            "Agreement of the volumes between sites was described by intraclass correlations "
+            "(ICC(2,1)) and limits of agreement on people scanned at several sites."
+        )
+    if "biology" in inputs.tables:
+        found.append(
+            "Age and sex were predicted from the volumes by ridge regression, within sites and "
+            "from all other sites, before and after harmonization."
+        )
+    return found
 
 
 def _described(inputs: GroupInputs) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Measure what is gone and what is kept: travelling subjects, site probes, and a verdict.
+"""Measure what is gone and what is kept: travelling subjects, site probes, tissue, a verdict.
 
 Everything is read from what earlier levels and stages wrote. Images of the methods that are not
 delivered are made in memory. Without travelling subjects the probes still run, and the result
@@ -41,6 +41,7 @@ from bids_harmonize.stages.evaluation.tables import (
     travelling_columns,
     verdict_columns,
 )
+from bids_harmonize.stages.evaluation.tissue import judge_tissue
 from bids_harmonize.stages.evaluation.travelling import (
     Method,
     TravellingScores,
@@ -143,12 +144,16 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     verdict = verdict_table(
         scores.frame, removal.probes, methods=trained, training_free=baselines(), rng=rng
     )
+    tissue = judge_tissue(context)
+    if settings.group.harmonizer in trained:
+        verdict = pd.concat([verdict, pd.DataFrame(tissue.verdict)], ignore_index=True)
     path = group_output(study.output_dir, "group_verdict")
     write_table(path, verdict, verdict_columns())
     files = [
         *_write_travelling(context, scores, trained),
         *removal.files,
         *replace_harmonized_rows(study.output_dir, row),
+        *tissue.files,
         *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
         path,
     ]
@@ -157,7 +162,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         files=tuple(files),
         warnings=removal.warnings,
         failures=(*scores.failures, *removal.failures),
-        notes=_notes(study, scores, best),
+        notes=(*_notes(study, scores, best), *tissue.notes),
     )
 
 

@@ -17,8 +17,6 @@ from bids_harmonize.errors import ScanError, UnusableDataError
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.tissue.plan import (
-    HARMONIZED,
-    RAW,
     Choice,
     FittedModels,
     choose_scans,
@@ -29,6 +27,7 @@ from bids_harmonize.stages.tissue.plan import (
 from bids_harmonize.stages.tissue.processes import count_processes, work_through
 from bids_harmonize.stages.tissue.scan import Fault, TissueJob, TissueRow, read_row
 from bids_harmonize.stages.tissue.tables import features_columns, features_table
+from bids_harmonize.tables.own import HARMONIZED, RAW
 
 LOGGER = logging.getLogger(__name__)
 
@@ -93,6 +92,7 @@ def run(context: StageContext) -> StageResult:
         features_columns(
             context.study,
             model=models.maker.folder_name,
+            model_sha256=models.maker.model["sha256"],
             sample=choice.sample,
             left_out=left_out,
             not_harmonized=why_none,

@@ -1,5 +1,11 @@
 """Numbers in, intervals and p-values out; pure, and seeded by a passed Generator."""
 
+from bids_harmonize.stats.agreement import (
+    IntraclassCorrelation,
+    LimitsOfAgreement,
+    icc_agreement,
+    limits_of_agreement,
+)
 from bids_harmonize.stats.association import Association, correlation_ratio, cramers_v
 from bids_harmonize.stats.comparisons import holm, wilcoxon_paired
 from bids_harmonize.stats.outliers import find_all_outliers, find_outliers, outlier_threshold
@@ -13,12 +19,16 @@ from bids_harmonize.stats.resampling import (
 
 __all__ = [
     "Association",
+    "IntraclassCorrelation",
+    "LimitsOfAgreement",
     "bootstrap_interval",
     "correlation_ratio",
     "cramers_v",
     "find_all_outliers",
     "find_outliers",
     "holm",
+    "icc_agreement",
+    "limits_of_agreement",
     "mean_proportion_interval",
     "outlier_threshold",
     "paired_difference_interval",

@@ -7,6 +7,10 @@ import pandas as pd
 
 from bids_harmonize.errors import UnusableDataError
 
+RAW: Final = "raw"
+HARMONIZED: Final = "harmonized"
+"""The arms."""
+
 OWN_COLUMNS: Final = ("filename", "participant_id", "session_id", "site", "arm", "fit")
 """Of a row, before its features; by these a table is known as ours."""
 

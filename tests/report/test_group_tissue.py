@@ -58,6 +58,59 @@ def test_volumes_are_means_over_people_not_over_scans(output_dir):
     ]
 
 
+def tables(output_dir):
+    blocks = tissue_section(read_group_inputs(output_dir)).blocks
+    return {
+        block.title: [[cell.text for cell in row] for row in block.rows]
+        for block in blocks
+        if isinstance(block, Table)
+    }
+
+
+def test_agreement_between_sites_is_told_for_whole_tissues(output_dir):
+    shared = {"n": 6, "icc": 0.9, "icc_low": 0.5, "icc_high": 0.98}
+    limits = {"bias": 4.2, "loa_low": 1.0, "loa_high": 7.4, "difference": 4.2}
+    both = {"source_site": "Site B", "target_site": "Site A", **shared, **limits}
+    over = {"source_site": "all", "target_site": "all", **shared, **dict.fromkeys(limits)}
+    again = {**both, "source_site": "Site A", "method": "ceiling"}
+    rows = [
+        {"method": "identity", "feature": "gm_volume_ml", **both},
+        {"method": "cyclegan", "feature": "gm_volume_ml", **over},
+        {"feature": "csf_volume_ml", **again},
+        {"method": "identity", "feature": "gm_left_frontal_lobe_volume_ml", **both},
+    ]
+    write_tsv(output_dir / "group_reliability.tsv", rows)
+    found = tables(output_dir)["A person's volumes at two sites"]
+    assert found == [
+        [*("grey matter", "no harmonization", "Site B, Site A", "6"),
+         *("0.90 (0.50 to 0.98)", "4.2 (1.0 to 7.4)", "4.2")],
+        ["grey matter", "CycleGAN", "all sites", "6", "0.90 (0.50 to 0.98)", "n/a", "n/a"],
+        [*("fluid", "scan and rescan", "Site A, twice", "6"),
+         *("0.90 (0.50 to 0.98)", "4.2 (1.0 to 7.4)", "4.2")],
+    ]  # fmt: skip
+
+
+def test_biology_is_told_with_its_scheme_and_measure(output_dir):
+    shared = {"scheme": "within_site", "low": 0.2, "high": 0.6, "p_permutation": 0.001, "n": 40}
+    rows = [
+        {"method": "identity", "target": "sex", "metric": "auc", "value": 0.4, **shared},
+        {"method": "cyclegan", "target": "age", "metric": "r2", "value": 0.4, **shared},
+    ]
+    write_tsv(output_dir / "group_biology.tsv", rows)
+    assert [row[:5] for row in tables(output_dir)["Age, sex and group read from tissue"]] == [
+        [*("age", "other people of the site", "variance explained within sites", "CycleGAN"),
+         "0.40 (0.20 to 0.60)"],
+        [*("sex", "other people of the site", "AUC within sites", "no harmonization"),
+         "0.40 (0.20 to 0.60)"],
+    ]  # fmt: skip
+
+
+def test_tables_that_are_not_there_are_missed_by_name(output_dir):
+    found = " ".join(texts(tissue_section(read_group_inputs(output_dir))))
+    assert "no group_reliability.tsv" in found
+    assert "no group_biology.tsv" in found
+
+
 def test_a_sample_missing_halves_and_scans_left_out_are_said(output_dir):
     describe(output_dir, Effort="quick", Sample="8 scans a site", NotHarmonized="too few people")
     found = " ".join(texts(tissue_section(read_group_inputs(output_dir))))

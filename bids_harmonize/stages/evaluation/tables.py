@@ -185,7 +185,10 @@ def verdict_columns() -> Columns:
                 "cannot tell": "too few people, or the interval touches the threshold",
             },
         },
-        "value": {"Description": "mean difference in dB, sharpness ratio, or balanced accuracy"},
+        "value": {
+            "Description": "mean difference in dB, sharpness ratio, balanced accuracy, gain in "
+            "percentage points of volume, rise of the error of age (share), fall of the AUC"
+        },
         "threshold": {"Description": "what the answer yes needs"},
         "source": {"Description": "table, rows and number of people behind the answer"},
     }

@@ -4,7 +4,8 @@ Every question is worded so that "yes" is the good answer. The thresholds stand 
 interval that touches the threshold is no answer; absence of evidence is not called success.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,12 @@ MORE_ALIKE_THAN_RAW = "Are a person's images of two sites more alike than the ra
 MORE_ALIKE_THAN_BASELINE = "Are they more alike than by the best method that needs no training?"
 AS_SHARP = "Is it as sharp as the target site's own scans?"
 SITE_UNREADABLE = "Is the site hidden from a freshly trained probe?"
+VOLUMES_ALIKE = "Are a person's tissue volumes of two sites more alike than on the raw images?"
+BIOLOGY_KEPT = {
+    "age": "Is age read from tissue as well as on the raw images?",
+    "sex": "Is sex read from tissue as well as on the raw images?",
+    "group": "Are patients and controls told apart by tissue as well as on the raw images?",
+}
 
 _QUESTIONS = {
     DIRECT: (CLOSER_THAN_RAW, CLOSER_THAN_BASELINE),
@@ -33,6 +40,10 @@ _QUESTIONS = {
 }
 SHARPNESS_RANGE = (0.9, 1.1)
 _ABOVE_ZERO = "95 % interval of the mean difference above 0 dB"
+MOST_LOST = {"age": 0.1, "sex": 0.05, "group": 0.05}
+"""Of age, how much the mean absolute error may rise, as a share; else how far the AUC may fall."""
+READABLE = 0.05
+"""Permutation p under which a thing counts as readable."""
 _AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interval does not"
 
 
@@ -79,6 +90,85 @@ def verdict_table(
             _unreadable(probes, method),
         ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def volumes_row(
+    differences: pd.DataFrame, *, method: str, why_none: str, rng: np.random.Generator
+) -> dict[str, object]:
+    """Whether harmonization brings a person's tissue volumes of two sites together.
+
+    Parameters
+    ----------
+    differences
+        Index participant_id, one column a method, percent; empty without travelling subjects.
+    method
+        The harmonizer.
+    why_none
+        Why no tissue was measured; empty where it was.
+    rng
+        Source of the bootstrap.
+
+    Returns
+    -------
+    dict
+        A row of group_verdict.tsv; its value is the fall of the difference, percentage points.
+    """
+    threshold = "95 % interval of the mean gain above 0 percentage points"
+    if method not in differences.columns:
+        source = f"group_reliability: {why_none or 'no travelling subject was measured'}"
+        return _row(method, VOLUMES_ALIKE, "cannot tell", np.nan, threshold, source)
+    gains = (differences["identity"] - differences[method]).dropna().to_numpy()
+    low, high = bootstrap_interval(gains, rng=rng)
+    answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
+    before, after = (differences[name].mean() for name in ("identity", method))
+    source = (
+        f"group_features: grey, white matter and fluid, {gains.size} people; apart by "
+        f"{before:.1f} % before and {after:.1f} % after"
+    )
+    return _row(method, VOLUMES_ALIKE, answer, _mean(gains), threshold, source)
+
+
+def kept_row(
+    target: str, facts: Mapping[str, Any] | None, *, method: str, why_none: str
+) -> dict[str, object]:
+    """Whether age, sex or group is read as well after harmonization as before.
+
+    Parameters
+    ----------
+    target
+        A key of :data:`BIOLOGY_KEPT`.
+    facts
+        ``value``, ``low`` and ``high`` of the loss, ``p_raw``, ``p_made`` and ``n``; ``None``
+        where nothing was read.
+    method
+        The harmonizer.
+    why_none
+        Why no tissue was measured; empty where it was.
+
+    Returns
+    -------
+    dict
+        A row of group_verdict.tsv.
+    """
+    question, most = BIOLOGY_KEPT[target], MOST_LOST[target]
+    lost = "rise of the mean absolute error" if target == "age" else "fall of the AUC"
+    unit = f"{100 * most:g} %" if target == "age" else f"{most:g}"
+    threshold = f"95 % interval of the {lost} below {unit}, p < {READABLE:g}"
+    if facts is None:
+        reason = why_none or f"too few people of a site whose {target} is known were measured"
+        source = f"group_biology: {reason}"
+        return _row(method, question, "cannot tell", np.nan, threshold, source)
+    is_read = facts["p_made"] < READABLE
+    if facts["p_raw"] >= READABLE:
+        answer, found = "cannot tell", "it cannot be read from the raw images"
+    elif is_read and facts["high"] < most:
+        answer, found = "yes", "it is read from both"
+    elif facts["low"] > 0:
+        answer, found = "no", "less is left" if is_read else "it can no longer be read"
+    else:
+        answer, found = "cannot tell", "too few people to tell"
+    source = f"group_biology: within sites, {facts['n']} people; {found}"
+    return _row(method, question, answer, facts["value"], threshold, source)
 
 
 def _closer(

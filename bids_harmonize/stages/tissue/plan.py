@@ -23,10 +23,9 @@ from bids_harmonize.stages.harmonization.fitted import (
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker, is_current
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueMaps
+from bids_harmonize.tables.own import HARMONIZED, RAW
 from bids_harmonize.training.runtime import seeded_generator
 
-RAW: Final = "raw"
-HARMONIZED: Final = "harmonized"
 DELIVERED: Final = "delivered"
 
 QUICK_PER_SITE: Final = 8

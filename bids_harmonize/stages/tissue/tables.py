@@ -7,9 +7,9 @@ import pandas as pd
 
 from bids_harmonize.atlases.regions import load_brain_regions
 from bids_harmonize.bids.study import Study
-from bids_harmonize.stages.tissue.plan import DELIVERED, HARMONIZED, RAW
+from bids_harmonize.stages.tissue.plan import DELIVERED
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueRow, feature_names, region_feature
-from bids_harmonize.tables.own import OWN_COLUMNS
+from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
 
 Columns = dict[str, dict[str, Any]]
 
@@ -50,6 +50,7 @@ def features_columns(
     study: Study,
     *,
     model: str,
+    model_sha256: str,
     sample: str,
     left_out: Mapping[str, str],
     not_harmonized: str,
@@ -63,6 +64,8 @@ def features_columns(
         Its voxel size is stated.
     model
         Folder of the harmonizer.
+    model_sha256
+        Of its weights; who reads the table knows by it whether the model still stands.
     sample
         Who was drawn; empty where everybody was asked.
     left_out
@@ -94,6 +97,7 @@ def features_columns(
                 "anew by the code of the participant level, its way to the template looked for "
                 "on that image; the masks are the preprocessed scan's",
             },
+            "ModelSha256": model_sha256,
             "Effort": "quick" if sample else "full",
             "Sample": sample or "every scan",
             **({"NotHarmonized": not_harmonized} if not_harmonized else {}),

@@ -1,0 +1,170 @@
+"""Tissue in the evaluation: from ``group_features.tsv`` to tables and answers."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_harmonize.bids.control_group import find_control_group
+from bids_harmonize.bids.derived_scans import DerivedScan
+from bids_harmonize.bids.study import Study
+from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.config import make_settings
+from bids_harmonize.stages.evaluation.tissue import judge_tissue
+from bids_harmonize.stages.evaluation.verdict import BIOLOGY_KEPT, VOLUMES_ALIKE
+
+FEATURES = ("gm_volume_ml", "wm_volume_ml", "csf_volume_ml")
+TABLES = ("group_reliability", "group_biology")
+
+
+class TissueStudy:
+    """Two sites of 20 people, half of them patients, and six who travel; tissue follows age."""
+
+    def __init__(self, folder, *, kept=1.0, sha256="abc"):
+        rng = np.random.default_rng(0)
+        visits = [(f"sub-{site}{n:02d}", site) for site in "AB" for n in range(20)]
+        visits += [(f"sub-T{n}", site) for n in range(6) for site in "AB"]
+        people = sorted({person for person, _ in visits})
+        age = dict(zip(people, rng.uniform(20, 70, size=len(people)), strict=True))
+        table = pd.DataFrame(
+            {
+                "age": pd.Series(age),
+                "sex": ["f", "m"] * (len(people) // 2),
+                "dx": [("hc", "sz")[(n // 2) % 2] for n in range(len(people))],
+            }
+        ).rename_axis("participant_id")
+        group = find_control_group(table, column="dx", label=None, source="here")
+        single = frozenset(person for person in people if "T" not in person)
+        self.study = Study(
+            output_dir=folder,
+            scans=tuple(self.scan(folder, *visit) for visit in sorted(visits)),
+            participants=table,
+            trained_sites=("A", "B"),
+            left_out={},
+            travelling=frozenset(people) - single,
+            eligible=single,
+            reference_site="A",
+            control_group=group,
+            held_back=single - group.controls,
+            grid_shape=(8, 8, 8),
+            voxel_size_mm=6.0,
+            scaling_mask="brain",
+        )
+        rows = []
+        for person, site in sorted(visits):
+            noise = rng.normal(0, [5, 5, 3])
+            for arm, effect, shift in (("raw", 1.0, 40 * (site == "B")), ("harmonized", kept, 0)):
+                year = effect * (age[person] - 45)
+                case = -30.0 * (table.loc[person, "dx"] == "sz")
+                seen = np.array([650, 500, 200]) + np.array([-2, 0.2, 1.5]) * year + noise
+                cells = dict(zip(FEATURES, np.add(seen, [case + shift, 0, 0]), strict=True))
+                key = {"filename": f"{person}_{site}", "participant_id": person}
+                fit = {"session_id": None, "site": site, "arm": arm, "fit": None}
+                rows.append({**key, **fit, **cells})
+        path = folder / "group_features.tsv"
+        pd.DataFrame(rows).to_csv(path, sep="\t", index=False, na_rep="n/a")
+        path.with_suffix(".json").write_text(json.dumps({"arm": {"ModelSha256": sha256}}))
+        model = folder / "models/cyclegan_to-A/model.json"
+        model.parent.mkdir(parents=True)
+        model.write_text(json.dumps({"sha256": "abc"}))
+
+    @staticmethod
+    def scan(folder, person, site):
+        return DerivedScan(
+            stem=f"{person}_ses-{site}",
+            participant_id=person,
+            session_id=f"ses-{site}",
+            site=site,
+            site_source="sessions",
+            usable=True,
+            quality={},
+            t1w=folder / f"{person}_{site}.nii.gz",
+            head_mask=folder / "head.nii.gz",
+            brain_mask=None,
+        )
+
+    def judge(self):
+        settings = make_settings({"group": {"harmonizer": "cyclegan"}}, source="test")
+        found = judge_tissue(SimpleNamespace(study=self.study, settings=settings))
+        return found, {row["question"]: row for row in found.verdict}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    tissue = TissueStudy(tmp_path_factory.mktemp("tissue"))
+    return tissue, *tissue.judge()
+
+
+def test_volumes_come_together_and_nothing_is_lost(judged):
+    _, _, answers = judged
+    assert answers[VOLUMES_ALIKE]["answer"] == "yes"
+    assert answers[VOLUMES_ALIKE]["value"] == pytest.approx(2.0, abs=0.6)
+    assert answers[BIOLOGY_KEPT["age"]]["answer"] == "yes"
+    assert answers[BIOLOGY_KEPT["group"]]["answer"] == "yes"
+    assert "6 people" in answers[VOLUMES_ALIKE]["source"]
+
+
+def test_what_tissue_does_not_show_cannot_be_kept(judged):
+    row = judged[2][BIOLOGY_KEPT["sex"]]
+    assert (row["answer"], row["method"]) == ("cannot tell", "cyclegan")
+    assert "cannot be read from the raw images" in row["source"]
+
+
+def test_both_tables_are_written_and_every_column_is_described(judged):
+    tissue, found, _ = judged
+    for path, key in zip(found.files, TABLES, strict=True):
+        assert path == tissue.study.output_dir / f"{key}.tsv"
+        described = json.loads(path.with_suffix(".json").read_text())
+        assert list(described) == list(read_tsv(path).columns)
+
+
+def test_age_is_read_in_controls_and_group_in_everybody(judged):
+    table = read_tsv(judged[0].study.output_dir / "group_biology.tsv").set_index("target")
+    assert set(table.loc["age", "n"].astype(int)) == {20}
+    assert set(table.loc["group", "n"].astype(int)) == {40}
+    assert set(table["scheme"]) == {"within_site", "leave_site_out"}
+
+
+def test_a_harmonizer_that_takes_age_out_is_told(tmp_path):
+    _, answers = TissueStudy(tmp_path, kept=0.0).judge()
+    row = answers[BIOLOGY_KEPT["age"]]
+    assert row["answer"] == "no"
+    assert row["value"] > 0.5
+    assert "can no longer be read" in row["source"]
+
+
+def test_tissue_of_another_model_is_not_judged_and_old_tables_go(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    tissue.judge()
+    (tmp_path / "models/cyclegan_to-A/model.json").write_text(json.dumps({"sha256": "new"}))
+    found, answers = tissue.judge()
+    assert found.files == ()
+    assert not any(
+        (tmp_path / f"{key}{end}").exists() for key in TABLES for end in (".tsv", ".json")
+    )
+    assert {row["answer"] for row in answers.values()} == {"cannot tell"}
+    assert "is of another model" in found.notes[0]
+
+
+def test_without_the_stage_features_nothing_is_judged(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    (tmp_path / "group_features.tsv").unlink()
+    found, answers = tissue.judge()
+    assert "features has not run" in answers[VOLUMES_ALIKE]["source"]
+    assert "features has not run" in found.notes[0]
+
+
+def test_without_travelling_subjects_biology_is_still_read(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    path = tmp_path / "group_features.tsv"
+    rows = read_tsv(path)
+    rows[~rows["participant_id"].str.contains("T")].to_csv(
+        path, sep="\t", index=False, na_rep="n/a"
+    )
+    found, answers = tissue.judge()
+    assert answers[VOLUMES_ALIKE]["answer"] == "cannot tell"
+    assert "no travelling subject" in answers[VOLUMES_ALIKE]["source"]
+    assert answers[BIOLOGY_KEPT["age"]]["answer"] == "yes"
+    assert [one.name for one in found.files] == ["group_biology.tsv"]
