@@ -101,6 +101,44 @@ def draw_saliency(saliency: np.ndarray, template: np.ndarray, affine: np.ndarray
         return _png_uri(figure)
 
 
+def draw_change(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> str:
+    """What was added (red) and taken away (blue) over an image, seven slices a plane.
+
+    Parameters
+    ----------
+    change
+        Shape (I, J, K), rescaled units.
+    image
+        On the same grid, rescaled units.
+    affine
+        4x4 voxel-to-world matrix, mm.
+
+    Returns
+    -------
+    str
+        PNG as a data URI; the colours end at the 99th percentile of the change's size.
+    """
+    sizes = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
+    cuts = [choose_slices(image > 0, image.shape, plane, _N_SLICES) for plane in PLANES]
+    base, tiles = (tile_slices(volume, cuts, sizes) for volume in (image, change))
+    inside = np.abs(tiles[tiles != 0])
+    top = max(float(np.percentile(inside, 99)), 1e-6) if inside.size else 1.0
+    rows, wide = base.shape
+    with page_style():
+        figure = Figure(figsize=(10.5, 10.5 * rows / wide), facecolor="white")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(base, cmap="gray", vmin=0, vmax=_WINDOW[1])
+        alpha = np.clip(np.abs(tiles) / top, 0, 1) * 0.85
+        drawn = axes.imshow(tiles, cmap="RdBu_r", vmin=-top, vmax=top, alpha=alpha)
+        bare_axes(axes)
+        place = axes.inset_axes((1.012, 0.2, 0.012, 0.6))
+        bar = figure.colorbar(drawn, cax=place, ticks=[-top, 0, top])
+        if bar.solids is not None:
+            bar.solids.set_alpha(1)
+        place.set_yticklabels([f"{tick:+.2f}" for tick in (-top, 0, top)], fontsize=8)
+        return _png_uri(figure)
+
+
 def mask_centre(mask: np.ndarray) -> tuple[int, int, int]:
     """The voxel at the mask's centre of mass; the middle of the volume for an empty mask."""
     if not mask.any():

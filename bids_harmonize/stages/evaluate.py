@@ -35,6 +35,7 @@ from bids_harmonize.stages.evaluation.harmonized_accuracy import (
     replace_harmonized_rows,
 )
 from bids_harmonize.stages.evaluation.pairs import ScanImages
+from bids_harmonize.stages.evaluation.site_maps import write_site_maps
 from bids_harmonize.stages.evaluation.siteremoval import probe_sites
 from bids_harmonize.stages.evaluation.tables import (
     methods_columns,
@@ -144,7 +145,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     verdict = verdict_table(
         scores.frame, removal.probes, methods=trained, training_free=baselines(), rng=rng
     )
-    tissue = judge_tissue(context)
+    tissue, maps = judge_tissue(context), write_site_maps(context)
     if settings.group.harmonizer in trained:
         verdict = pd.concat([verdict, pd.DataFrame(tissue.verdict)], ignore_index=True)
     path = group_output(study.output_dir, "group_verdict")
@@ -154,6 +155,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         *removal.files,
         *replace_harmonized_rows(study.output_dir, row),
         *tissue.files,
+        *maps.files,
         *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
         path,
     ]
@@ -161,8 +163,8 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         name="evaluate",
         files=tuple(files),
         warnings=removal.warnings,
-        failures=(*scores.failures, *removal.failures),
-        notes=(*_notes(study, scores, best), *tissue.notes),
+        failures=(*scores.failures, *removal.failures, *maps.failures),
+        notes=(*_notes(study, scores, best), *tissue.notes, *maps.notes),
     )
 
 

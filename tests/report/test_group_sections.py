@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.bids.images import write_image
+from bids_harmonize.bids.names import site_output
 from bids_harmonize.report.group_blocks import Block, Figure, Paragraph, Section, Table
 from bids_harmonize.report.group_harmonization import harmonization_section
 from bids_harmonize.report.group_inputs import (
@@ -19,6 +21,7 @@ from bids_harmonize.report.group_methods_table import best_training_free, pooled
 from bids_harmonize.report.group_pictures import mask_centre
 from bids_harmonize.report.group_proof import probe_section, verdict_section
 from bids_harmonize.report.group_quality import quality_section
+from bids_harmonize.report.group_sitemaps import effect_blocks
 from bids_harmonize.report.group_study import study_section
 from bids_harmonize.report.group_travellers import picture_blocks
 from tests.report.group_fixture import write_group, write_participants
@@ -132,6 +135,28 @@ def test_missing_harmonized_images_are_said_not_drawn(inputs: GroupInputs, tmp_p
     )
     said = [block.text for block in picture_blocks(elsewhere) if isinstance(block, Paragraph)]
     assert said == [f"No harmonized image of {site} was found." for site in ("Site A", "Site C")]
+
+
+def test_what_is_changed_at_a_site_is_drawn_over_its_mean_image(
+    inputs: GroupInputs, tmp_path: Path
+) -> None:
+    assert inputs.study is not None
+    elsewhere = replace(inputs, output_dir=tmp_path)
+    (absent,) = effect_blocks(elsewhere)
+    assert isinstance(absent, Paragraph)
+    assert "no map of the site effect" in absent.text
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    image, change = np.zeros((20, 24, 20)), np.zeros((20, 24, 20))
+    image[4:16, 4:20, 4:16], change[8:10, 8:10, 8:10] = 0.8, -0.3
+    for key, volume in (("site_mean", image), ("site_effect", change)):
+        path = site_output(tmp_path, "Site A", key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, volume.astype(np.float32), affine)
+    (figure,) = effect_blocks(elsewhere)
+    assert isinstance(figure, Figure)
+    assert "What is changed in scans of Site A" in figure.title
+    assert "at most 0.30" in figure.alt
+    assert figure.source.startswith("data:image/png;base64,")
 
 
 def test_probe_seeds_are_pooled_with_the_widest_interval(inputs: GroupInputs) -> None:

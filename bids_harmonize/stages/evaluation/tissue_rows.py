@@ -10,7 +10,7 @@ from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.harmonization.fitted import delivered_folder
+from bids_harmonize.stages.harmonization.fitted import delivered_sha256
 from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
 
 TISSUES: Final = ("gm_volume_ml", "wm_volume_ml", "csf_volume_ml")
@@ -59,8 +59,7 @@ def read_tissue(context: StageContext) -> TissueRows:
     if not path.is_file() or not path.with_suffix(".json").is_file():
         return TissueRows(None, why_none=_NOT_RUN)
     described = read_json(path.with_suffix(".json"))
-    model = read_json(delivered_folder(context) / "model.json")
-    if described["arm"].get("ModelSha256") != model["sha256"]:
+    if described["arm"].get("ModelSha256") != delivered_sha256(context):
         reason = f"{path.name} is of another model; run the stage features again"
         return TissueRows(None, why_none=reason)
     table = read_tsv(path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bids_harmonize.bids.names import harmonizer_folder
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.harmonizers import HARMONIZERS
@@ -78,6 +79,12 @@ def delivered_folder(context: StageContext) -> Path:
         )
         raise MissingInputError(message)
     return folder
+
+
+def delivered_sha256(context: StageContext) -> str:
+    """SHA-256 of the chosen harmonizer's weights; empty where it was not fitted."""
+    path = _folder(context, context.settings.group.harmonizer) / "model.json"
+    return str(read_json(path)["sha256"]) if path.is_file() else ""
 
 
 def half_folders(context: StageContext) -> tuple[Path, Path] | None:
