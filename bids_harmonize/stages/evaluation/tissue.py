@@ -26,7 +26,6 @@ from bids_harmonize.stages.evaluation.verdict import kept_row, volumes_row
 from bids_harmonize.training.runtime import seeded_generator
 
 TARGETS = ("age", "sex", "group")
-_TABLES = ("group_reliability", "group_biology")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +63,6 @@ def judge_tissue(context: StageContext) -> TissueJudgement:
     """
     study, method = context.study, context.settings.group.harmonizer
     tissue = read_tissue(context)
-    if tissue.frame is None:
-        for key in _TABLES:
-            path = group_output(study.output_dir, key)
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
     travels = _travellers(tissue, study)
     readings = _readings(context, tissue)
     asked = ("age", "sex") if study.control_group is None else TARGETS
@@ -120,16 +114,11 @@ def _readings(context: StageContext, tissue: TissueRows) -> Mapping[tuple[str, s
         return {}
     found: list[Reading] = []
     for target, people in _targets(study):
-        site_of = {
-            person: site
-            for person, site in study.site_of_participant(people).items()
-            if person in people
-        }
         found += read_targets(
             tissue.frame,
             tissue.features,
             [target],
-            site_of,
+            study.site_of_participant(people),
             seed=context.settings.run.random_seed,
         )
     return {(one.method, one.target.name, one.scheme): one for one in found}
@@ -178,9 +167,7 @@ def _write_reliability(
 ) -> list[Path]:
     path = group_output(study.output_dir, "group_reliability")
     if travels is None:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        return []
+        return _absent(path)
     table = reliability_table(travels, features, reference_site=study.reference_site)
     write_table(path, table, reliability_columns(study.reference_site))
     return [path]
@@ -191,12 +178,17 @@ def _write_biology(
 ) -> list[Path]:
     path = group_output(context.study.output_dir, "group_biology")
     if not readings:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        return []
+        return _absent(path)
     table = biology_table(list(readings.values()), rng=_rng(context, "biology"))
     write_table(path, table, biology_columns())
     return [path]
+
+
+def _absent(path: Path) -> list[Path]:
+    """Nothing was written; a table of an earlier run goes."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+    return []
 
 
 def _rng(context: StageContext, purpose: str) -> np.random.Generator:
