@@ -75,6 +75,11 @@ def test_over_all_sites_those_count_who_were_at_all_of_them():
     assert np.isnan(cell(table, "identity", "bias", source="all", target="all"))
 
 
+def test_two_sites_need_no_row_over_all():
+    table = reliability_table(travellers(sites="AB"), FEATURES, reference_site="A")
+    assert set(table["source_site"]) == {"A", "B"}
+
+
 def test_two_people_have_differences_and_no_correlation():
     table = reliability_table(travellers(n=2), FEATURES, reference_site="A")
     assert np.isnan(cell(table, "identity", "icc"))

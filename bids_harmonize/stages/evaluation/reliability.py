@@ -34,6 +34,7 @@ CEILING = "ceiling"
 LEAST_PEOPLE = 3
 
 _PERSON = "participant_id"
+_PAIR = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def reliability_table(
     -------
     DataFrame
         Columns as in :data:`RELIABILITY_COLUMNS`: a row a method, feature and pair of sites, and
-        one over all sites (people who were scanned at all of them). Differences are source minus
+        one over all sites where there are more than two (people who were scanned at all). Differences are source minus
         target in percent of their mean. The ceiling has one row a site.
     """
     found = []
@@ -73,7 +74,8 @@ def reliability_table(
             people = _scan(own, feature, place=0)
             pairs = _pairs(str(method), people, reference_site)
             found += [{"feature": feature, **_numbers(one)} for one in pairs]
-            found.append({"feature": feature, **_over_all(str(method), people)})
+            if people.shape[1] > _PAIR:
+                found.append({"feature": feature, **_over_all(str(method), people)})
         found += [{"feature": feature, **_numbers(one)} for one in _rescans(rows, feature)]
     return pd.DataFrame(found, columns=list(RELIABILITY_COLUMNS)).astype({"n": "Int64"})
 
