@@ -65,8 +65,9 @@ def reliability_table(
     -------
     DataFrame
         Columns as in :data:`RELIABILITY_COLUMNS`: a row a method, feature and pair of sites, and
-        one over all sites where there are more than two (people who were scanned at all). Differences are source minus
-        target in percent of their mean. The ceiling has one row a site.
+        one over all sites where there are more than two (people who were scanned at all).
+        Differences are source minus target in percent of their mean. The ceiling has one row a
+        site.
     """
     found = []
     for feature in features:
