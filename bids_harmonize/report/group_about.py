@@ -16,35 +16,13 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
+from bids_harmonize.report.group_files import files_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence, reference_words
 from bids_harmonize.report.group_tissue import tissue_words
 from bids_harmonize.report.group_words import count, listing, method_words
 
 _SOFTWARE = ("torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn", "numpy")
-_FILES: Mapping[str, str] = {
-    "group_quality.tsv": "quality measures, one row a scan",
-    "group_siteclassification.tsv": "accuracy of the site classifier and its controls",
-    "group_sitepredictions.tsv": "the classifier's answer for every scan",
-    "group_siterecall.tsv": "share of each site named rightly, by model",
-    "group_sitecalibration.tsv": "how sure the classifier is, and how often it is right",
-    "group_sitevisibility.tsv": "accuracy when only a part of the head is visible",
-    "group_siteconfounding.tsv": "whether site goes with age, sex or group",
-    "group_siteverdict.tsv": "questions about the site classifier, with answers",
-    "group_saliency.tsv": "share of the saliency inside the brain, by scan and method",
-    "group_saliencyregions.tsv": "regions that the maps of each site mark most",
-    "group_saliencydeletion.tsv": "deletion curves of the saliency maps",
-    "group_saliencychecks.tsv": "checks of the saliency maps",
-    "group_travelling.tsv": "similarity for every travelling subject, method and measure",
-    "group_methods.tsv": "means of these, one row a method and direction",
-    "group_siteprobe.tsv": "site probes on harmonized images",
-    "group_features.tsv": "tissue volumes of every scan, before and after harmonization",
-    "group_reliability.tsv": "agreement of a person's tissue volumes between sites",
-    "group_biology.tsv": "how well age, sex and group are read from tissue",
-    "group_verdict.tsv": "questions fixed beforehand, with answers",
-    "models": "trained models with settings, training list and model card",
-    "logs": "one log and one settings file a run",
-}
 _REFERENCES: Mapping[str, Reference] = {
     "template": Reference(
         "Fonov V, et al. Unbiased average age-appropriate atlases for pediatric studies. "
@@ -110,7 +88,7 @@ def about_section(inputs: GroupInputs) -> Section:
         ),
         Paragraph(" ".join(sentences), kind="lead"),
         References(tuple(_REFERENCES[key] for key in cited)),
-        _files_table(inputs),
+        files_table(inputs),
         _software_table(inputs),
         _settings_block(inputs),
     ]
@@ -230,22 +208,6 @@ def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         return [" ".join(filter(None, (words, reference_sentence(inputs))))], ["hdrnet", "lesions"]
     words = f"Images of the other sites were brought to {target} by {method_words(chosen.name)}."
     return [words], []
-
-
-def _files_table(inputs: GroupInputs) -> Block:
-    rows: list[list[str | Cell]] = [
-        [name, text] for name, text in _FILES.items() if (inputs.output_dir / name).exists()
-    ]
-    folder_rows: list[list[str | Cell]] = [
-        [f"models/{folder.folder.name}", f"{method_words(folder.name)}, all source sites"]
-        for folder in inputs.harmonizers
-    ]
-    return make_table(
-        "Files",
-        {"file": False, "holds": False},
-        [*rows, *folder_rows],
-        reading="Each table has a .json beside it that describes every column.",
-    )
 
 
 def _software_table(inputs: GroupInputs) -> Block:
