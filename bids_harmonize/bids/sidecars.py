@@ -34,6 +34,12 @@ def image_path(sidecar: Path) -> Path:
     return sidecar.with_name(f"{sidecar.stem}.nii.gz")
 
 
+def remove_with_sidecar(path: Path) -> None:
+    """Take away an image or a table of an earlier run, and the JSON file beside it, if any."""
+    path.unlink(missing_ok=True)
+    sidecar_path(path).unlink(missing_ok=True)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.sidecars import remove_with_sidecar
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.harmonizers import HARMONIZERS, baselines
@@ -209,8 +210,7 @@ def _write_travelling(
     paths = [group_output(study.output_dir, key) for key in ("group_travelling", "group_methods")]
     if scores.frame.empty:
         for path in paths:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
+            remove_with_sidecar(path)
         return ()
     described = {row.name: row.description for row in HARMONIZERS.values()}
     size, mask = study.voxel_size_mm, study.scaling_mask

@@ -100,6 +100,15 @@ def test_without_a_way_to_the_template_there_is_no_map(context):
     assert len(found.notes) == 2
 
 
+def test_people_held_back_are_no_part_of_it(context):
+    study = replace(context.study, held_back=frozenset({f"sub-{SOURCE}1"}))
+    write_site_maps(replace(context, study=study))
+    sources = json.loads(sidecar_path(effect_of(study)).read_text())["Sources"]
+    assert [f"sub-{SOURCE}{number}" in " ".join(sources) for number in range(3)] == [
+        True, False, True
+    ]  # fmt: skip
+
+
 def test_travelling_subjects_are_no_part_of_it(context):
     study = replace(context.study, eligible=context.study.eligible - {f"sub-{SOURCE}0"})
     write_site_maps(replace(context, study=study))

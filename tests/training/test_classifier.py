@@ -8,6 +8,8 @@ import torch
 
 from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.training import classifier_fit
+from bids_harmonize.training.augmentation import draw_augmentation
 from bids_harmonize.training.classifier import (
     TrainingPlan,
     balanced_order,
@@ -111,6 +113,21 @@ def test_a_small_site_is_drawn_as_often_as_a_large_one():
     counts = Counter(index for index in order if classes[index] == 0)
     assert set(counts.values()) == {2, 3}
     assert max(Counter(index for index in order if classes[index] == 1).values()) == 1
+
+
+def test_a_training_draws_more_blocks_from_step_to_step(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        classifier_fit,
+        "draw_augmentation",
+        lambda rng, shape, how: (
+            drawn.append(how.keep_block_probability) or draw_augmentation(rng, shape, how)
+        ),
+    )
+    train(settings=ClassifierSettings(n_epochs=2, keep_block_probability=0.6))
+    assert drawn[0] == 0
+    assert drawn == sorted(drawn)
+    assert drawn[-1] == pytest.approx(0.6 * 59 / 60, abs=0.02)
 
 
 def test_blocks_come_as_the_training_goes_on() -> None:

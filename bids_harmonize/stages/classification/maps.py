@@ -12,7 +12,7 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import scan_output, site_output
 from bids_harmonize.bids.provenance import bids_uri
-from bids_harmonize.bids.sidecars import read_json, sidecar_path
+from bids_harmonize.bids.sidecars import read_json, remove_with_sidecar, sidecar_path
 from bids_harmonize.bids.study import Study
 from bids_harmonize.imaging._itk import from_itk_transform
 from bids_harmonize.imaging.grid import Grid, centred_grid, resample
@@ -174,5 +174,4 @@ def remove_old_maps(study: Study, *, keep: Iterable[Path]) -> None:
     ]
     for path in found:
         if path not in kept:
-            path.unlink(missing_ok=True)
-            sidecar_path(path).unlink(missing_ok=True)
+            remove_with_sidecar(path)

@@ -2,7 +2,8 @@
 
 Ridge regression predicts each of them from the features of ``group_features.tsv``, on people whom
 the harmonizer has not seen: inside every site by cross-validation, and for every site from all
-others. Accuracy is counted within sites, so that a difference between sites never helps.
+others. Explained variance and AUC are counted within sites, so that a difference between sites
+never helps.
 
 Choice: one model for age and for the two-valued ones (its prediction ranks people for the AUC).
 Rejected: networks on images, which learn little from the dozens of people of a site.
@@ -49,7 +50,7 @@ class Target:
 
     @property
     def metrics(self) -> Mapping[str, "Statistic"]:
-        """Name to statistic; the first one decides the verdict."""
+        """Name to statistic; a loss is told in the first one, p is that of the last one."""
         return {"mae": _mae, "r2": _r2} if self.name == "age" else {"auc": _auc}
 
 

@@ -15,7 +15,7 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, write_image
 from bids_harmonize.bids.names import scan_output, site_output
 from bids_harmonize.bids.provenance import bids_uri
-from bids_harmonize.bids.sidecars import read_json, sidecar_path
+from bids_harmonize.bids.sidecars import read_json, remove_with_sidecar, sidecar_path
 from bids_harmonize.bids.study import Study
 from bids_harmonize.errors import ScanError
 from bids_harmonize.imaging.resampling import resample_through
@@ -65,7 +65,7 @@ def write_site_maps(context: StageContext) -> SiteMaps:
     notes: list[str] = []
     failures: list[str] = []
     for site in study.trained_sites:
-        own = study.of_site(site, participants=study.eligible)
+        own = study.of_site(site, participants=study.trainees)
         scans = [scan for scan in own if scan.usable and has_template_transform(study, scan)]
         if not scans:
             notes.append(f"no mean image of {site}: its scans have no way to the template")
@@ -165,10 +165,17 @@ class _Mean:
             f"Mean over {self.n_changed} scans of the harmonized minus the preprocessed image: "
             f"what was added at each place to make scans of {self.site} look as if taken at "
             f"{self.study.reference_site}, on the ICBM152 2009a symmetric template.",
+            HarmonizationReference=self.study.reference_site,
+            HarmonizationModelSha256=self.model_sha256,
         )
 
     def _write(
-        self, path: Path, volume: Volume, sources: Sequence[Path], description: str
+        self,
+        path: Path,
+        volume: Volume,
+        sources: Sequence[Path],
+        description: str,
+        **facts: str,
     ) -> Path:
         write_image(path, volume, self.grid.affine)
         sidecar = {
@@ -177,10 +184,8 @@ class _Mean:
             "Site": self.site,
             "SkullStripped": False,
             "Sources": [bids_uri(source, self.study.output_dir) for source in sources],
+            **facts,
         }
-        if path == site_output(self.study.output_dir, self.site, "site_effect"):
-            sidecar["HarmonizationReference"] = self.study.reference_site
-            sidecar["HarmonizationModelSha256"] = self.model_sha256
         write_json(sidecar_path(path), sidecar)
         return path
 
@@ -198,5 +203,4 @@ def _remove_others(study: Study, kept: Iterable[Path]) -> None:
         for key in ("site_mean", "site_effect"):
             path = site_output(study.output_dir, site, key)
             if path not in written:
-                path.unlink(missing_ok=True)
-                sidecar_path(path).unlink(missing_ok=True)
+                remove_with_sidecar(path)

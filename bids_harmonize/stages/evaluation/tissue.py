@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.sidecars import remove_with_sidecar
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
@@ -167,7 +168,8 @@ def _write_reliability(
 ) -> list[Path]:
     path = group_output(study.output_dir, "group_reliability")
     if travels is None:
-        return _absent(path)
+        remove_with_sidecar(path)
+        return []
     table = reliability_table(travels, features, reference_site=study.reference_site)
     write_table(path, table, reliability_columns(study.reference_site))
     return [path]
@@ -178,17 +180,11 @@ def _write_biology(
 ) -> list[Path]:
     path = group_output(context.study.output_dir, "group_biology")
     if not readings:
-        return _absent(path)
+        remove_with_sidecar(path)
+        return []
     table = biology_table(list(readings.values()), rng=_rng(context, "biology"))
     write_table(path, table, biology_columns())
     return [path]
-
-
-def _absent(path: Path) -> list[Path]:
-    """Nothing was written; a table of an earlier run goes."""
-    path.unlink(missing_ok=True)
-    path.with_suffix(".json").unlink(missing_ok=True)
-    return []
 
 
 def _rng(context: StageContext, purpose: str) -> np.random.Generator:

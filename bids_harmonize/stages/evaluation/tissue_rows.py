@@ -59,7 +59,7 @@ def read_tissue(context: StageContext) -> TissueRows:
     if not path.is_file() or not path.with_suffix(".json").is_file():
         return TissueRows(None, why_none=_NOT_RUN)
     described = read_json(path.with_suffix(".json"))
-    if described["arm"].get("ModelSha256") != delivered_sha256(context):
+    if described.get("arm", {}).get("ModelSha256") != delivered_sha256(context):
         reason = f"{path.name} is of another model; run the stage features again"
         return TissueRows(None, why_none=reason)
     table = read_tsv(path)
