@@ -12,11 +12,7 @@ import pytest
 
 from tests.app.conftest import FinishedStudy, run_app
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("whole-study"),
-    pytest.mark.timeout(2400),
-]
+pytestmark = pytest.mark.slow
 
 CHECKPOINT = ".work/harmonize/cyclegan/pair-0/attempt-1.pt"
 WEIGHTS = "models/cyclegan_to-SiteA/model.safetensors"

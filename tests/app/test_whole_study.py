@@ -14,11 +14,7 @@ from bids import BIDSLayout
 
 from tests.app.conftest import FinishedStudy, run_app
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("whole-study"),
-    pytest.mark.timeout(2400),
-]
+pytestmark = pytest.mark.slow
 
 GOLDEN_TREE = Path(__file__).parent / "golden_tree.txt"
 REFERENCE = "SiteA"
