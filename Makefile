@@ -83,7 +83,7 @@ test: check ## the suite without slow, gpu, container and slurm tests
 	$(BIN)/pytest -n $(NPROCS) --dist loadfile -m "$(NO_MARKS)"
 
 test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
-	$(BIN)/pytest -n $(NPROCS) --dist loadgroup -m "slow and not gpu and not container and not slurm"
+	$(BIN)/pytest -n $(NPROCS) --dist loadfile -m "slow and not gpu and not container and not slurm"
 
 test-gpu: $(VENV)/.dev ## tests that need a CUDA device
 	$(BIN)/pytest -m gpu

@@ -24,15 +24,6 @@ class FinishedStudy:
     log: str
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker makes the finished study, and whichever test asks first may wait for it."""
-    for item in items:
-        if "finished_study" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("whole-study"))
-            item.add_marker(pytest.mark.timeout(2400))
-
-
 def run_app(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The app in a process of its own, as a user starts it."""
     command = [sys.executable, "-m", "bids_harmonize", *(str(argument) for argument in arguments)]

@@ -13,7 +13,6 @@ from tests.app.conftest import RESOLUTION_MM, run_app
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("bad-input"),
     pytest.mark.timeout(1200),
 ]
 

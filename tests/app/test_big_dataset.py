@@ -17,7 +17,6 @@ from tests.app.conftest import RESOLUTION_MM, run_app
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("big-dataset"),
     pytest.mark.timeout(900),
 ]
 

@@ -20,7 +20,6 @@ from tests.app.processes import children, is_running
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("concurrent"),
     pytest.mark.timeout(1200),
 ]
 

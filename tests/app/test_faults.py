@@ -23,7 +23,6 @@ from tests.app.processes import children
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("faults"),
     pytest.mark.timeout(900),
 ]
 

@@ -168,7 +168,6 @@ def on_the_grid_of(grid: Grid, source: Path, folder: Path) -> dict[str, np.ndarr
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("orientation")
 @pytest.mark.parametrize("label", STORED)
 def test_the_app_makes_the_same_of_a_head_however_it_is_stored(label, quiet_head, tmp_path):
     bids_dir, output_dir = quiet_head

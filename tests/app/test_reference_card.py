@@ -13,7 +13,6 @@ from tests.benchmarks.true_derivative import write_derivative
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("reference-card"),
     pytest.mark.timeout(1500),
 ]
 

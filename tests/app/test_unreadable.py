@@ -11,7 +11,7 @@ from bids_harmonize.phantom import PRESETS, acquire, make_person, make_scanners
 from tests.app.conftest import RESOLUTION_MM, run_app
 from tests.bids.nifti_files import affine_of, head_like, write_nifti
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("unreadable")]
+pytestmark = [pytest.mark.slow]
 
 HEAD = head_like((40, 44, 48))
 WANTED = "expected an image of a head: convert it again, or leave the scan out"

@@ -1,9 +1,13 @@
-"""Both levels end to end on a small phantom study."""
+"""Both levels end to end on a small phantom study; one scan more; killed, and gone on with."""
 
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel as nb
@@ -14,7 +18,8 @@ from bids import BIDSLayout
 
 from tests.app.conftest import FinishedStudy, run_app
 
-pytestmark = pytest.mark.slow
+# One module, so that one process makes the study; the first test waits for it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 GOLDEN_TREE = Path(__file__).parent / "golden_tree.txt"
 REFERENCE = "SiteA"
@@ -102,3 +107,71 @@ def test_a_second_run_does_nothing_again(finished_study: FinishedStudy):
     )
     assert run.returncode == 0, run.stderr
     assert {path: path.stat().st_mtime_ns for path in images} == before
+
+
+def test_one_scan_alone_is_the_very_file_of_the_group_run(
+    finished_study: FinishedStudy, tmp_path
+) -> None:
+    models = finished_study.output_dir / "models"
+    words = ("--participant-label", "B001", "--model-dir", models, "--nprocs", 1)
+    run = run_app(finished_study.bids_dir, tmp_path, "participant", *words)
+    assert run.returncode == 0, run.stderr
+    assert "1 scans harmonized, 0 unchanged, by cyclegan to SiteA" in run.stderr
+    name = "sub-B001/anat/sub-B001_desc-harmonizedSiteA_T1w.nii.gz"
+    assert (tmp_path / name).read_bytes() == (finished_study.output_dir / name).read_bytes()
+    before = (tmp_path / name).stat().st_mtime_ns
+    again = run_app(finished_study.bids_dir, tmp_path, "participant", *words)
+    assert "0 scans harmonized, 1 unchanged" in again.stderr
+    assert (tmp_path / name).stat().st_mtime_ns == before
+
+
+CHECKPOINT = ".work/harmonize/cyclegan/pair-0/attempt-1.pt"
+WEIGHTS = "models/cyclegan_to-SiteA/model.safetensors"
+
+
+def copy_of_participant_level(study: FinishedStudy, folder: Path) -> Path:
+    ignored = shutil.ignore_patterns(
+        "models", "group*", ".work", "tpl-*", "*harmonized*", "*Saliency*"
+    )
+    return Path(shutil.copytree(study.output_dir, folder, ignore=ignored))
+
+
+def arguments(output_dir: Path, config: Path) -> list[str]:
+    return [
+        *("-", str(output_dir), "group", "--stages", "harmonize", "--effort", "quick"),
+        *("--nprocs", "1", "--config-file", str(config)),
+    ]
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes], *, limit_s: float) -> None:
+    started = time.monotonic()
+    while not path.is_file():
+        assert process.poll() is None, "the run ended before its first checkpoint"
+        assert time.monotonic() - started < limit_s, f"{path} never came"
+        time.sleep(0.05)
+
+
+def test_killed_in_cyclegan_training_it_resumes_to_the_same_weights(
+    finished_study: FinishedStudy, tmp_path: Path
+):
+    config = tmp_path / "long.toml"
+    config.write_text("[harmonizer]\nn_iterations = 200\n")
+    whole = copy_of_participant_level(finished_study, tmp_path / "whole")
+    killed = copy_of_participant_level(finished_study, tmp_path / "killed")
+    uninterrupted = run_app(*arguments(whole, config))
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+
+    command = [sys.executable, "-m", "bids_harmonize", *arguments(killed, config)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        wait_for(killed / CHECKPOINT, process, limit_s=600)
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (killed / WEIGHTS).exists()
+    assert not list(killed.glob("sub-*/**/*harmonized*"))
+
+    again = run_app(*arguments(killed, config))
+    assert again.returncode == 0, again.stderr
+    assert "going on after iteration" in again.stdout + again.stderr
+    assert (killed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    images = sorted(path.relative_to(whole) for path in whole.glob("sub-*/**/*harmonized*.nii.gz"))
+    assert images
+    assert all((killed / path).read_bytes() == (whole / path).read_bytes() for path in images)
