@@ -5,14 +5,12 @@ delivered are made in memory. Without travelling subjects the probes still run, 
 says what cannot be known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.sidecars import remove_with_sidecar
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.harmonizers import HARMONIZERS, baselines
@@ -27,22 +25,19 @@ from bids_harmonize.stages.classification.models import (
 from bids_harmonize.stages.evaluation.cards import write_evaluations
 from bids_harmonize.stages.evaluation.comparison import (
     best_baseline,
-    methods_table,
     person_means,
-    primary_tests,
+    primary_kind,
 )
 from bids_harmonize.stages.evaluation.harmonized_accuracy import (
     harmonized_row,
     replace_harmonized_rows,
 )
 from bids_harmonize.stages.evaluation.pairs import ScanImages
+from bids_harmonize.stages.evaluation.portraits import Portraits
+from bids_harmonize.stages.evaluation.reidentification import recognition
 from bids_harmonize.stages.evaluation.site_maps import write_site_maps
 from bids_harmonize.stages.evaluation.siteremoval import probe_sites
-from bids_harmonize.stages.evaluation.tables import (
-    methods_columns,
-    travelling_columns,
-    verdict_columns,
-)
+from bids_harmonize.stages.evaluation.tables import verdict_columns
 from bids_harmonize.stages.evaluation.tissue import judge_tissue
 from bids_harmonize.stages.evaluation.travelling import (
     Method,
@@ -50,6 +45,10 @@ from bids_harmonize.stages.evaluation.travelling import (
     blur_method,
     score_travelling,
     site_levels,
+)
+from bids_harmonize.stages.evaluation.travelling_files import (
+    write_reidentification,
+    write_travelling,
 )
 from bids_harmonize.stages.evaluation.verdict import verdict_table
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
@@ -126,9 +125,15 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     trained = [name for name in fitted.delivered if HARMONIZERS[name].trained]
     levels = site_levels(study)
     methods = [method_of(harmonizer) for harmonizer in fitted.delivered.values()]
+    portraits = Portraits(study)
     scores = score_travelling(
-        study, [*methods, blur_method(levels)], levels=levels, work_dir=context.work_dir
+        study,
+        [*methods, blur_method(levels)],
+        levels=levels,
+        work_dir=context.work_dir,
+        watch=portraits.add,
     )
+    recognised = portraits.recognise(kind=primary_kind(scores.frame))
     best = best_baseline(person_means(scores.frame), baselines())
     removal = probe_sites(
         context,
@@ -144,7 +149,11 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         )
     rng = seeded_generator(settings.run.random_seed, "evaluate", "verdict")
     verdict = verdict_table(
-        scores.frame, removal.probes, methods=trained, training_free=baselines(), rng=rng
+        scores.frame,
+        removal.probes,
+        {name: recognition(recognised, name) for name in trained},
+        training_free=baselines(),
+        rng=rng,
     )
     tissue, maps = judge_tissue(context), write_site_maps(context)
     if settings.group.harmonizer in trained:
@@ -152,7 +161,8 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     path = group_output(study.output_dir, "group_verdict")
     write_table(path, verdict, verdict_columns())
     files = [
-        *_write_travelling(context, scores, trained),
+        *write_travelling(context, scores.frame, trained),
+        *write_reidentification(study, recognised),
         *removal.files,
         *replace_harmonized_rows(study.output_dir, row),
         *tissue.files,
@@ -200,28 +210,6 @@ def method_of(harmonizer: Harmonizer) -> Method:
         )
 
     return Method(harmonizer.name, transform)
-
-
-def _write_travelling(
-    context: StageContext, scores: TravellingScores, trained: Sequence[str]
-) -> tuple[Path, ...]:
-    """Both tables of the travelling subjects; those of an earlier run go where there are none."""
-    study = context.study
-    paths = [group_output(study.output_dir, key) for key in ("group_travelling", "group_methods")]
-    if scores.frame.empty:
-        for path in paths:
-            remove_with_sidecar(path)
-        return ()
-    described = {row.name: row.description for row in HARMONIZERS.values()}
-    size, mask = study.voxel_size_mm, study.scaling_mask
-    rng = seeded_generator(context.settings.run.random_seed, "evaluate", "bootstrap")
-    tests = primary_tests(scores.frame, trained=trained, training_free=baselines())
-    table = methods_table(scores.frame, tests, rng=rng)
-    write_table(
-        paths[0], scores.frame, travelling_columns(described, voxel_size_mm=size, mask=mask)
-    )
-    write_table(paths[1], table, methods_columns(described, voxel_size_mm=size, mask=mask))
-    return tuple(paths)
 
 
 def _imageless_note(study: Study, scores: TravellingScores) -> str:

@@ -8,7 +8,9 @@ from scipy.ndimage import gaussian_filter, shift
 
 from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.images import write_image
+from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.study import Study
+from bids_harmonize.preprocessing.transforms import write_to_template
 
 SHAPE = (32, 32, 32)
 VOXEL_MM = 6.0
@@ -95,3 +97,13 @@ def _write_scan(folder, person, site, run, *, doubtful):
         quality={},
         **paths,
     )
+
+
+def write_template_transforms(study: Study, *, shift_mm: float = 90.0) -> None:
+    """The affine from the template to every scan: both are centred, the scans' corner at 0."""
+    template_to_scan = np.eye(4)
+    template_to_scan[:3, 3] = shift_mm
+    for scan in study.scans:
+        path = scan_output(study.output_dir, scan, "xfm_preproc_to_template")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_to_template(path, template_to_scan)

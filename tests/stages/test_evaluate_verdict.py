@@ -2,12 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.stages.evaluation.reidentification import Recognition
 from bids_harmonize.stages.evaluation.verdict import (
     AS_SHARP,
     CLOSER_THAN_BASELINE,
     CLOSER_THAN_RAW,
     MORE_ALIKE_THAN_BASELINE,
     MORE_ALIKE_THAN_RAW,
+    RECOGNISED,
     SITE_UNREADABLE,
     verdict_table,
 )
@@ -43,11 +45,16 @@ def _probes(raw=(0.95, 0.85), made=(0.9, 0.8)):
     )
 
 
-def _answer(question, *, travelling=None, probes=None, column="answer"):
+def _found(before, after, *, n=6, gallery=26):
+    lost = max(0, before - after)
+    return Recognition(before, after, max(0, after - before), lost, n=n, gallery=gallery)
+
+
+def _answer(question, *, travelling=None, probes=None, found=None, column="answer"):
     table = verdict_table(
         _travelling() if travelling is None else travelling,
         _probes() if probes is None else probes,
-        methods=["cyclegan"],
+        {"cyclegan": found},
         training_free=["identity", "nyul"],
         rng=np.random.default_rng(0),
     )
@@ -119,3 +126,28 @@ def test_agreement_answers_where_nobody_was_scanned_at_the_target():
     assert _answer(AS_SHARP, travelling=agreed) == "cannot tell"
     with pytest.raises(KeyError):
         _answer(CLOSER_THAN_RAW, travelling=agreed)
+
+
+def test_everybody_recognised_before_and_after_is_recognised():
+    assert _answer(RECOGNISED, found=_found(6, 6)) == "yes"
+    assert _answer(RECOGNISED, found=_found(6, 6), column="value") == 1.0
+    source = _answer(RECOGNISED, found=_found(6, 6), column="source")
+    assert source.endswith("6 people, each among 26; 6 by the raw image, 6 by the harmonized one")
+
+
+def test_one_person_lost_of_six_cannot_tell_and_most_of_them_lost_is_no():
+    assert _answer(RECOGNISED, found=_found(6, 5)) == "cannot tell"
+    assert _answer(RECOGNISED, found=_found(6, 2)) == "no"
+
+
+def test_everybody_alike_is_no_however_few_they_are():
+    assert _answer(RECOGNISED, found=_found(3, 0, n=3, gallery=23)) == "no"
+
+
+def test_a_raw_image_that_is_not_recognised_either_cannot_tell():
+    assert _answer(RECOGNISED, found=_found(0, 0)) == "cannot tell"
+    assert _answer(RECOGNISED, found=_found(1, 1, n=1, gallery=2)) == "cannot tell"
+
+
+def test_nobody_who_travels_cannot_tell_whether_people_are_recognised():
+    assert _answer(RECOGNISED) == "cannot tell"

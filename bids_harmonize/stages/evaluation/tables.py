@@ -5,6 +5,7 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
+from bids_harmonize.stages.evaluation.portraits import MOST_OTHERS
 from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
@@ -101,6 +102,37 @@ def methods_columns(methods: Mapping[str, str], *, voxel_size_mm: float, mask: s
             "direct, per person averaged over source sites, against the training-free method "
             "with the highest mean on the same people; Holm-corrected over methods. n people "
             "allow no value below 2/2^n"
+        },
+    }
+
+
+def reidentification_columns(methods: Mapping[str, str]) -> Columns:
+    """Descriptions of group_reidentification.tsv; parameter as in :func:`travelling_columns`."""
+    distance = (
+        "1 - correlation inside the template's brain, each brain laid on the template by its "
+        "scan's affine, at 4 mm or the study's voxel size if that is coarser"
+    )
+    return {
+        "method": _shared_columns(methods)["method"],
+        "source_site": {"Description": "site of the scan that is harmonized and looked up"},
+        "target_site": {
+            "Description": "site among whose people it is looked for, by their real scans; where "
+            "nobody who travels was scanned at the reference, another source site, by harmonized "
+            "scans"
+        },
+        "n": {"Description": "number of travelling subjects who were looked for"},
+        "gallery": {
+            "Description": "number of people among whom each was looked for: all who travel and "
+            f"up to {MOST_OTHERS} others; chance is 1 in so many"
+        },
+        "rank1": {"Description": "share of people whose own scan is nearer than everybody else's"},
+        "low": {"Description": "lower end of its 95 % interval (Wilson)"},
+        "high": {"Description": "upper end of its 95 % interval"},
+        "within": {"Description": f"mean distance from the person's own scan: {distance}"},
+        "between": {"Description": "mean distance from other people's scans"},
+        "nearer": {
+            "Description": "share of other people who are further away than oneself, mean over "
+            "people; 1 is best, 0.5 chance"
         },
     }
 

@@ -44,6 +44,9 @@ _MOST_LEVEL_SCANS = 20
 Transform = Callable[[ScanImages, str], Volume]
 """Takes a scan's images and the site to go to; gives the volume in any intensity unit."""
 
+Watch = Callable[[str, ScanImages, str, Volume], None]
+"""Is shown every image that a method makes: its name, the scan, the site to go to, the volume."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -125,7 +128,12 @@ def blur_method(levels: Mapping[str, float]) -> Method:
 
 
 def score_travelling(
-    study: Study, methods: Sequence[Method], *, levels: Mapping[str, float], work_dir: Path
+    study: Study,
+    methods: Sequence[Method],
+    *,
+    levels: Mapping[str, float],
+    work_dir: Path,
+    watch: Watch | None = None,
 ) -> TravellingScores:
     """Every metric of every method on every comparison of every travelling subject.
 
@@ -139,6 +147,8 @@ def score_travelling(
         Site to gradient level of its own scans.
     work_dir
         Where registrations are kept.
+    watch
+        Who else looks at the images, so that none is made twice.
 
     Returns
     -------
@@ -157,7 +167,7 @@ def score_travelling(
             continue
         for method in methods:
             try:
-                rows.extend(_score_method(aligned, method, levels, study))
+                rows.extend(_score_method(aligned, method, levels, study, watch))
             except ScanError as error:
                 failures.append(f"{person} was not scored with {method.name}: {error}")
         rows.extend(_score_rescans(aligned, levels, study))
@@ -194,7 +204,11 @@ def _common(
 
 
 def _score_method(
-    aligned: Sequence[_AlignedPair], method: Method, levels: Mapping[str, float], study: Study
+    aligned: Sequence[_AlignedPair],
+    method: Method,
+    levels: Mapping[str, float],
+    study: Study,
+    watch: Watch | None,
 ) -> list[dict[str, object]]:
     """All rows of one person and one method; each scan is transformed once a target."""
     made: dict[tuple[str, str], Volume] = {}
@@ -203,6 +217,8 @@ def _score_method(
         key = (images.scan.stem, to_site)
         if key not in made:
             made[key] = images.rescaled(method.transform(images, to_site), study.scaling_mask)
+            if watch is not None:
+                watch(method.name, images, to_site, made[key])
         return made[key]
 
     rows: list[dict[str, object]] = []

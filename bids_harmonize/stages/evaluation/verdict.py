@@ -17,6 +17,7 @@ from bids_harmonize.stages.evaluation.comparison import (
     person_means,
     primary_kind,
 )
+from bids_harmonize.stages.evaluation.reidentification import Recognition
 from bids_harmonize.stats import bootstrap_interval
 
 VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")
@@ -26,6 +27,7 @@ CLOSER_THAN_BASELINE = "Is it closer than the best method that needs no training
 MORE_ALIKE_THAN_RAW = "Are a person's images of two sites more alike than the raw ones?"
 MORE_ALIKE_THAN_BASELINE = "Are they more alike than by the best method that needs no training?"
 AS_SHARP = "Is it as sharp as the target site's own scans?"
+RECOGNISED = "Is a person still recognised among others by the harmonized image?"
 SITE_UNREADABLE = "Is the site hidden from a freshly trained probe?"
 VOLUMES_ALIKE = "Are a person's tissue volumes of two sites more alike than on the raw images?"
 BIOLOGY_KEPT = {
@@ -50,8 +52,8 @@ _AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interv
 def verdict_table(
     travelling: pd.DataFrame,
     probes: pd.DataFrame,
+    recognised: Mapping[str, Recognition | None],
     *,
-    methods: Sequence[str],
     training_free: Sequence[str],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -63,8 +65,9 @@ def verdict_table(
         Rows of group_travelling.tsv, none without travelling subjects.
     probes
         Rows of group_siteprobe.tsv.
-    methods
-        The trained harmonizers, the chosen one first.
+    recognised
+        The trained harmonizers, the chosen one first, each with who is recognised; ``None`` where
+        nobody was looked for.
     training_free
         Methods of which the best is the one to beat.
     rng
@@ -82,11 +85,12 @@ def verdict_table(
     ratios = person_means(travelling, metric="sharpness")
     best = best_baseline(people, training_free)
     rows = []
-    for method in methods:
+    for method, found in recognised.items():
         rows += [
             _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
             _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
             _sharp(ratios, method, kind=kind),
+            _recognised(found, method),
             _unreadable(probes, method),
         ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
@@ -205,6 +209,25 @@ def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]
         found = "it is sharper or noisier" if ratio > highest else "it is as sharp"
     source = f"group_travelling: sharpness, {kind}, {values.size} people; {found}"
     return _row(method, AS_SHARP, answer, ratio, threshold, source)
+
+
+def _recognised(found: Recognition | None, method: str) -> dict[str, object]:
+    threshold = "no fewer than on the raw images, 95 % interval above chance"
+    if found is None:
+        source = "group_reidentification: no travelling subject could be looked for"
+        return _row(method, RECOGNISED, "cannot tell", np.nan, threshold, source)
+    chance, (low, high) = 1 / found.gallery, found.interval
+    if found.fall[0] > 0 or (found.lost and low <= chance <= high):
+        answer = "no"
+    elif found.after >= found.before and low > chance:
+        answer = "yes"
+    else:
+        answer = "cannot tell"
+    source = (
+        f"group_reidentification: {found.n} people, each among {found.gallery}; "
+        f"{found.before:.3g} by the raw image, {found.after:.3g} by the harmonized one"
+    )
+    return _row(method, RECOGNISED, answer, found.after / found.n, threshold, source)
 
 
 def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:

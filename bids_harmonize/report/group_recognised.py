@@ -1,0 +1,71 @@
+"""Whether a person is still recognised among others by a harmonized image."""
+
+import pandas as pd
+
+from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, make_table
+from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_words import method_words, number, percent, percent_interval
+
+_READING = (
+    "Each travelling subject's scan is looked up among the real scans of the target site's people "
+    "(where nobody who travels was scanned there: among scans of another source site), by the "
+    "correlation of brains laid on the template, their size taken out. A method that makes "
+    "everybody alike loses people here, however near its images come on average. Scan and rescan: "
+    "the person's second scan at the site, not harmonized."
+)
+
+
+def recognition_blocks(inputs: GroupInputs) -> list[Block]:
+    """The table of group_reidentification.tsv; nothing where no travelling subject is there.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    list of Block
+        For the section on travelling subjects.
+    """
+    table = inputs.tables.get("reidentification")
+    if table is not None:
+        return [_table(table)]
+    if inputs.tables.get("travelling") is None:
+        return []
+    text = (
+        "There is no group_reidentification.tsv: whether people are still recognised was not "
+        "judged (scans have no way to the template, or the stage evaluate has not run since)."
+    )
+    return [Paragraph(text, "absent")]
+
+
+def _table(table: pd.DataFrame) -> Block:
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(_images(str(row["method"])), "strong"),
+            str(row["source_site"]),
+            str(row["target_site"]),
+            str(int(row["n"])),
+            percent_interval(row["rank1"], row["low"], row["high"]),
+            str(int(row["gallery"])),
+            percent(row["nearer"]),
+            number(row["within"], 3),
+            number(row["between"], 3),
+        ]
+        for _, row in table.iterrows()
+    ]
+    return make_table(
+        "Is the person still recognised?",
+        {
+            "images": False, "scanned at": False, "looked up at": False, "people": True,
+            "recognised": True, "among": True, "others further away": True,
+            "distance from oneself": True, "from others": True,
+        },
+        rows,
+        reading=_READING,
+    )  # fmt: skip
+
+
+def _images(method: str) -> str:
+    return "scan and rescan" if method == "ceiling" else method_words(method)
