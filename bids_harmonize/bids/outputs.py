@@ -109,6 +109,7 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("siteprobe", "Whether a new network still finds the site after harmonization."),
         _group("features", "Tissue volumes of every scan, before and after harmonization."),
         _group("reidentification", "Whether a person is recognised by the harmonized image."),
+        _group("lesions", "Whether lesions that were put into scans are kept."),
         _group("reliability", "Whether a person's tissue volumes agree between sites."),
         _group("biology", "Whether age, sex and group can still be read from tissue."),
         _group("verdict", "The reader's questions, answered: yes, no or cannot tell."),

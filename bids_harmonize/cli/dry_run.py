@@ -25,7 +25,8 @@ _TABLES = {
     ),
     "features": ("group_features",),
     "evaluate": (
-        *("group_travelling", "group_methods", "group_reidentification", "group_siteprobe"),
+        *("group_travelling", "group_methods", "group_reidentification"),
+        *("group_lesions", "group_siteprobe"),
         *("group_reliability", "group_biology", "group_verdict"),
     ),
 }

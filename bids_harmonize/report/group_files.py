@@ -22,6 +22,7 @@ _FILES: Mapping[str, str] = {
     "group_travelling.tsv": "similarity for every travelling subject, method and measure",
     "group_methods.tsv": "means of these, one row a method and direction",
     "group_reidentification.tsv": "who is recognised among others by a harmonized image",
+    "group_lesions.tsv": "what is left of lesions that were put into scans",
     "group_siteprobe.tsv": "site probes on harmonized images",
     "group_features.tsv": "tissue volumes of every scan, before and after harmonization",
     "group_reliability.tsv": "agreement of a person's tissue volumes between sites",

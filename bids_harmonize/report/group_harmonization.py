@@ -13,6 +13,7 @@ from bids_harmonize.report.group_figures import (
     draw_training_curves,
     method_colour,
 )
+from bids_harmonize.report.group_imageskept import lesion_blocks, recognition_blocks
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import (
     Score,
@@ -20,7 +21,6 @@ from bids_harmonize.report.group_methods_table import (
     brain_psnr,
     reading_order,
 )
-from bids_harmonize.report.group_recognised import recognition_blocks
 from bids_harmonize.report.group_reference import saw_no_reference
 from bids_harmonize.report.group_sitemaps import effect_blocks
 from bids_harmonize.report.group_travellers import picture_blocks
@@ -88,6 +88,7 @@ def harmonization_section(inputs: GroupInputs) -> Section:
         for (kind, source, target), rows in _directions(table):
             blocks += _direction_blocks(inputs, rows, kind=kind, source=source, target=target)
     blocks += recognition_blocks(inputs)
+    blocks += lesion_blocks(inputs)
     blocks += picture_blocks(inputs)
     blocks += effect_blocks(inputs)
     blocks += _curve_blocks(inputs)

@@ -32,9 +32,14 @@ from bids_harmonize.stages.evaluation.harmonized_accuracy import (
     harmonized_row,
     replace_harmonized_rows,
 )
+from bids_harmonize.stages.evaluation.image_files import (
+    write_lesions,
+    write_reidentification,
+    write_travelling,
+)
+from bids_harmonize.stages.evaluation.lesions import plant_lesions
 from bids_harmonize.stages.evaluation.pairs import ScanImages
 from bids_harmonize.stages.evaluation.portraits import Portraits
-from bids_harmonize.stages.evaluation.reidentification import recognition
 from bids_harmonize.stages.evaluation.site_maps import write_site_maps
 from bids_harmonize.stages.evaluation.siteremoval import probe_sites
 from bids_harmonize.stages.evaluation.tables import verdict_columns
@@ -46,11 +51,7 @@ from bids_harmonize.stages.evaluation.travelling import (
     score_travelling,
     site_levels,
 )
-from bids_harmonize.stages.evaluation.travelling_files import (
-    write_reidentification,
-    write_travelling,
-)
-from bids_harmonize.stages.evaluation.verdict import verdict_table
+from bids_harmonize.stages.evaluation.verdict import Evidence, verdict_table
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
 from bids_harmonize.stages.harmonization.fitted import load_delivered, load_halves
 from bids_harmonize.stages.inputs import classifier_resolution_mm
@@ -134,6 +135,12 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         watch=portraits.add,
     )
     recognised = portraits.recognise(kind=primary_kind(scores.frame))
+    lesions = plant_lesions(
+        study,
+        [method for method in methods if method.name in trained],
+        effort=settings.group.effort,
+        seed=settings.run.random_seed,
+    )
     best = best_baseline(person_means(scores.frame), baselines())
     removal = probe_sites(
         context,
@@ -149,9 +156,8 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         )
     rng = seeded_generator(settings.run.random_seed, "evaluate", "verdict")
     verdict = verdict_table(
-        scores.frame,
-        removal.probes,
-        {name: recognition(recognised, name) for name in trained},
+        Evidence(scores.frame, removal.probes, recognised, lesions.frame),
+        methods=trained,
         training_free=baselines(),
         rng=rng,
     )
@@ -163,6 +169,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     files = [
         *write_travelling(context, scores.frame, trained),
         *write_reidentification(study, recognised),
+        *write_lesions(context, lesions.frame),
         *removal.files,
         *replace_harmonized_rows(study.output_dir, row),
         *tissue.files,
@@ -174,8 +181,8 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         name="evaluate",
         files=tuple(files),
         warnings=removal.warnings,
-        failures=(*scores.failures, *removal.failures, *maps.failures),
-        notes=(*_notes(study, scores, best), *tissue.notes, *maps.notes),
+        failures=(*scores.failures, *lesions.failures, *removal.failures, *maps.failures),
+        notes=(*_notes(study, scores, best), *lesions.notes, *tissue.notes, *maps.notes),
     )
 
 

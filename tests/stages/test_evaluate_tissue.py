@@ -13,7 +13,7 @@ from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import make_settings
 from bids_harmonize.stages.evaluation.tissue import judge_tissue
-from bids_harmonize.stages.evaluation.verdict import BIOLOGY_KEPT, VOLUMES_ALIKE
+from bids_harmonize.stages.evaluation.tissue_verdict import BIOLOGY_KEPT, VOLUMES_ALIKE
 
 FEATURES = ("gm_volume_ml", "wm_volume_ml", "csf_volume_ml")
 TABLES = ("group_reliability", "group_biology")

@@ -2,15 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_harmonize.stages.evaluation.reidentification import Recognition
 from bids_harmonize.stages.evaluation.verdict import (
     AS_SHARP,
     CLOSER_THAN_BASELINE,
     CLOSER_THAN_RAW,
+    LESIONS_KEPT,
     MORE_ALIKE_THAN_BASELINE,
     MORE_ALIKE_THAN_RAW,
     RECOGNISED,
     SITE_UNREADABLE,
+    Evidence,
     verdict_table,
 )
 
@@ -45,16 +46,45 @@ def _probes(raw=(0.95, 0.85), made=(0.9, 0.8)):
     )
 
 
-def _found(before, after, *, n=6, gallery=26):
-    lost = max(0, before - after)
-    return Recognition(before, after, max(0, after - before), lost, n=n, gallery=gallery)
+def _looked_up(before, after, *, n=6, gallery=26):
+    """So many of n people found by the raw and by the harmonized image."""
+    return pd.DataFrame(
+        [
+            {"participant_id": f"sub-{number}", "source_site": "B", "method": method,
+             "gallery": gallery, "found": float(number < found)}
+            for method, found in (("identity", before), ("cyclegan", after))
+            for number in range(n)
+        ]
+    )  # fmt: skip
 
 
-def _answer(question, *, travelling=None, probes=None, found=None, column="answer"):
-    table = verdict_table(
+def _lesions(dark=(1.0, 1.0), bright=(1.0, 1.0)):
+    return pd.DataFrame(
+        [
+            {"method": "cyclegan", "participant_id": f"sub-{number}", "lesion": lesion,
+             "contrast": contrast + shift, "volume": volume}
+            for lesion, (contrast, volume) in (("dark", dark), ("bright", bright))
+            for number, shift in enumerate((-0.02, 0.02))
+        ]
+    )  # fmt: skip
+
+
+NOBODY = pd.DataFrame(columns=["participant_id", "source_site", "method", "gallery", "found"])
+NO_LESION = pd.DataFrame(columns=["method", "participant_id", "lesion", "contrast", "volume"])
+
+
+def _answer(
+    question, *, travelling=None, probes=None, found=NOBODY, lesions=NO_LESION, column="answer"
+):
+    evidence = Evidence(
         _travelling() if travelling is None else travelling,
         _probes() if probes is None else probes,
-        {"cyclegan": found},
+        found,
+        lesions,
+    )
+    table = verdict_table(
+        evidence,
+        methods=["cyclegan"],
         training_free=["identity", "nyul"],
         rng=np.random.default_rng(0),
     )
@@ -129,25 +159,49 @@ def test_agreement_answers_where_nobody_was_scanned_at_the_target():
 
 
 def test_everybody_recognised_before_and_after_is_recognised():
-    assert _answer(RECOGNISED, found=_found(6, 6)) == "yes"
-    assert _answer(RECOGNISED, found=_found(6, 6), column="value") == 1.0
-    source = _answer(RECOGNISED, found=_found(6, 6), column="source")
+    assert _answer(RECOGNISED, found=_looked_up(6, 6)) == "yes"
+    assert _answer(RECOGNISED, found=_looked_up(6, 6), column="value") == 1.0
+    source = _answer(RECOGNISED, found=_looked_up(6, 6), column="source")
     assert source.endswith("6 people, each among 26; 6 by the raw image, 6 by the harmonized one")
 
 
 def test_one_person_lost_of_six_cannot_tell_and_most_of_them_lost_is_no():
-    assert _answer(RECOGNISED, found=_found(6, 5)) == "cannot tell"
-    assert _answer(RECOGNISED, found=_found(6, 2)) == "no"
+    assert _answer(RECOGNISED, found=_looked_up(6, 5)) == "cannot tell"
+    assert _answer(RECOGNISED, found=_looked_up(6, 2)) == "no"
 
 
 def test_everybody_alike_is_no_however_few_they_are():
-    assert _answer(RECOGNISED, found=_found(3, 0, n=3, gallery=23)) == "no"
+    assert _answer(RECOGNISED, found=_looked_up(3, 0, n=3, gallery=23)) == "no"
 
 
 def test_a_raw_image_that_is_not_recognised_either_cannot_tell():
-    assert _answer(RECOGNISED, found=_found(0, 0)) == "cannot tell"
-    assert _answer(RECOGNISED, found=_found(1, 1, n=1, gallery=2)) == "cannot tell"
+    assert _answer(RECOGNISED, found=_looked_up(0, 0)) == "cannot tell"
+    assert _answer(RECOGNISED, found=_looked_up(1, 1, n=1, gallery=2)) == "cannot tell"
 
 
 def test_nobody_who_travels_cannot_tell_whether_people_are_recognised():
     assert _answer(RECOGNISED) == "cannot tell"
+
+
+def test_lesions_are_kept_where_contrast_and_volume_of_both_kinds_are():
+    assert _answer(LESIONS_KEPT, lesions=_lesions(dark=(0.85, 1.1))) == "yes"
+    assert _answer(LESIONS_KEPT, lesions=_lesions(dark=(0.85, 1.1)), column="value") == 0.85
+    source = _answer(LESIONS_KEPT, lesions=_lesions(), column="source")
+    assert source.startswith("group_lesions: 2 people; bright: contrast 1.00, volume 1.00; dark")
+
+
+@pytest.mark.parametrize(
+    "lesions",
+    [
+        {"dark": (0.75, 1.0)},
+        {"bright": (1.96, 1.0)},
+        {"bright": (1.0, 1.3)},
+        {"dark": (0.0, np.nan)},
+    ],
+)
+def test_a_lesion_that_fades_grows_or_is_doubled_is_not_kept(lesions):
+    assert _answer(LESIONS_KEPT, lesions=_lesions(**lesions)) == "no"
+
+
+def test_no_lesion_cannot_tell():
+    assert _answer(LESIONS_KEPT) == "cannot tell"

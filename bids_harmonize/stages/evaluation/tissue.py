@@ -23,7 +23,7 @@ from bids_harmonize.stages.evaluation.biology_table import (
 from bids_harmonize.stages.evaluation.reliability import person_differences, reliability_table
 from bids_harmonize.stages.evaluation.tissue_columns import biology_columns, reliability_columns
 from bids_harmonize.stages.evaluation.tissue_rows import IDENTITY, TissueRows, read_tissue
-from bids_harmonize.stages.evaluation.verdict import kept_row, volumes_row
+from bids_harmonize.stages.evaluation.tissue_verdict import kept_row, volumes_row
 from bids_harmonize.training.runtime import seeded_generator
 
 TARGETS = ("age", "sex", "group")

@@ -4,8 +4,8 @@ Every question is worded so that "yes" is the good answer. The thresholds stand 
 interval that touches the threshold is no answer; absence of evidence is not called success.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from bids_harmonize.stages.evaluation.comparison import (
     person_means,
     primary_kind,
 )
-from bids_harmonize.stages.evaluation.reidentification import Recognition
+from bids_harmonize.stages.evaluation.reidentification import Recognition, recognition
 from bids_harmonize.stats import bootstrap_interval
 
 VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")
@@ -29,31 +29,42 @@ MORE_ALIKE_THAN_BASELINE = "Are they more alike than by the best method that nee
 AS_SHARP = "Is it as sharp as the target site's own scans?"
 RECOGNISED = "Is a person still recognised among others by the harmonized image?"
 SITE_UNREADABLE = "Is the site hidden from a freshly trained probe?"
-VOLUMES_ALIKE = "Are a person's tissue volumes of two sites more alike than on the raw images?"
-BIOLOGY_KEPT = {
-    "age": "Is age read from tissue as well as on the raw images?",
-    "sex": "Is sex read from tissue as well as on the raw images?",
-    "group": "Are patients and controls told apart by tissue as well as on the raw images?",
-}
+LESIONS_KEPT = "Are lesions that were put into a scan kept?"
 
 _QUESTIONS = {
     DIRECT: (CLOSER_THAN_RAW, CLOSER_THAN_BASELINE),
     AGREEMENT: (MORE_ALIKE_THAN_RAW, MORE_ALIKE_THAN_BASELINE),
 }
 SHARPNESS_RANGE = (0.9, 1.1)
+LESION_CONTRAST, LESION_VOLUME = (0.8, 1.2), (0.85, 1.15)
 _ABOVE_ZERO = "95 % interval of the mean difference above 0 dB"
-MOST_LOST = {"age": 0.1, "sex": 0.05, "group": 0.05}
-"""Of age, how much the mean absolute error may rise, as a share; else how far the AUC may fall."""
-READABLE = 0.05
-"""Permutation p under which a thing counts as readable."""
 _AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interval does not"
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Tables that the questions are answered from; without rows where nothing was measured.
+
+    Attributes
+    ----------
+    travelling, probes
+        Rows of group_travelling.tsv and of group_siteprobe.tsv.
+    recognised
+        What ``Portraits.recognise`` returns.
+    lesions
+        The frame of ``plant_lesions``.
+    """
+
+    travelling: pd.DataFrame
+    probes: pd.DataFrame
+    recognised: pd.DataFrame
+    lesions: pd.DataFrame
+
+
 def verdict_table(
-    travelling: pd.DataFrame,
-    probes: pd.DataFrame,
-    recognised: Mapping[str, Recognition | None],
+    evidence: Evidence,
     *,
+    methods: Sequence[str],
     training_free: Sequence[str],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -61,13 +72,10 @@ def verdict_table(
 
     Parameters
     ----------
-    travelling
-        Rows of group_travelling.tsv, none without travelling subjects.
-    probes
-        Rows of group_siteprobe.tsv.
-    recognised
-        The trained harmonizers, the chosen one first, each with who is recognised; ``None`` where
-        nobody was looked for.
+    evidence
+        What was measured.
+    methods
+        The trained harmonizers, the chosen one first.
     training_free
         Methods of which the best is the one to beat.
     rng
@@ -79,100 +87,22 @@ def verdict_table(
         Columns as in :data:`VERDICT_COLUMNS`. Where nobody was scanned at the target, the first
         two questions are how alike a person's images of two sites are.
     """
-    kind = primary_kind(travelling)
+    kind = primary_kind(evidence.travelling)
     than_raw, than_baseline = _QUESTIONS[kind]
-    people = person_means(travelling)
-    ratios = person_means(travelling, metric="sharpness")
+    people = person_means(evidence.travelling)
+    ratios = person_means(evidence.travelling, metric="sharpness")
     best = best_baseline(people, training_free)
     rows = []
-    for method, found in recognised.items():
+    for method in methods:
         rows += [
             _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
             _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
             _sharp(ratios, method, kind=kind),
-            _recognised(found, method),
-            _unreadable(probes, method),
+            _recognised(recognition(evidence.recognised, method), method),
+            _lesions(evidence.lesions, method),
+            _unreadable(evidence.probes, method),
         ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
-
-
-def volumes_row(
-    differences: pd.DataFrame, *, method: str, why_none: str, rng: np.random.Generator
-) -> dict[str, object]:
-    """Whether harmonization brings a person's tissue volumes of two sites together.
-
-    Parameters
-    ----------
-    differences
-        Index participant_id, one column a method, percent; empty without travelling subjects.
-    method
-        The harmonizer.
-    why_none
-        Why no tissue was measured; empty where it was.
-    rng
-        Source of the bootstrap.
-
-    Returns
-    -------
-    dict
-        A row of group_verdict.tsv; its value is the fall of the difference, percentage points.
-    """
-    threshold = "95 % interval of the mean gain above 0 percentage points"
-    if method not in differences.columns:
-        source = f"group_reliability: {why_none or 'no travelling subject was measured'}"
-        return _row(method, VOLUMES_ALIKE, "cannot tell", np.nan, threshold, source)
-    gains = (differences["identity"] - differences[method]).dropna().to_numpy()
-    low, high = bootstrap_interval(gains, rng=rng)
-    answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
-    before, after = (differences[name].mean() for name in ("identity", method))
-    source = (
-        f"group_features: grey, white matter and fluid, {gains.size} people; apart by "
-        f"{before:.1f} % before and {after:.1f} % after"
-    )
-    return _row(method, VOLUMES_ALIKE, answer, _mean(gains), threshold, source)
-
-
-def kept_row(
-    target: str, facts: Mapping[str, Any] | None, *, method: str, why_none: str
-) -> dict[str, object]:
-    """Whether age, sex or group is read as well after harmonization as before.
-
-    Parameters
-    ----------
-    target
-        A key of :data:`BIOLOGY_KEPT`.
-    facts
-        ``value``, ``low`` and ``high`` of the loss, ``p_raw``, ``p_made`` and ``n``; ``None``
-        where nothing was read.
-    method
-        The harmonizer.
-    why_none
-        Why no tissue was measured; empty where it was.
-
-    Returns
-    -------
-    dict
-        A row of group_verdict.tsv.
-    """
-    question, most = BIOLOGY_KEPT[target], MOST_LOST[target]
-    lost = "rise of the mean absolute error" if target == "age" else "fall of the AUC"
-    unit = f"{100 * most:g} %" if target == "age" else f"{most:g}"
-    threshold = f"95 % interval of the {lost} below {unit}, p < {READABLE:g}"
-    if facts is None:
-        reason = why_none or f"too few people of a site whose {target} is known were measured"
-        source = f"group_biology: {reason}"
-        return _row(method, question, "cannot tell", np.nan, threshold, source)
-    is_read = facts["p_made"] < READABLE
-    if facts["p_raw"] >= READABLE:
-        answer, found = "cannot tell", "it cannot be read from the raw images"
-    elif is_read and facts["high"] < most:
-        answer, found = "yes", "it is read from both"
-    elif facts["low"] > 0:
-        answer, found = "no", "less is left" if is_read else "it can no longer be read"
-    else:
-        answer, found = "cannot tell", "too few people to tell"
-    source = f"group_biology: within sites, {facts['n']} people; {found}"
-    return _row(method, question, answer, facts["value"], threshold, source)
 
 
 def _closer(
@@ -186,12 +116,12 @@ def _closer(
 ) -> dict[str, object]:
     if other is None or method not in people.columns or other not in people.columns:
         source = "group_travelling: no travelling subject was scored"
-        return _row(method, question, "cannot tell", np.nan, _ABOVE_ZERO, source)
+        return verdict_row(method, question, "cannot tell", np.nan, _ABOVE_ZERO, source)
     gains = (people[method] - people[other]).dropna().to_numpy()
     low, high = bootstrap_interval(gains, rng=rng)
     answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
     source = f"group_travelling: brain PSNR, {kind}, against {other}, {gains.size} people"
-    return _row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
+    return verdict_row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
 
 
 def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]:
@@ -199,7 +129,7 @@ def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]
     threshold = f"mean ratio from {lowest} to {highest}"
     if method not in ratios.columns:
         source = "group_travelling: no sharpness is known at the target"
-        return _row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
+        return verdict_row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
     values = ratios[method].dropna().to_numpy()
     ratio = _mean(values)
     answer = "yes" if lowest <= ratio <= highest else "no"
@@ -208,14 +138,14 @@ def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]
     else:
         found = "it is sharper or noisier" if ratio > highest else "it is as sharp"
     source = f"group_travelling: sharpness, {kind}, {values.size} people; {found}"
-    return _row(method, AS_SHARP, answer, ratio, threshold, source)
+    return verdict_row(method, AS_SHARP, answer, ratio, threshold, source)
 
 
 def _recognised(found: Recognition | None, method: str) -> dict[str, object]:
     threshold = "no fewer than on the raw images, 95 % interval above chance"
     if found is None:
         source = "group_reidentification: no travelling subject could be looked for"
-        return _row(method, RECOGNISED, "cannot tell", np.nan, threshold, source)
+        return verdict_row(method, RECOGNISED, "cannot tell", np.nan, threshold, source)
     chance, (low, high) = 1 / found.gallery, found.interval
     if found.fall[0] > 0 or (found.lost and low <= chance <= high):
         answer = "no"
@@ -227,7 +157,29 @@ def _recognised(found: Recognition | None, method: str) -> dict[str, object]:
         f"group_reidentification: {found.n} people, each among {found.gallery}; "
         f"{found.before:.3g} by the raw image, {found.after:.3g} by the harmonized one"
     )
-    return _row(method, RECOGNISED, answer, found.after / found.n, threshold, source)
+    return verdict_row(method, RECOGNISED, answer, found.after / found.n, threshold, source)
+
+
+def _lesions(rows: pd.DataFrame, method: str) -> dict[str, object]:
+    (least, most), (small, large) = LESION_CONTRAST, LESION_VOLUME
+    threshold = (
+        f"of what was put in, mean contrast {least:g} to {most:g} and mean volume {small:g} to "
+        f"{large:g}, dark and bright"
+    )
+    own = rows[rows["method"] == method]
+    if own.empty:
+        source = "group_lesions: no lesion could be put into a scan"
+        return verdict_row(method, LESIONS_KEPT, "cannot tell", np.nan, threshold, source)
+    means = own.groupby("lesion")[["contrast", "volume"]].mean()
+    kept = means["contrast"].between(least, most) & means["volume"].between(small, large)
+    worst = means["contrast"].iloc[int((means["contrast"] - 1).abs().argmax())]
+    told = "; ".join(
+        f"{name}: contrast {row['contrast']:.2f}, volume {row['volume']:.2f}"
+        for name, row in means.iterrows()
+    )
+    source = f"group_lesions: {own['participant_id'].nunique()} people; {told}"
+    answer = "yes" if kept.all() else "no"
+    return verdict_row(method, LESIONS_KEPT, answer, float(worst), threshold, source)
 
 
 def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
@@ -235,22 +187,23 @@ def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
     own, raw = (fresh[fresh["method"] == name] for name in (method, "identity"))
     if own.empty:
         source = "group_siteprobe: no fresh probe was trained on this method's images"
-        return _row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
+        return verdict_row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
     value, low, chance = (
         float(own[name].mean()) for name in ("balanced_accuracy", "low", "chance")
     )
     raw_low = float(raw["low"].mean()) if len(raw) else np.nan
     answer = "no" if low > chance else "yes" if raw_low > chance else "cannot tell"
     source = f"group_siteprobe: reseeded, mean of {len(own)} seed(s); chance {chance:.3f}"
-    return _row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
+    return verdict_row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
 
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else np.nan
 
 
-def _row(
+def verdict_row(
     method: str, question: str, answer: str, value: float, threshold: str, source: str
 ) -> dict[str, object]:
+    """One line of group_verdict.tsv."""
     cells = (method, question, answer, value, threshold, source)
     return dict(zip(VERDICT_COLUMNS, cells, strict=True))

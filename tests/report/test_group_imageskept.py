@@ -1,8 +1,8 @@
-"""The table of who is recognised, or why it is not there."""
+"""The tables of who is recognised and what is left of lesions, or why they are not there."""
 
 from bids_harmonize.report.group_blocks import Paragraph, Table
+from bids_harmonize.report.group_imageskept import lesion_blocks, recognition_blocks
 from bids_harmonize.report.group_inputs import read_group_inputs
-from bids_harmonize.report.group_recognised import recognition_blocks
 from tests.report.site_fixture import write_tsv
 
 ROW = {
@@ -24,6 +24,19 @@ def test_every_method_has_a_line_and_the_ceiling_is_told_in_words(tmp_path):
         *("Site B", "Site A", "8", "87.5 % (52.9 to 97.8)", "28", "99.5 %", "0.057", "0.381"),
     ]
     assert second[0] == "scan and rescan"
+
+
+def test_lesions_are_told_by_method_site_and_kind(tmp_path):
+    lesion = {"method": "cyclegan", "source_site": "Site B", "n": 5, "away": 0.0124}
+    for name, value in (("contrast", 0.92), ("volume", 1.04)):
+        lesion |= {name: value, f"{name}_low": value - 0.05, f"{name}_high": value + 0.05}
+    rows = [{**lesion, "lesion": kind} for kind in ("bright", "dark")]
+    write_tsv(tmp_path / "group_lesions.tsv", rows)
+    (table,) = lesion_blocks(read_group_inputs(tmp_path))
+    assert isinstance(table, Table)
+    assert [cell.text for cell in table.rows[1]][1:] == [
+        *("Site B", "dark", "5", "0.92 (0.87 to 0.97)", "1.04 (0.99 to 1.09)", "0.012")
+    ]
 
 
 def test_without_the_table_one_sentence_says_why(tmp_path):

@@ -1,4 +1,4 @@
-"""The tables of the travelling subjects; what an earlier run left goes where there are none."""
+"""The tables on images; what an earlier run left goes where nothing was measured."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,10 @@ from bids_harmonize.bids.tables import write_table
 from bids_harmonize.harmonizers import HARMONIZERS, baselines
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.evaluation.comparison import methods_table, primary_tests
+from bids_harmonize.stages.evaluation.lesions import lesions_table
 from bids_harmonize.stages.evaluation.reidentification import reidentification_table
 from bids_harmonize.stages.evaluation.tables import (
+    lesions_columns,
     methods_columns,
     reidentification_columns,
     travelling_columns,
@@ -75,6 +77,31 @@ def write_reidentification(study: Study, rows: pd.DataFrame) -> tuple[Path, ...]
         remove_with_sidecar(path)
         return ()
     write_table(path, reidentification_table(rows), reidentification_columns(_descriptions()))
+    return (path,)
+
+
+def write_lesions(context: StageContext, rows: pd.DataFrame) -> tuple[Path, ...]:
+    """Write group_lesions.tsv.
+
+    Parameters
+    ----------
+    context
+        The study.
+    rows
+        One row a method, person and lesion.
+
+    Returns
+    -------
+    tuple of Path
+        What was written; empty without rows.
+    """
+    path = group_output(context.study.output_dir, "group_lesions")
+    if rows.empty:
+        remove_with_sidecar(path)
+        return ()
+    rng = seeded_generator(context.settings.run.random_seed, "evaluate", "lesions")
+    columns = lesions_columns(_descriptions(), effort=context.settings.group.effort)
+    write_table(path, lesions_table(rows, rng=rng), columns)
     return (path,)
 
 

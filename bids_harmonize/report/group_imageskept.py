@@ -1,10 +1,16 @@
-"""Whether a person is still recognised among others by a harmonized image."""
+"""What harmonization leaves of a person and of a lesion: the tables on what is kept in images."""
 
 import pandas as pd
 
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_words import method_words, number, percent, percent_interval
+from bids_harmonize.report.group_words import (
+    method_words,
+    number,
+    percent,
+    percent_interval,
+    with_interval,
+)
 
 _READING = (
     "Each travelling subject's scan is looked up among the real scans of the target site's people "
@@ -13,6 +19,54 @@ _READING = (
     "everybody alike loses people here, however near its images come on average. Scan and rescan: "
     "the person's second scan at the site, not harmonized."
 )
+
+
+_LESION_READING = (
+    "A ball of 5 mm or more is put into bright tissue deep in the brain; the scan is harmonized "
+    "with and without it. Contrast and volume are what the difference of the two shows over what "
+    "was put in: 1 is all of it. Away: the largest change 15 mm beyond, over what was put in."
+)
+
+
+def lesion_blocks(inputs: GroupInputs) -> list[Block]:
+    """The table of group_lesions.tsv; nothing where no trained model is there.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    list of Block
+        For the section on harmonization.
+    """
+    table = inputs.tables.get("lesions")
+    if table is None:
+        return []
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(method_words(str(row["method"])), "strong"),
+            str(row["source_site"]),
+            str(row["lesion"]),
+            str(int(row["n"])),
+            with_interval(row["contrast"], row["contrast_low"], row["contrast_high"]),
+            with_interval(row["volume"], row["volume_low"], row["volume_high"]),
+            number(row["away"], 3),
+        ]
+        for _, row in table.iterrows()
+    ]
+    return [
+        make_table(
+            "Is a lesion kept?",
+            {
+                "method": False, "scanned at": False, "lesion": False, "people": True,
+                "contrast kept": True, "volume kept": True, "away": True,
+            },
+            rows,
+            reading=_LESION_READING,
+        )
+    ]  # fmt: skip
 
 
 def recognition_blocks(inputs: GroupInputs) -> list[Block]:
