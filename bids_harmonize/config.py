@@ -1,8 +1,7 @@
 """Frozen settings of every part of the app, read from and written to TOML.
 
-The command line and ``--config-file`` both end here: a nested mapping goes through
-:func:`make_settings`, which reports every fault at once. The resolved settings are written beside
-every run's log and inside every model.
+The command line and ``--config-file`` both end here, in :func:`make_settings`, which reports all
+faults at once. The resolved settings are written beside every run's log and inside every model.
 """
 
 import hashlib
@@ -127,6 +126,7 @@ class GroupSettings:
     export_card: bool = False
     card_noise: float = Field(default=0.0, ge=0, le=100)
     card_licence: str = Field(default="not stated", min_length=1)
+    judge: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

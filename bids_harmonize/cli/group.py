@@ -105,6 +105,10 @@ def load_any_study(request: Request) -> Study:
         from bids_harmonize.stages.harmonization.card_reference import load_reference_card
 
         load_reference_card(study, settings)  # before hours of work that it would make useless
+    if settings.group.judge:
+        from bids_harmonize.stages.evaluation.judged import load_judged
+
+        load_judged(study, settings)
     return study
 
 

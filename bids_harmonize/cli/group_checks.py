@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bids_harmonize.bids.judged import JUDGED_NAME, split_judged
 from bids_harmonize.bids.model_folders import classifier_model, harmonizers_in, read_model
 from bids_harmonize.config import GroupSettings, Settings, SiteSettings
 from bids_harmonize.errors import UsageError
@@ -39,6 +40,8 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults.append("--feature-columns goes with --features, which names the table")
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)
+    if group.judge:
+        faults += _judge_faults(group, levels)
     return faults + _control_faults(group, levels)
 
 
@@ -68,6 +71,24 @@ def _atlas_faults(atlas: str, group: GroupSettings, levels: Sequence[str]) -> li
     faults = [f"--atlas: {words}, or leave it out" for words, given in useless.items() if given]
     if not Path(atlas).is_file():
         faults.append(f"--atlas {atlas}: no such file; expected a NIfTI label image")
+    return faults
+
+
+def _judge_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
+    useless = {
+        "the group level uses it; add the word group": "group" not in levels,
+        "--features has no image to compare with": bool(group.features),
+        "--model-dir evaluates nothing": group.model_dir is not None,
+        "the stage evaluate uses it; add it to --stages": "evaluate"
+        not in (group.stages or ("evaluate",)),
+    }
+    faults = [f"--judge: {words}, or leave it out" for words, given in useless.items() if given]
+    for name, value in group.judge.items():
+        folder, _ = split_judged(value)
+        if not JUDGED_NAME.fullmatch(name):
+            faults.append(f"--judge {name}={value}: NAME may hold letters, digits, - and _ alone")
+        if not folder.is_dir():
+            faults.append(f"--judge {name}={value}: no such folder: {folder}")
     return faults
 
 

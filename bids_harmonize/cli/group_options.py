@@ -121,4 +121,14 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "enough, and the harmonizer is localhistogram. Several cards make one virtual reference",
         "paths",
     ),
+    Option(
+        ("--judge",),
+        "group.judge",
+        "NAME=PATH[:DESC]",
+        "images that another tool made of the preprocessed scans: evaluate compares them as "
+        "judge:NAME. They are named as their scan (plus space, res, desc) in "
+        "PATH/sub-*/[ses-*/]anat, on any grid; PATH/training.tsv (participant_id) says who "
+        "trained the tool, without it no answer can be yes",
+        "pairs",
+    ),
 )

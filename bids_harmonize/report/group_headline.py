@@ -1,5 +1,6 @@
 """Top of the group page: what was done, and what a reader must know first, bad news first."""
 
+from bids_harmonize.bids.judged import JUDGED_PREFIX
 from bids_harmonize.report.group_applied import applied_words
 from bids_harmonize.report.group_blocks import (
     Block,
@@ -157,8 +158,13 @@ def _verdicts(inputs: GroupInputs) -> list[Finding]:
             f"{row['threshold']} ({row['source']}).",
         )
         for _, row in table.iterrows()
-        if str(row["answer"]).lower() == "no" and row["method"] == inputs.chosen_method
+        if str(row["answer"]).lower() == "no" and _was_asked_about(inputs, str(row["method"]))
     ]
+
+
+def _was_asked_about(inputs: GroupInputs, method: str) -> bool:
+    """The chosen harmonizer, and what --judge names; the others stand there to compare with."""
+    return method == inputs.chosen_method or method.startswith(JUDGED_PREFIX)
 
 
 def _fallbacks(inputs: GroupInputs) -> list[Finding]:

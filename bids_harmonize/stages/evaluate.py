@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_harmonize.bids.judged import JudgedImages
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
@@ -36,6 +37,11 @@ from bids_harmonize.stages.evaluation.image_files import (
     write_lesions,
     write_reidentification,
     write_travelling,
+)
+from bids_harmonize.stages.evaluation.judged import (
+    judged_method,
+    load_judged,
+    travellers_seen,
 )
 from bids_harmonize.stages.evaluation.lesions import plant_lesions
 from bids_harmonize.stages.evaluation.pairs import ScanImages
@@ -74,11 +80,14 @@ class Fitted:
         The chosen harmonizer fitted on each half; ``None`` where it was not.
     folds
         The cross-validated site classifiers; empty where ``classify`` has not run.
+    judged
+        Images of other tools.
     """
 
     delivered: Mapping[str, Harmonizer]
     halves: HalfModels | None
     folds: tuple[FoldModel, ...]
+    judged: tuple[JudgedImages, ...] = ()
 
 
 def run(context: StageContext) -> StageResult:
@@ -103,6 +112,7 @@ def run(context: StageContext) -> StageResult:
         delivered=load_delivered(context),
         halves=load_halves(context),
         folds=load_fold_classifiers(context.work_dir, context.runtime),
+        judged=load_judged(context.study, context.settings),
     )
     return evaluate(context, fitted)
 
@@ -125,11 +135,13 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     study, settings = context.study, context.settings
     trained = [name for name in fitted.delivered if HARMONIZERS[name].trained]
     levels = site_levels(study)
-    methods = [method_of(harmonizer) for harmonizer in fitted.delivered.values()]
+    own = [method_of(harmonizer) for harmonizer in fitted.delivered.values()]
+    foreign = [judged_method(one, reference_site=study.reference_site) for one in fitted.judged]
+    compared = [*trained, *(method.name for method in foreign)]
     portraits = Portraits(study)
     scores = score_travelling(
         study,
-        [*methods, blur_method(levels)],
+        [*own, blur_method(levels), *foreign],
         levels=levels,
         work_dir=context.work_dir,
         watch=portraits.add,
@@ -137,7 +149,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     recognised = portraits.recognise(kind=primary_kind(scores.frame))
     lesions = plant_lesions(
         study,
-        [method for method in methods if method.name in trained],
+        [method for method in own if method.name in trained],
         effort=settings.group.effort,
         seed=settings.run.random_seed,
     )
@@ -148,6 +160,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         half_models=fitted.halves,
         folds=fitted.folds,
         resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
+        judged=fitted.judged,
     )
     row = None
     if removal.fresh is not None:
@@ -156,8 +169,14 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         )
     rng = seeded_generator(settings.run.random_seed, "evaluate", "verdict")
     verdict = verdict_table(
-        Evidence(scores.frame, removal.probes, recognised, lesions.frame),
-        methods=trained,
+        Evidence(
+            scores.frame,
+            removal.probes,
+            recognised,
+            lesions.frame,
+            seen=travellers_seen(study, trained, fitted.judged),
+        ),
+        methods=compared,
         training_free=baselines(),
         rng=rng,
     )
@@ -167,7 +186,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     path = group_output(study.output_dir, "group_verdict")
     write_table(path, verdict, verdict_columns())
     files = [
-        *write_travelling(context, scores.frame, trained),
+        *write_travelling(context, scores.frame, compared),
         *write_reidentification(study, recognised),
         *write_lesions(context, lesions.frame),
         *removal.files,

@@ -11,6 +11,7 @@ from bids_harmonize.stages.evaluation.verdict import (
     MORE_ALIKE_THAN_RAW,
     RECOGNISED,
     SITE_UNREADABLE,
+    TRAINED_APART,
     Evidence,
     verdict_table,
 )
@@ -74,13 +75,21 @@ NO_LESION = pd.DataFrame(columns=["method", "participant_id", "lesion", "contras
 
 
 def _answer(
-    question, *, travelling=None, probes=None, found=NOBODY, lesions=NO_LESION, column="answer"
+    question,
+    *,
+    travelling=None,
+    probes=None,
+    found=NOBODY,
+    lesions=NO_LESION,
+    seen=frozenset(),
+    column="answer",
 ):
     evidence = Evidence(
         _travelling() if travelling is None else travelling,
         _probes() if probes is None else probes,
         found,
         lesions,
+        seen={"cyclegan": seen},
     )
     table = verdict_table(
         evidence,
@@ -205,3 +214,23 @@ def test_a_lesion_that_fades_grows_or_is_doubled_is_not_kept(lesions):
 
 def test_no_lesion_cannot_tell():
     assert _answer(LESIONS_KEPT) == "cannot tell"
+
+
+def test_who_trained_on_the_people_it_is_judged_on_gets_no_good_answer_about_them():
+    seen = frozenset({"sub-0", "sub-3"})
+    assert _answer(TRAINED_APART, seen=seen) == "no"
+    source = _answer(TRAINED_APART, seen=seen, column="source")
+    assert source == "training.tsv: sub-0, sub-3 of 6 people who travel"
+    assert _answer(CLOSER_THAN_RAW, seen=seen) == "cannot tell"
+    assert "may have been trained on them" in _answer(CLOSER_THAN_RAW, seen=seen, column="source")
+
+
+def test_without_a_table_of_who_trained_nothing_good_can_be_told():
+    assert _answer(TRAINED_APART, seen=None) == "cannot tell"
+    assert _answer(CLOSER_THAN_RAW, seen=None) == "cannot tell"
+    worse = _travelling({"identity": 0.0, "nyul": 3.0, "cyclegan": -5.0})
+    assert _answer(CLOSER_THAN_RAW, seen=None, travelling=worse) == "no"
+
+
+def test_trained_on_others_is_the_good_answer():
+    assert _answer(TRAINED_APART) == "yes"

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from bids_harmonize.bids.judged import JUDGED_PREFIX, JudgedImages
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.judged import judged_volumes
 from bids_harmonize.stages.evaluation.probes import (
     PROBE_COLUMNS,
     ProbeTraining,
@@ -60,6 +62,7 @@ def probe_sites(
     half_models: HalfModels | None,
     folds: Sequence[FoldModel],
     resolution_mm: float,
+    judged: Sequence[JudgedImages] = (),
 ) -> SiteRemoval:
     """Train and ask the probes, and write their table.
 
@@ -75,6 +78,8 @@ def probe_sites(
         The cross-validated site classifiers; without any there is no frozen probe.
     resolution_mm
         Voxel size that the probes see.
+    judged
+        Images of other tools; as they are, so whoever trained a tool is seen by it.
 
     Returns
     -------
@@ -93,11 +98,20 @@ def probe_sites(
         warnings.append(f"the site probes cannot tell whether the site is gone: {reason}")
     if not folds:
         warnings.append("there is no frozen probe: the stage classify has not run")
-    methods = tuple(dict.fromkeys(("identity", baseline, chosen)))
+    foreign = {one.method: one for one in judged}
+    methods = (*dict.fromkeys(("identity", baseline, chosen)), *foreign)
     probing = _Probing(context, methods, tuple(folds), half_models if reason is None else None)
     rows, fresh = [], None
     for method in methods:
-        images = probing.images(method, native, network)
+        if method in foreign:
+            images = probing.foreign_images(foreign[method], native, network)
+        else:
+            images = probing.images(method, native, network)
+        if images is None and method in foreign:
+            warnings.append(
+                f"{method} was not probed: some scan of a source site has no image in "
+                f"{foreign[method].folder}"
+            )
         own, first = probing.rows(method, images)
         rows += own
         fresh = first if method == chosen else fresh
@@ -131,7 +145,8 @@ class _Probing:
         self.half_models = half_models
         quick = context.settings.group.effort == "quick"
         chosen = context.settings.group.harmonizer
-        self.probed_afresh = ("identity", chosen) if quick else methods
+        foreign = tuple(name for name in methods if name.startswith(JUDGED_PREFIX))
+        self.probed_afresh = ("identity", chosen, *foreign) if quick else methods
         self.n_folds = QUICK_FOLDS if quick else context.settings.group.folds
         start = context.settings.run.random_seed
         self.seeds = range(start, start + (QUICK_SEEDS if quick else FULL_SEEDS))
@@ -158,6 +173,17 @@ class _Probing:
             )
         return cross_fitted_images(
             fitted, (native, network), path=folder / f"crossfitted-{method}.npy"
+        )
+
+    def foreign_images(
+        self, judged: JudgedImages, native: DiskVolumes, network: VolumeSource
+    ) -> VolumeSource | None:
+        """Images of another tool; ``None`` where some are lacking."""
+        return judged_volumes(
+            judged,
+            (native, network),
+            reference_site=self.context.study.reference_site,
+            path=self.context.work_dir / "evaluate" / f"judged-{judged.name}.npy",
         )
 
     def _outside_high(self, fitted: HalfModels) -> float | None:

@@ -24,6 +24,7 @@ _MASKS = {
     "head": "head masks of both scans, intersected",
 }
 _OTHER_METHODS = {
+    "judge:<NAME>": "images of another tool, given by --judge NAME=PATH",
     "blur": "identity, smoothed until it is no sharper than the target site: the control",
     "ceiling": "the person's second scan at the target site against the first one there; "
     "registered too, nothing harmonized",

@@ -4,12 +4,13 @@ Every question is worded so that "yes" is the good answer. The thresholds stand 
 interval that touches the threshold is no answer; absence of evidence is not called success.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.bids.judged import JUDGED_PREFIX
 from bids_harmonize.stages.evaluation.comparison import (
     AGREEMENT,
     DIRECT,
@@ -22,6 +23,7 @@ from bids_harmonize.stats import bootstrap_interval
 
 VERDICT_COLUMNS = ("method", "question", "answer", "value", "threshold", "source")
 
+TRAINED_APART = "Was it trained without the people it is judged on?"
 CLOSER_THAN_RAW = "Is the image closer to the person's real scan at the target than the raw one?"
 CLOSER_THAN_BASELINE = "Is it closer than the best method that needs no training?"
 MORE_ALIKE_THAN_RAW = "Are a person's images of two sites more alike than the raw ones?"
@@ -53,12 +55,15 @@ class Evidence:
         What ``Portraits.recognise`` returns.
     lesions
         The frame of ``plant_lesions``.
+    seen
+        Method to the travelling subjects whom it was trained on; ``None`` where nobody knows.
     """
 
     travelling: pd.DataFrame
     probes: pd.DataFrame
     recognised: pd.DataFrame
     lesions: pd.DataFrame
+    seen: Mapping[str, frozenset[str] | None]
 
 
 def verdict_table(
@@ -94,15 +99,40 @@ def verdict_table(
     best = best_baseline(people, training_free)
     rows = []
     for method in methods:
-        rows += [
+        apart = _trained_apart(evidence, method)
+        closer = [
             _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
             _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
+        ]
+        rows += [
+            apart,
+            *(row if apart["answer"] == "yes" else _in_doubt(row) for row in closer),
             _sharp(ratios, method, kind=kind),
             _recognised(recognition(evidence.recognised, method), method),
             _lesions(evidence.lesions, method),
             _unreadable(evidence.probes, method),
         ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def _trained_apart(evidence: Evidence, method: str) -> dict[str, object]:
+    threshold = "training.tsv names nobody of them"
+    seen = evidence.seen.get(method)
+    n_people = evidence.travelling["participant_id"].nunique()
+    if seen is None:
+        source = "no training.tsv says who trained it"
+        return verdict_row(method, TRAINED_APART, "cannot tell", np.nan, threshold, source)
+    answer = "no" if seen else "yes"
+    source = f"training.tsv: {', '.join(sorted(seen)) or 'none'} of {n_people} people who travel"
+    return verdict_row(method, TRAINED_APART, answer, float(len(seen)), threshold, source)
+
+
+def _in_doubt(row: dict[str, object]) -> dict[str, object]:
+    """A good answer about people whom the method may have been trained on is none."""
+    if row["answer"] != "yes":
+        return row
+    source = f"{row['source']}; it may have been trained on them"
+    return {**row, "answer": "cannot tell", "source": source}
 
 
 def _closer(
@@ -169,6 +199,8 @@ def _lesions(rows: pd.DataFrame, method: str) -> dict[str, object]:
     own = rows[rows["method"] == method]
     if own.empty:
         source = "group_lesions: no lesion could be put into a scan"
+        if method.startswith(JUDGED_PREFIX):
+            source = "another tool's images cannot be made anew with a lesion in the scan"
         return verdict_row(method, LESIONS_KEPT, "cannot tell", np.nan, threshold, source)
     means = own.groupby("lesion")[["contrast", "volume"]].mean()
     kept = means["contrast"].between(least, most) & means["volume"].between(small, large)

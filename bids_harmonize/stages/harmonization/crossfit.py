@@ -5,6 +5,7 @@ Each is made like a delivered one and read back like a delivered one, so that a 
 user of the images would see.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from bids_harmonize.harmonizers import make_harmonizer
 from bids_harmonize.harmonizers.apply import harmonize_image
 from bids_harmonize.harmonizers.base import Harmonizer, TrainingData
 from bids_harmonize.imaging.intensity import p99_scaling
+from bids_harmonize.imaging.types import Volume
 from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.sources import LoadedScan
 from bids_harmonize.training.splits import check_no_leak
 from bids_harmonize.training.volumes import (
     DiskVolumes,
@@ -135,24 +138,35 @@ def cross_fitted_images(
                 f"{scan.key}: {scan.participant_id} stands in neither half; run harmonize again"
             )
             raise UnusableDataError(message)
-        made[index] = _harmonized(
-            fitted.models[unseen_by[0]], native, index, resolution_mm=network.voxel_size_mm
-        )
+        make = _harmonizing(fitted.models[unseen_by[0]], scan.site)
+        made[index] = probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
     made.flush()
     return TransformedVolumes(network, lambda index, _: np.array(made[index]))
 
 
-def _harmonized(
-    model: Harmonizer, native: DiskVolumes, index: int, *, resolution_mm: float
+def probe_volume(
+    make: Callable[[LoadedScan], Volume], native: DiskVolumes, index: int, *, resolution_mm: float
 ) -> np.ndarray:
+    """An image made of a scan, as a probe sees it.
+
+    Parameters
+    ----------
+    make
+        Takes the scan, gives the image in any unit.
+    native
+        Scans on the study grid.
+    index
+        Which of them.
+    resolution_mm
+        Voxel size of the probes' grid, mm.
+
+    Returns
+    -------
+    ndarray
+        float32 on that grid, rescaled by the image's own 99th percentile, 0 outside the head.
+    """
     scan = native.read(index)
-    image = harmonize_image(
-        model,
-        scan.scaling.undo(scan.volume),
-        site=native.scans[index].site,
-        head_mask=scan.head_mask,
-        brain_mask=scan.brain_mask,
-    )
+    image = make(scan)
     inside = scan.brain_mask if native.scaling_mask == "brain" else scan.head_mask
     rescaled = np.where(scan.head_mask, p99_scaling(image, inside).apply(image), np.float32(0))
     volume, _, _ = to_network_grid(
@@ -163,3 +177,16 @@ def _harmonized(
         resolution_mm=resolution_mm,
     )
     return volume
+
+
+def _harmonizing(model: Harmonizer, site: str) -> Callable[[LoadedScan], Volume]:
+    def make(scan: LoadedScan) -> Volume:
+        return harmonize_image(
+            model,
+            scan.scaling.undo(scan.volume),
+            site=site,
+            head_mask=scan.head_mask,
+            brain_mask=scan.brain_mask,
+        )
+
+    return make

@@ -1,0 +1,194 @@
+"""Images of another tool as a method of the comparison, and as volumes for the probes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from bids_harmonize.bids.images import read_grid, read_image
+from bids_harmonize.bids.judged import JudgedImages, read_judged, read_trained_on
+from bids_harmonize.bids.names import harmonizer_folder
+from bids_harmonize.bids.study import Study
+from bids_harmonize.config import Settings
+from bids_harmonize.errors import DirectionError, ScanError
+from bids_harmonize.imaging.geometry import Grid
+from bids_harmonize.imaging.grid import resample
+from bids_harmonize.imaging.types import Affine, Volume
+from bids_harmonize.stages.evaluation.pairs import ScanImages
+from bids_harmonize.stages.evaluation.travelling import Method
+from bids_harmonize.stages.harmonization.crossfit import probe_volume
+from bids_harmonize.training.sources import LoadedScan
+from bids_harmonize.training.volumes import DiskVolumes, TransformedVolumes, VolumeSource
+
+_SAME_PLACE_MM = 1e-3
+
+
+def load_judged(study: Study, settings: Settings) -> tuple[JudgedImages, ...]:
+    """Everything that ``--judge`` names.
+
+    Parameters
+    ----------
+    study, settings
+        The study whose scans the images were made of, and the run's settings.
+
+    Returns
+    -------
+    tuple of JudgedImages
+        In the order of the command line.
+
+    Raises
+    ------
+    UsageError, MissingInputError, UnusableDataError
+        As :func:`~bids_harmonize.bids.judged.read_judged`.
+    """
+    return tuple(
+        read_judged(name, value, study.scans) for name, value in settings.group.judge.items()
+    )
+
+
+def judged_method(judged: JudgedImages, *, reference_site: str) -> Method:
+    """A tool as a row of the comparison.
+
+    Parameters
+    ----------
+    judged
+        Its images.
+    reference_site
+        Where they are meant to look scanned.
+
+    Returns
+    -------
+    Method
+        Goes to the reference only, for scans that have an image.
+    """
+
+    def transform(images: ScanImages, to_site: str) -> Volume:
+        if to_site != reference_site:
+            message = f"{judged.method} was not asked for images of {to_site}"
+            raise DirectionError(message)
+        path = judged.images.get(images.scan.stem)
+        if path is None:
+            message = f"{judged.folder} has no image of {images.scan.stem}"
+            raise DirectionError(message)
+        return read_on_grid(path, images.volume.shape, images.affine)
+
+    return Method(judged.method, transform)
+
+
+def travellers_seen(
+    study: Study, trained: Sequence[str], judged: Sequence[JudgedImages]
+) -> dict[str, frozenset[str] | None]:
+    """Travelling subjects whom each method was trained on, by its training.tsv.
+
+    Parameters
+    ----------
+    study
+        The study.
+    trained
+        This study's harmonizers; their tables lie beside the models.
+    judged
+        Images of other tools.
+
+    Returns
+    -------
+    dict
+        Method to people; ``None`` where no table says who trained it.
+
+    Raises
+    ------
+    UnusableDataError
+        If a table cannot be read.
+    """
+    people = {
+        name: read_trained_on(harmonizer_folder(study.output_dir, name, study.reference_site))
+        for name in trained
+    }
+    people |= {one.method: one.trained_on for one in judged}
+    return {
+        name: None if seen is None else seen & study.travelling for name, seen in people.items()
+    }
+
+
+def judged_volumes(
+    judged: JudgedImages,
+    sources: tuple[DiskVolumes, VolumeSource],
+    *,
+    reference_site: str,
+    path: Path,
+) -> VolumeSource | None:
+    """Every eligible scan as the tool shows it; scans of the reference may stay as they are.
+
+    Parameters
+    ----------
+    judged
+        The tool's images.
+    sources
+        Eligible scans on the study grid, and the same on the probes' grid.
+    reference_site
+        Its scans without an image are taken as they are.
+    path
+        Array file in the work directory; replaced.
+
+    Returns
+    -------
+    VolumeSource or None
+        ``None`` where a scan of a source site has no image: a probe would tell by that.
+
+    Raises
+    ------
+    ScanError
+        If an image cannot be read.
+    """
+    native, network = sources
+    lacking = {scan.site for scan in native.scans if scan.key not in judged.images}
+    if lacking - {reference_site}:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = open_memmap(path, mode="w+", dtype=np.float32, shape=(len(network), *network.shape))
+    for index, scan in enumerate(native.scans):
+        if scan.key not in judged.images:
+            made[index] = network.volume(index)
+            continue
+        make = _reading(judged.images[scan.key], scan.t1w)
+        made[index] = probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
+    made.flush()
+    return TransformedVolumes(network, lambda index, _: np.array(made[index]))
+
+
+def read_on_grid(path: Path, shape: tuple[int, ...], affine: Affine) -> Volume:
+    """An image on a scan's grid, resampled where it lies on another.
+
+    Parameters
+    ----------
+    path
+        The image.
+    shape, affine
+        The scan's grid.
+
+    Returns
+    -------
+    ndarray
+        float32 of that shape; 0 where the image does not reach.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, or does not overlap with the scan.
+    """
+    volume, own = read_image(path)
+    if volume.shape == shape and np.allclose(own, affine, atol=_SAME_PLACE_MM):
+        return volume
+    i, j, k = shape
+    moved = np.asarray(resample(volume, own, Grid(shape=(i, j, k), affine=affine)))
+    if not moved.any():
+        message = f"{path} lies elsewhere than its scan: on the scan's grid it is empty"
+        raise ScanError(message)
+    return moved.astype(np.float32)
+
+
+def _reading(path: Path, t1w: Path) -> Callable[[LoadedScan], Volume]:
+    def make(scan: LoadedScan) -> Volume:
+        return read_on_grid(path, scan.volume.shape, read_grid(t1w)[1])
+
+    return make
