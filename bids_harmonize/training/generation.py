@@ -6,6 +6,7 @@ from torch import Tensor
 
 from bids_harmonize.imaging.types import Array, Mask, Volume
 from bids_harmonize.networks.generators import Generator
+from bids_harmonize.training.runtime import one_thread
 from bids_harmonize.training.volumes import to_network_grid
 
 
@@ -28,7 +29,8 @@ def generate(
     Returns
     -------
     np.ndarray
-        Float32, same shape, at least 0, and 0 outside the head.
+        Float32, same shape, at least 0, and 0 outside the head. On a CPU equal input gives equal
+        bits, however many threads the run has.
     """
     coarse, coarse_head, _ = to_network_grid(
         volume,
@@ -38,7 +40,7 @@ def generate(
         resolution_mm=generator.voxel_size_mm,
     )
     device = next(generator.parameters()).device
-    with torch.no_grad():
+    with one_thread(), torch.no_grad():
         grid = generator.predict_grid(as_tensor(coarse, device), as_tensor(coarse_head, device))
         changed = generator.apply_grid(
             as_tensor(volume, device),

@@ -91,6 +91,17 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     return Runtime(fabric.device, precision, fabric, is_automatic)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums on the CPU in one order, so that ``--nprocs`` changes no bit of what is computed."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def classifier_runtime(runtime: Runtime) -> Runtime:
     """Device and precision for the training of a site classifier.
 

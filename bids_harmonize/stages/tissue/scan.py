@@ -9,14 +9,12 @@ Revisit when a harmonizer may move the border of the brain.
 """
 
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bids_harmonize.atlases import load_template
 from bids_harmonize.atlases.regions import load_brain_regions
@@ -233,8 +231,7 @@ def _features(
 def _image_of(job: TissueJob) -> tuple[Volume, Affine]:
     if job.model is None:
         return read_image(job.image)
-    with _one_thread():
-        made = make_image(job.scan, _harmonizer(job.model, job.model_sha256))
+    made = make_image(job.scan, _harmonizer(job.model, job.model_sha256))
     return made.volume, made.affine
 
 
@@ -242,20 +239,6 @@ def _image_of(job: TissueJob) -> tuple[Volume, Affine]:
 def _harmonizer(folder: Path, sha256: str) -> Harmonizer:
     del sha256  # another model in the same folder is another entry
     return load_harmonizer(folder)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order, so that the number of processes changes no bit."""
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)
 
 
 def _brain_mask(scan: DerivedScan) -> tuple[Array, Affine]:
