@@ -1,7 +1,7 @@
 """Images that another tool made of a study's scans, for ``--judge NAME=PATH[:DESC]``."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,13 @@ def split_judged(value: str) -> tuple[Path, str | None]:
     if not colon or not desc.isalnum() or Path(value).is_dir():
         return Path(value), None
     return Path(folder), desc
+
+
+def read_all_judged(
+    named: Mapping[str, str], scans: Sequence[DerivedScan]
+) -> tuple[JudgedImages, ...]:
+    """Everything that ``--judge`` names, in its order; raises as :func:`read_judged`."""
+    return tuple(read_judged(name, value, scans) for name, value in named.items())
 
 
 def read_judged(name: str, value: str, scans: Iterable[DerivedScan]) -> JudgedImages:

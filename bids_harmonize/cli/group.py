@@ -8,6 +8,7 @@ from bids_harmonize.bids.control_group import group_candidates
 from bids_harmonize.bids.dataset import write_descriptions
 from bids_harmonize.bids.group_quality import write_group_quality
 from bids_harmonize.bids.harmonized import record_harmonized
+from bids_harmonize.bids.judged import read_all_judged
 from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
@@ -106,9 +107,7 @@ def load_any_study(request: Request) -> Study:
 
         load_reference_card(study, settings)  # before hours of work that it would make useless
     if settings.group.judge:
-        from bids_harmonize.stages.evaluation.judged import load_judged
-
-        load_judged(study, settings)
+        read_all_judged(settings.group.judge, study.scans)
     return study
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bids_harmonize.bids.judged import JudgedImages
+from bids_harmonize.bids.judged import JudgedImages, read_all_judged
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
@@ -40,7 +40,6 @@ from bids_harmonize.stages.evaluation.image_files import (
 )
 from bids_harmonize.stages.evaluation.judged import (
     judged_method,
-    load_judged,
     travellers_seen,
 )
 from bids_harmonize.stages.evaluation.lesions import plant_lesions
@@ -112,7 +111,7 @@ def run(context: StageContext) -> StageResult:
         delivered=load_delivered(context),
         halves=load_halves(context),
         folds=load_fold_classifiers(context.work_dir, context.runtime),
-        judged=load_judged(context.study, context.settings),
+        judged=read_all_judged(context.settings.group.judge, context.study.scans),
     )
     return evaluate(context, fitted)
 

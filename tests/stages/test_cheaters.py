@@ -8,10 +8,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bids_harmonize.bids.images import read_image, write_image
+from bids_harmonize.bids.judged import read_all_judged
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages.evaluate import evaluate
 from bids_harmonize.stages.evaluation import verdict
-from bids_harmonize.stages.evaluation.judged import load_judged
 from tests.stages.small_study import (
     tone,
     train_briefly,
@@ -68,7 +68,7 @@ def answers(study, tmp_path_factory):
             table.to_csv(folder / name / "training.tsv", sep="\t", index=False)
     judge = {name: str(folder / name) for name in images_of(study)}
     context = _context(study, tmp_path_factory.mktemp("work"), judge=judge)
-    fitted = replace(_fitted(context), judged=load_judged(study, context.settings))
+    fitted = replace(_fitted(context), judged=read_all_judged(judge, study.scans))
     with pytest.MonkeyPatch.context() as monkeypatch:
         train_briefly(monkeypatch)
         evaluate(context, fitted)

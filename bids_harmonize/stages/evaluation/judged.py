@@ -7,10 +7,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from bids_harmonize.bids.images import read_grid, read_image
-from bids_harmonize.bids.judged import JudgedImages, read_judged, read_trained_on
+from bids_harmonize.bids.judged import JudgedImages, read_trained_on
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.study import Study
-from bids_harmonize.config import Settings
 from bids_harmonize.errors import DirectionError, ScanError
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import resample
@@ -22,29 +21,6 @@ from bids_harmonize.training.sources import LoadedScan
 from bids_harmonize.training.volumes import DiskVolumes, TransformedVolumes, VolumeSource
 
 _SAME_PLACE_MM = 1e-3
-
-
-def load_judged(study: Study, settings: Settings) -> tuple[JudgedImages, ...]:
-    """Everything that ``--judge`` names.
-
-    Parameters
-    ----------
-    study, settings
-        The study whose scans the images were made of, and the run's settings.
-
-    Returns
-    -------
-    tuple of JudgedImages
-        In the order of the command line.
-
-    Raises
-    ------
-    UsageError, MissingInputError, UnusableDataError
-        As :func:`~bids_harmonize.bids.judged.read_judged`.
-    """
-    return tuple(
-        read_judged(name, value, study.scans) for name, value in settings.group.judge.items()
-    )
 
 
 def judged_method(judged: JudgedImages, *, reference_site: str) -> Method:
