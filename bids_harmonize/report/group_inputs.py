@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.scans import read_scan_rows
@@ -210,10 +211,15 @@ def read_group_table(path: Path) -> pd.DataFrame | None:
     frame = _read_text(path)
     if frame is None:
         return None
-    for column in NUMBER_COLUMNS:
-        values = frame[column] if column in frame else pd.Series(pd.NA, index=frame.index)
-        frame[column] = pd.to_numeric(values, errors="coerce").astype(float)
-    return frame
+    numbers = {
+        column: pd.to_numeric(frame[column], errors="coerce").astype(float)
+        if column in frame
+        else pd.Series(np.nan, index=frame.index)
+        for column in sorted(NUMBER_COLUMNS)
+    }
+    others = frame.drop(columns=[column for column in frame if column in NUMBER_COLUMNS])
+    both = pd.concat([others, pd.DataFrame(numbers, index=frame.index)], axis=1)
+    return both[list(dict.fromkeys((*frame.columns, *numbers)))]
 
 
 def read_curves(path: Path) -> pd.DataFrame | None:

@@ -58,7 +58,7 @@ def probe_section(inputs: GroupInputs) -> Section:
     chance = float(shown["chance"].dropna().iloc[0]) if shown["chance"].notna().any() else 0.0
     dots = [
         (
-            f"{method_words(str(row['method']))}, {_PROBES.get(str(row['probe']), row['probe'])}",
+            _probe_name(row),
             row["balanced_accuracy"], row["low"], row["high"],
             method_colour(str(row["method"]), chosen=inputs.chosen_method),
         )
@@ -144,6 +144,11 @@ def verdict_section(inputs: GroupInputs) -> Section:
             ),
         ),
     )  # fmt: skip
+
+
+def _probe_name(row: pd.Series) -> str:
+    name = f"{method_words(str(row['method']))}, {_PROBES.get(str(row['probe']), row['probe'])}"
+    return f"{name}, source sites" if row["sites"] == "sources" else name
 
 
 def _pooled_over_seeds(table: pd.DataFrame) -> pd.DataFrame:

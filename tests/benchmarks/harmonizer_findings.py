@@ -9,10 +9,11 @@ import pandas as pd
 from bids_harmonize.bids.study import Study
 from bids_harmonize.harmonizers import baselines
 from bids_harmonize.harmonizers.base import Harmonizer
+from bids_harmonize.imaging.texture import image_features
 from bids_harmonize.stages.evaluate import method_of
 from bids_harmonize.stages.evaluation.pairs import plan_pairs, read_scan_images
 from tests.benchmarks.harmonizer_structure import Structure
-from tests.benchmarks.image_features import image_features, median_effect
+from tests.benchmarks.image_features import median_effect
 
 
 def table_findings(

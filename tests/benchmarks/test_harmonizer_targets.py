@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_harmonize.imaging.texture import image_features
 from tests.benchmarks.harmonizer_findings import (
     over_seeds,
     probe_findings,
@@ -12,7 +13,7 @@ from tests.benchmarks.harmonizer_findings import (
 )
 from tests.benchmarks.harmonizer_structure import Structure
 from tests.benchmarks.harmonizer_targets import TARGETS, verdicts
-from tests.benchmarks.image_features import image_features, median_effect
+from tests.benchmarks.image_features import median_effect
 
 GOOD = {
     "gap_ssim": 0.9, "ahead_db": 2.5, "never_below_db": 0.3, "sharpness": 1.0, "high_pass": 0.97,

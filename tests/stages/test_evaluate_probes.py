@@ -7,6 +7,7 @@ import pytest
 from bids_harmonize.config import ClassifierSettings, ResourceSettings
 from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.probes import (
     ProbeTraining,
     histogram_mmd,
@@ -185,3 +186,34 @@ def test_a_half_with_four_people_of_a_site_cannot_tell():
 
 def test_without_half_models_nothing_can_be_told():
     assert "no harmonizer was fitted on halves" in too_small_half({}, (), ("A", "B"))
+
+
+def _forest(step, *, seed=0):
+    images = BrightVolumes(step)
+    table = texture_table(images)
+    predictions = forest_predictions(table, _halves(images), n_folds=5, seed=seed)
+    rng = np.random.default_rng(0)
+    return table, probe_row(predictions, probe="forest", reference_site="A", rng=rng)
+
+
+def test_a_forest_on_texture_names_a_site_whose_coil_is_brighter_on_one_side():
+    table, row = _forest(0.1)
+    assert len(table) == 22
+    assert row["n"] == 20
+    assert row["balanced_accuracy"] == 1.0
+    assert row["leak_suspected"] is False
+
+
+def test_a_forest_finds_nothing_where_sites_are_alike():
+    accuracies = [_forest(0.0, seed=seed)[1]["balanced_accuracy"] for seed in range(3)]
+    assert np.mean(accuracies) == pytest.approx(0.5, abs=0.25)
+
+
+def test_the_same_seed_grows_the_same_forest_and_every_scan_is_asked_once():
+    images = BrightVolumes(0.02)
+    table = texture_table(images)
+    first, again = (
+        forest_predictions(table, _halves(images), n_folds=5, seed=3) for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert sorted(first["key"]) == sorted(table.index)

@@ -121,9 +121,11 @@ def test_a_quick_table_says_so_and_trains_no_probe_for_the_baseline(context):
     expected = [
         ("identity", "frozen", "n/a", "n/a"),
         ("identity", "reseeded", "0", "20"),
+        ("identity", "forest", "0", "20"),
         ("nyul", "frozen", "n/a", "n/a"),
         ("histogram", "frozen", "n/a", "n/a"),
         ("histogram", "reseeded", "0", "20"),
+        ("histogram", "forest", "0", "20"),
     ]
     columns = ["method", "probe", "seed", "n"]
     assert [tuple(row) for row in table[columns].fillna("n/a").to_numpy()] == expected

@@ -40,7 +40,14 @@ def _travelling(gains=GAINS, sharpness=1.0):
 def _probes(raw=(0.95, 0.85), made=(0.9, 0.8)):
     return pd.DataFrame(
         [
-            {"method": name, "probe": probe, "balanced_accuracy": value, "low": low, "chance": 0.5}
+            {
+                "method": name,
+                "probe": probe,
+                "sites": "all",
+                "balanced_accuracy": value,
+                "low": low,
+                "chance": 0.5,
+            }
             for name, (value, low) in (("identity", raw), ("cyclegan", made))
             for probe in ("frozen", "reseeded")
         ]
@@ -234,3 +241,14 @@ def test_without_a_table_of_who_trained_nothing_good_can_be_told():
 
 def test_trained_on_others_is_the_good_answer():
     assert _answer(TRAINED_APART) == "yes"
+
+
+def test_the_probe_that_names_the_site_best_decides():
+    fooled = _probes(made=(0.5, 0.4))
+    assert _answer(SITE_UNREADABLE, probes=fooled) == "yes"
+    forest = fooled[fooled["probe"] == "reseeded"].assign(probe="forest")
+    found = pd.concat([fooled, forest.assign(balanced_accuracy=0.9, low=0.8)])
+    assert _answer(SITE_UNREADABLE, probes=found) == "no"
+    assert "forest" in _answer(SITE_UNREADABLE, probes=found, column="source")
+    sources = forest.assign(balanced_accuracy=0.9, low=0.8, sites="sources")
+    assert _answer(SITE_UNREADABLE, probes=pd.concat([fooled, sources])) == "yes"

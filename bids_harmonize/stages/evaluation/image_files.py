@@ -12,14 +12,13 @@ from bids_harmonize.bids.tables import write_table
 from bids_harmonize.harmonizers import HARMONIZERS, baselines
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.evaluation.comparison import methods_table, primary_tests
+from bids_harmonize.stages.evaluation.image_columns import (
+    lesions_columns,
+    reidentification_columns,
+)
 from bids_harmonize.stages.evaluation.lesions import lesions_table
 from bids_harmonize.stages.evaluation.reidentification import reidentification_table
-from bids_harmonize.stages.evaluation.tables import (
-    lesions_columns,
-    methods_columns,
-    reidentification_columns,
-    travelling_columns,
-)
+from bids_harmonize.stages.evaluation.tables import methods_columns, travelling_columns
 from bids_harmonize.training.runtime import seeded_generator
 
 

@@ -6,7 +6,7 @@ cross-validating over both halves at once, because a scan of one half was harmon
 fitted on the other, so training scans would have shaped the test scans.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import Runtime
-from bids_harmonize.training.splits import check_no_leak, make_folds
+from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 from bids_harmonize.training.volumes import VolumeSource
 
 PROBE_COLUMNS = (
@@ -104,24 +104,58 @@ def reseeded_predictions(
         One row a scan: key, participant_id, site, fold, ``p_<site>``.
     """
     parts = []
-    for number, half in enumerate(halves, start=1):
-        site_of = {s.participant_id: s.site for s in images.scans if s.participant_id in half}
-        smallest = min(pd.Series(site_of).value_counts())
-        n_folds = min(training.n_folds, int(smallest))
-        for place, split in enumerate(make_folds(site_of, n_folds=n_folds, seed=training.seed)):
-            check_no_leak(split.train, held_out=split.validation)
-            name = f"probe-half{number}-fold{place}"
-            seen = select(images, split.train)
-            classifier = train_classifier(
-                seen,
-                sites_of(seen),
-                sites=sorted(set(site_of.values())),
-                settings=training.settings,
-                plan=TrainingPlan(runtime=training.runtime, seed=training.seed, name=name),
-            )
-            unseen = select(images, split.validation)
-            parts.append(prediction_rows(classifier, unseen, fold=f"{number}-{place}"))
+    site_of = {scan.participant_id: scan.site for scan in images.scans}
+    for fold, split in folds_in_halves(
+        site_of, halves, n_folds=training.n_folds, seed=training.seed
+    ):
+        seen = select(images, split.train)
+        classifier = train_classifier(
+            seen,
+            sites_of(seen),
+            sites=sorted(set(site_of.values())),
+            settings=training.settings,
+            plan=TrainingPlan(
+                runtime=training.runtime, seed=training.seed, name=f"probe-half{fold}"
+            ),
+        )
+        unseen = select(images, split.validation)
+        parts.append(prediction_rows(classifier, unseen, fold=fold))
     return pd.concat(parts, ignore_index=True)
+
+
+def folds_in_halves(
+    site_of: Mapping[str, str], halves: Sequence[frozenset[str]], *, n_folds: int, seed: int
+) -> Iterator[tuple[str, Split]]:
+    """Cross-validation inside each half, for every kind of probe.
+
+    Parameters
+    ----------
+    site_of
+        Participant to site; others than these are left out of the halves.
+    halves
+        The participants of each half.
+    n_folds
+        Folds a half, at most; never more than a site has people there.
+    seed
+        Of the folds.
+
+    Yields
+    ------
+    tuple
+        Name of the fold (half and number), and who trains and who is asked.
+
+    Raises
+    ------
+    LeakError
+        If somebody is on both sides.
+    """
+    for number, half in enumerate(halves, start=1):
+        own = {person: site for person, site in site_of.items() if person in half}
+        smallest = int(min(pd.Series(own).value_counts()))
+        folds = make_folds(own, n_folds=min(n_folds, smallest), seed=seed)
+        for place, split in enumerate(folds):
+            check_no_leak(split.train, held_out=split.validation)
+            yield f"{number}-{place}", split
 
 
 def probe_row(
@@ -134,7 +168,7 @@ def probe_row(
     predictions
         One row a scan: key, participant_id, site, fold, ``p_<site>``.
     probe
-        ``frozen`` or ``reseeded``; a leak can only be suspected from the latter.
+        ``frozen``, ``reseeded`` or ``forest``; a leak can only be suspected from the last two.
     reference_site
         The site that the others were brought to.
     rng

@@ -1,6 +1,6 @@
 """Site probes of the unharmonized images, the best baseline and the chosen harmonizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.judged import judged_volumes
 from bids_harmonize.stages.evaluation.probes import (
     PROBE_COLUMNS,
@@ -123,7 +124,7 @@ def probe_sites(
     write_table(path, frame, columns)
     failures = tuple(
         f"leak suspected: a fresh probe of {row['method']} images is far below chance "
-        f"({row['balanced_accuracy']:.2f}, seed {row['seed']})"
+        f"({row['balanced_accuracy']:.2f}, {row['probe']}, seed {row['seed']})"
         for row in rows
         if row["leak_suspected"]
     )
@@ -217,7 +218,23 @@ class _Probing:
             first = predictions if first is None else first
             numbers = self._numbers(predictions, "reseeded", method, seed)
             rows.append({**facts, "seed": seed, **numbers})
-        return rows, first
+        return [*rows, *self._forest_rows(facts, images, self.half_models)], first
+
+    def _forest_rows(
+        self, facts: Mapping[str, object], images: VolumeSource, half_models: HalfModels
+    ) -> Iterator[dict[str, object]]:
+        """Forests on all sites, and on the source sites alone where there are two or more."""
+        seed, method = self.seeds[0], str(facts["method"])
+        table = texture_table(images)
+        sources = table[table["site"] != self.context.study.reference_site]
+        asked = {"all": table, "sources": sources}
+        for sites, rows in asked.items():
+            if rows["site"].nunique() > 1 and (sites == "all" or len(rows) < len(table)):
+                found = forest_predictions(
+                    rows, half_models.halves, n_folds=self.n_folds, seed=seed
+                )
+                numbers = self._numbers(found, "forest", f"{method}-{sites}", seed)
+                yield {**facts, "sites": sites, "seed": seed, **numbers}
 
     def _fresh(self, images: VolumeSource, half_models: HalfModels, seed: int) -> pd.DataFrame:
         training = ProbeTraining(

@@ -40,7 +40,12 @@ _QUESTIONS = {
 SHARPNESS_RANGE = (0.9, 1.1)
 LESION_CONTRAST, LESION_VOLUME = (0.8, 1.2), (0.85, 1.15)
 _ABOVE_ZERO = "95 % interval of the mean difference above 0 dB"
-_AT_CHANCE = "95 % interval reaches down to chance, while the raw images' interval does not"
+_AT_CHANCE = (
+    "of the probe that names it best, 95 % interval reaches down to chance, while the raw images' "
+    "interval does not"
+)
+FRESH_PROBES = ("reseeded", "forest")
+"""Probes that are trained anew on harmonized images."""
 
 
 @dataclass(frozen=True)
@@ -215,17 +220,23 @@ def _lesions(rows: pd.DataFrame, method: str) -> dict[str, object]:
 
 
 def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
-    fresh = probes[probes["probe"] == "reseeded"].dropna(subset=["balanced_accuracy"])
-    own, raw = (fresh[fresh["method"] == name] for name in (method, "identity"))
+    fresh = probes[probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")]
+    fresh = fresh.dropna(subset=["balanced_accuracy"])
+    own = fresh[fresh["method"] == method]
     if own.empty:
         source = "group_siteprobe: no fresh probe was trained on this method's images"
         return verdict_row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
+    probe = str(own.groupby("probe")["balanced_accuracy"].mean().idxmax())
+    own, raw = (
+        fresh[(fresh["method"] == name) & (fresh["probe"] == probe)]
+        for name in (method, "identity")
+    )
     value, low, chance = (
         float(own[name].mean()) for name in ("balanced_accuracy", "low", "chance")
     )
     raw_low = float(raw["low"].mean()) if len(raw) else np.nan
     answer = "no" if low > chance else "yes" if raw_low > chance else "cannot tell"
-    source = f"group_siteprobe: reseeded, mean of {len(own)} seed(s); chance {chance:.3f}"
+    source = f"group_siteprobe: {probe}, mean of {len(own)} seed(s); chance {chance:.3f}"
     return verdict_row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
 
 
