@@ -4,6 +4,7 @@ import pandas as pd
 
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_methods_table import reading_order
 from bids_harmonize.report.group_words import (
     method_words,
     number,
@@ -84,7 +85,7 @@ def recognition_blocks(inputs: GroupInputs) -> list[Block]:
     """
     table = inputs.tables.get("reidentification")
     if table is not None:
-        return [_table(table)]
+        return [_table(table, chosen=inputs.chosen_method)]
     if inputs.tables.get("travelling") is None:
         return []
     text = (
@@ -94,27 +95,26 @@ def recognition_blocks(inputs: GroupInputs) -> list[Block]:
     return [Paragraph(text, "absent")]
 
 
-def _table(table: pd.DataFrame) -> Block:
+def _table(table: pd.DataFrame, *, chosen: str | None) -> Block:
+    place = {name: n for n, name in enumerate(reading_order(table["method"], chosen=chosen))}
+    ordered = table.assign(_place=table["method"].map(place))
     rows: list[list[str | Cell]] = [
         [
             Cell(_images(str(row["method"])), "strong"),
-            str(row["source_site"]),
-            str(row["target_site"]),
+            _sites(str(row["source_site"]), str(row["target_site"])),
             str(int(row["n"])),
             percent_interval(row["rank1"], row["low"], row["high"]),
             str(int(row["gallery"])),
             percent(row["nearer"]),
-            number(row["within"], 3),
-            number(row["between"], 3),
+            f"{number(row['within'], 3)}, {number(row['between'], 3)}",
         ]
-        for _, row in table.iterrows()
+        for _, row in ordered.sort_values(["source_site", "_place"], kind="stable").iterrows()
     ]
     return make_table(
         "Is the person still recognised?",
         {
-            "images": False, "scanned at": False, "looked up at": False, "people": True,
-            "recognised": True, "among": True, "others further away": True,
-            "distance from oneself": True, "from others": True,
+            "images": False, "sites": False, "people": True, "recognised": True, "among": True,
+            "others further away": True, "distance from oneself, others": True,
         },
         rows,
         reading=_READING,
@@ -123,3 +123,7 @@ def _table(table: pd.DataFrame) -> Block:
 
 def _images(method: str) -> str:
     return "scan and rescan" if method == "ceiling" else method_words(method)
+
+
+def _sites(source: str, target: str) -> str:
+    return f"{target}, twice" if source == target else f"{source} in {target}"

@@ -19,11 +19,11 @@ def test_every_method_has_a_line_and_the_ceiling_is_told_in_words(tmp_path):
     )
     (table,) = recognition_blocks(read_group_inputs(tmp_path))
     assert isinstance(table, Table)
-    first, second = [[cell.text for cell in row] for row in table.rows]
+    second, first = [[cell.text for cell in row] for row in table.rows]
     assert first[1:] == [
-        *("Site B", "Site A", "8", "87.5 % (52.9 to 97.8)", "28", "99.5 %", "0.057", "0.381"),
+        *("Site B in Site A", "8", "87.5 % (52.9 to 97.8)", "28", "99.5 %", "0.057, 0.381"),
     ]
-    assert second[0] == "scan and rescan"
+    assert second[:2] == ["scan and rescan", "Site A, twice"]
 
 
 def test_lesions_are_told_by_method_site_and_kind(tmp_path):
