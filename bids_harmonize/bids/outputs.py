@@ -92,6 +92,12 @@ OUTPUTS: dict[str, OutputRow] = dict(
             "site",
             "Mean of harmonized minus preprocessed images of a site on the template.",
         ),
+        _row(
+            "structure_change",
+            "_desc-structureChange_statmap.nii.gz",
+            "site",
+            "Mean change of edges (gradient magnitude) by harmonization, on the template.",
+        ),
         _group("quality", "Quality measures of every scan."),
         _group("siteclassification", "How well the site can be told, with its controls."),
         _group("siterecall", "How many of each site's participants are named rightly."),
@@ -163,6 +169,7 @@ DESCRIPTIONS = {
     "mean": OUTPUTS["site_mean"].description,
     "meanSiteSaliency": OUTPUTS["site_mean_saliency"].description,
     "siteEffect": OUTPUTS["site_effect"].description,
+    "structureChange": OUTPUTS["structure_change"].description,
 }
 """What every ``desc-`` label of the derivative means; ``harmonized<Site>`` comes on top."""
 

@@ -10,6 +10,12 @@ from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_change
 from bids_harmonize.report.group_siterecall import COMPACT_SITES
 
+_STRUCTURE_READING = (
+    "Mean over scans of the gradient magnitude of the harmonized minus that of the preprocessed "
+    "image, per mm, over the site's mean image. Red: edges made steeper; blue: flatter. Wide even "
+    "areas follow the contrast of the target; a spot that stands out is structure that was drawn "
+    "or erased."
+)
 _READING = (
     "Mean over scans of the harmonized minus the preprocessed image, each rescaled by its own 1st "
     "and 99th percentile, over the site's mean image (axial, coronal, sagittal). Red: made "
@@ -20,7 +26,7 @@ _READING = (
 
 
 def effect_blocks(inputs: GroupInputs) -> list[Block]:
-    """One figure a source site; folded where there are many.
+    """Two figures a source site, intensity and edges; folded where there are many.
 
     Parameters
     ----------
@@ -34,20 +40,26 @@ def effect_blocks(inputs: GroupInputs) -> list[Block]:
     """
     study = inputs.study
     sites = [] if study is None else [s for s in study.trained_sites if s != study.reference_site]
-    blocks = [block for site in sites if (block := _figure(inputs, site)) is not None]
+    blocks = [block for site in sites for block in _figures(inputs, site)]
     if not blocks:
         text = (
             "There is no map of the site effect (tpl-*/anat): the stage evaluate has not run, or "
             "scans have no way to the template."
         )
         return [Paragraph(text, "absent")]
-    if len(blocks) > COMPACT_SITES:
-        return [Fold(f"What is changed at each of {len(blocks)} sites", tuple(blocks))]
+    if len(sites) > COMPACT_SITES:
+        return [Fold(f"What is changed at each of {len(sites)} sites", tuple(blocks))]
     return blocks
 
 
-def _figure(inputs: GroupInputs, site: str) -> Block | None:
-    path = site_output(inputs.output_dir, site, "site_effect")
+def _figures(inputs: GroupInputs, site: str) -> list[Block]:
+    effect = _figure(inputs, site, "site_effect", "What is changed in scans of", _READING)
+    edges = _figure(inputs, site, "structure_change", "Where edges change at", _STRUCTURE_READING)
+    return [block for block in (effect, edges) if block is not None]
+
+
+def _figure(inputs: GroupInputs, site: str, key: str, title: str, reading: str) -> Block | None:
+    path = site_output(inputs.output_dir, site, key)
     if not path.is_file():
         return None
     try:
@@ -57,9 +69,9 @@ def _figure(inputs: GroupInputs, site: str) -> Block | None:
         return Paragraph(f"{path.name} cannot be read: {error}", "absent")
     largest = float(np.abs(change).max())
     return Figure(
-        title=f"What is changed in scans of {site}: mean over its scans",
+        title=f"{title} {site}: mean over its scans",
         source=draw_change(change, image, affine),
-        alt=f"Mean change of scans of {site} on the template; at most {largest:.2f}.",
-        reading=_READING,
+        alt=f"{title} {site}, mean of its scans on the template; at most {largest:.2g}.",
+        reading=reading,
         size="wide",
     )

@@ -148,14 +148,18 @@ def test_what_is_changed_at_a_site_is_drawn_over_its_mean_image(
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     image, change = np.zeros((20, 24, 20)), np.zeros((20, 24, 20))
     image[4:16, 4:20, 4:16], change[8:10, 8:10, 8:10] = 0.8, -0.3
-    for key, volume in (("site_mean", image), ("site_effect", change)):
+    maps = {"site_mean": image, "site_effect": change, "structure_change": change / 10}
+    for key, volume in maps.items():
         path = site_output(tmp_path, "Site A", key)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, volume.astype(np.float32), affine)
-    (figure,) = effect_blocks(elsewhere)
+    figure, edges = effect_blocks(elsewhere)
     assert isinstance(figure, Figure)
+    assert isinstance(edges, Figure)
+    assert "Where edges change at Site A" in edges.title
+    assert "at most 0.03" in edges.alt
     assert "What is changed in scans of Site A" in figure.title
-    assert "at most 0.30" in figure.alt
+    assert "at most 0.3" in figure.alt
     assert figure.source.startswith("data:image/png;base64,")
 
 

@@ -63,11 +63,24 @@ def test_the_map_is_strongest_where_the_change_was_and_says_how_much(context):
     assert len(sidecar["Sources"]) == 3
 
 
+def test_edges_change_around_what_was_drawn_and_nowhere_else(context):
+    study = context.study
+    write_site_maps(context)
+    path = site_output(study.output_dir, SOURCE, "structure_change")
+    change, affine = read_image(path)
+    place = affine[:3, :3] @ np.unravel_index(np.abs(change).argmax(), change.shape)
+    assert np.abs(place + affine[:3, 3] - [30, -30, 30]).max() <= 24
+    assert np.abs(change).max() > 0.1 * ADDED / 12  # of one voxel of 12 mm
+    assert (np.abs(change) < 0.02 * np.abs(change).max()).mean() > 0.8
+    assert json.loads(sidecar_path(path).read_text())["Units"] == f"{UNITS}, per mm"
+
+
 def test_the_reference_has_a_mean_and_no_effect(context):
     study = context.study
     files = write_site_maps(context).files
     means = [site_output(study.output_dir, site, "site_mean") for site in SITES[:2]]
-    assert set(files) == {*means, effect_of(study)}
+    edges = site_output(study.output_dir, SOURCE, "structure_change")
+    assert set(files) == {*means, effect_of(study), edges}
     mean = read_image(means[0])[0]
     assert 0.8 < np.percentile(mean, 99.9) < 1.3
     assert not effect_of(study, REFERENCE).exists()

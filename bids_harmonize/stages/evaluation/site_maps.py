@@ -1,5 +1,8 @@
 """What a scanner does to an image, as a map: every site's mean, and what harmonization changed.
 
+What was made brighter or darker is the site's effect; where edges became steeper or flatter,
+structure was altered.
+
 Both lie on the ICBM152 template, through each scan's affine. Intensities are rescaled by the 1st
 and 99th percentile first, as in every comparison, so that a scanner's gain is no effect.
 """
@@ -18,6 +21,7 @@ from bids_harmonize.bids.provenance import bids_uri
 from bids_harmonize.bids.sidecars import read_json, remove_with_sidecar, sidecar_path
 from bids_harmonize.bids.study import Study
 from bids_harmonize.errors import ScanError
+from bids_harmonize.imaging.geometry import voxel_size_mm
 from bids_harmonize.imaging.resampling import resample_through
 from bids_harmonize.imaging.types import Volume
 from bids_harmonize.stages import StageContext
@@ -46,7 +50,7 @@ class SiteMaps:
 
 
 def write_site_maps(context: StageContext) -> SiteMaps:
-    """Write ``desc-mean_T1w`` of every trained site, and ``desc-siteEffect`` of every source.
+    """Write the mean image of every trained site, and both maps of change of every source.
 
     Parameters
     ----------
@@ -90,8 +94,8 @@ class _Mean:
         self.study, self.site, self.model_sha256 = study, site, model_sha256
         self.grid = template_grid(study)
         shape = self.grid.shape
-        self.image, self.change, self.heads, self.changed_heads = (
-            np.zeros(shape, dtype=np.float64) for _ in range(4)
+        self.image, self.change, self.edges, self.heads, self.changed_heads = (
+            np.zeros(shape, dtype=np.float64) for _ in range(5)
         )
         self.scans: list[DerivedScan] = []
         self.changed: list[Path] = []
@@ -118,6 +122,8 @@ class _Mean:
         if after is not None:
             scaled = images.rescaled(read_image(after)[0], self.study.scaling_mask)
             self.change += moved(scaled - before)
+            size = float(voxel_size_mm(images.affine)[0])
+            self.edges += moved(_edges(scaled, size) - _edges(before, size))
             self.changed_heads += head
             self.changed.append(after)
         self.image += moved(before)
@@ -141,7 +147,7 @@ class _Mean:
             return []
         files = [self._write_mean()]
         if self.changed:
-            files.append(self._write_effect())
+            files += [self._write_effect(), self._write_structure()]
         return files
 
     def _write_mean(self) -> Path:
@@ -165,9 +171,28 @@ class _Mean:
             f"Mean over {self.n_changed} scans of the harmonized minus the preprocessed image: "
             f"what was added at each place to make scans of {self.site} look as if taken at "
             f"{self.study.reference_site}, on the ICBM152 2009a symmetric template.",
-            HarmonizationReference=self.study.reference_site,
-            HarmonizationModelSha256=self.model_sha256,
+            **self._facts(),
         )
+
+    def _write_structure(self) -> Path:
+        path = site_output(self.study.output_dir, self.site, "structure_change")
+        volume = _per_head(self.edges, self.changed_heads, self.n_changed)
+        return self._write(
+            path,
+            volume,
+            self.changed,
+            f"Mean over {self.n_changed} scans of the gradient magnitude of the harmonized minus "
+            f"that of the preprocessed image of {self.site}: where edges became steeper (above 0) "
+            "or flatter, on the ICBM152 2009a symmetric template.",
+            units=f"{UNITS}, per mm",
+            **self._facts(),
+        )
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "HarmonizationReference": self.study.reference_site,
+            "HarmonizationModelSha256": self.model_sha256,
+        }
 
     def _write(
         self,
@@ -175,12 +200,13 @@ class _Mean:
         volume: Volume,
         sources: Sequence[Path],
         description: str,
+        units: str = UNITS,
         **facts: str,
     ) -> Path:
         write_image(path, volume, self.grid.affine)
         sidecar = {
             "Description": description,
-            "Units": UNITS,
+            "Units": units,
             "Site": self.site,
             "SkullStripped": False,
             "Sources": [bids_uri(source, self.study.output_dir) for source in sources],
@@ -188,6 +214,12 @@ class _Mean:
         }
         write_json(sidecar_path(path), sidecar)
         return path
+
+
+def _edges(volume: Volume, size_mm: float) -> Volume:
+    """Gradient magnitude by central differences, per mm."""
+    parts = np.gradient(volume, size_mm)
+    return np.sqrt(sum(part * part for part in parts)).astype(np.float32)
 
 
 def _per_head(total: np.ndarray, heads: np.ndarray, n_scans: int) -> Volume:
@@ -200,7 +232,7 @@ def _remove_others(study: Study, kept: Iterable[Path]) -> None:
     written = set(kept)
     sites = sorted({*study.trained_sites, *(scan.site for scan in study.scans)})
     for site in sites:
-        for key in ("site_mean", "site_effect"):
+        for key in ("site_mean", "site_effect", "structure_change"):
             path = site_output(study.output_dir, site, key)
             if path not in written:
                 remove_with_sidecar(path)
