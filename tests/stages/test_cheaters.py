@@ -51,17 +51,33 @@ def study(tmp_path_factory):
     return made
 
 
+def combat_of(study):
+    """Stem to image: at every voxel, mean and spread of each site are made those of all."""
+    scans = [scan for scan in study.scans if scan.participant_id in study.eligible]
+    site = np.array([scan.site for scan in scans])
+    volumes = [read_image(scan.t1w)[0] for scan in scans]
+    alike = np.stack([undone(v) if s == "B" else v for v, s in zip(volumes, site, strict=True)])
+    mean, spread = alike.mean(axis=0), alike.std(axis=0)
+    for name in ("A", "B"):
+        own = alike[site == name]
+        alike[site == name] = (own - own.mean(axis=0)) / (own.std(axis=0) + 1e-6) * spread + mean
+    return {scan.stem: image for scan, image in zip(scans, alike, strict=True)}
+
+
+def put(folder, name, scan, image):
+    path = folder / name / scan.participant_id / f"ses-{scan.site}" / "anat"
+    path.mkdir(parents=True, exist_ok=True)
+    _, affine = read_image(scan.t1w)
+    write_image(path / f"{scan.stem}_desc-{name}_T1w.nii.gz", image.astype(np.float32), affine)
+
+
 @pytest.fixture(scope="module")
 def answers(study, tmp_path_factory):
     """Answer of every question, tool by tool."""
     folder = tmp_path_factory.mktemp("tools")
     for name, make in images_of(study).items():
         for scan in study.of_site("B"):
-            path = folder / name / scan.participant_id / "ses-B" / "anat"
-            path.mkdir(parents=True, exist_ok=True)
-            volume, affine = read_image(scan.t1w)
-            image = make(volume).astype(np.float32)
-            write_image(path / f"{scan.stem}_desc-{name}_T1w.nii.gz", image, affine)
+            put(folder, name, scan, make(read_image(scan.t1w)[0]))
         if name != "unknown":
             people = ["sub-A0", "sub-T1"] if name == "trained" else ["sub-A0"]
             table = pd.DataFrame({"participant_id": people})
@@ -112,3 +128,34 @@ def test_tools_stand_beside_the_methods_in_every_table(study, answers):
     for name in answers.columns:
         assert name in methods
         assert "reseeded" in set(probes.loc[probes["method"] == name, "probe"])
+
+
+@pytest.fixture(scope="module")
+def combat(tmp_path_factory):
+    """ComBat alone, with full effort: five folds have the power that two lack."""
+    study = write_small_study(tmp_path_factory.mktemp("study"), n_per_site=10, n_travelling=2)
+    folder = tmp_path_factory.mktemp("tools")
+    made = combat_of(study)
+    for scan in study.scans:
+        if scan.stem in made:
+            put(folder, "combat", scan, made[scan.stem])
+    context = _context(study, tmp_path_factory.mktemp("work"), effort="full")
+    judged = read_all_judged({"combat": str(folder / "combat")}, study.scans)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        train_briefly(monkeypatch)
+        monkeypatch.setattr("bids_harmonize.stages.evaluation.siteremoval.FULL_SEEDS", 1)
+        fitted = replace(_fitted(context), judged=judged)
+        result = evaluate(context, fitted)
+    return result, study.output_dir
+
+
+def test_combat_fitted_on_everybody_is_a_suspected_leak(combat):
+    result, folder = combat
+    probes = read_tsv(folder / "group_siteprobe.tsv")
+    own = probes[(probes["method"] == "judge:combat") & (probes["probe"] == "forest")].iloc[0]
+    assert float(own["balanced_accuracy"]) < float(own["null_q001"]) < 0.5
+    assert own["leak_suspected"] == "true"
+    assert any("leak suspected: a fresh probe of judge:combat" in line for line in result.failures)
+    answers = read_tsv(folder / "group_verdict.tsv").set_index(["method", "question"])["answer"]
+    assert answers["judge:combat", verdict.SITE_UNREADABLE] == "no"
+    assert answers["judge:combat", verdict.TRAINED_APART] == "cannot tell"

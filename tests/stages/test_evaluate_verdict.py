@@ -47,6 +47,7 @@ def _probes(raw=(0.95, 0.85), made=(0.9, 0.8)):
                 "balanced_accuracy": value,
                 "low": low,
                 "chance": 0.5,
+                "leak_suspected": None if probe == "frozen" else False,
             }
             for name, (value, low) in (("identity", raw), ("cyclegan", made))
             for probe in ("frozen", "reseeded")
@@ -252,3 +253,10 @@ def test_the_probe_that_names_the_site_best_decides():
     assert "forest" in _answer(SITE_UNREADABLE, probes=found, column="source")
     sources = forest.assign(balanced_accuracy=0.9, low=0.8, sites="sources")
     assert _answer(SITE_UNREADABLE, probes=pd.concat([fooled, sources])) == "yes"
+
+
+def test_a_probe_below_chance_is_a_leak_and_no_success():
+    found = _probes(made=(0.1, 0.02))
+    found["leak_suspected"] = (found["method"] == "cyclegan") & (found["probe"] == "reseeded")
+    assert _answer(SITE_UNREADABLE, probes=found) == "no"
+    assert "a leak is suspected" in _answer(SITE_UNREADABLE, probes=found, column="source")

@@ -210,18 +210,32 @@ class _Probing:
             rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
         if method not in self.probed_afresh:
             return rows, None
-        if self.half_models is None:
+        halves = self._parts(method, images)
+        if not halves:
             return [*rows, self._untold(facts, "reseeded")], None
         first = None
         for seed in self.seeds:
-            predictions = self._fresh(images, self.half_models, seed)
+            predictions = self._fresh(images, halves, seed)
             first = predictions if first is None else first
             numbers = self._numbers(predictions, "reseeded", method, seed)
             rows.append({**facts, "seed": seed, **numbers})
-        return [*rows, *self._forest_rows(facts, images, self.half_models)], first
+        return [*rows, *self._forest_rows(facts, images, halves)], first
+
+    def _parts(self, method: str, images: VolumeSource) -> tuple[frozenset[str], ...]:
+        """Inside whom probes are cross-validated: each half, or for another tool everybody.
+
+        A tool that was fitted on everybody leaves the people of a fold too little of their site
+        where those that train have too much; inside halves this would be overlooked.
+        """
+        if method.startswith(JUDGED_PREFIX):
+            return (frozenset(scan.participant_id for scan in images.scans),)
+        return () if self.half_models is None else self.half_models.halves
 
     def _forest_rows(
-        self, facts: Mapping[str, object], images: VolumeSource, half_models: HalfModels
+        self,
+        facts: Mapping[str, object],
+        images: VolumeSource,
+        halves: Sequence[frozenset[str]],
     ) -> Iterator[dict[str, object]]:
         """Forests on all sites, and on the source sites alone where there are two or more."""
         seed, method = self.seeds[0], str(facts["method"])
@@ -230,20 +244,20 @@ class _Probing:
         asked = {"all": table, "sources": sources}
         for sites, rows in asked.items():
             if rows["site"].nunique() > 1 and (sites == "all" or len(rows) < len(table)):
-                found = forest_predictions(
-                    rows, half_models.halves, n_folds=self.n_folds, seed=seed
-                )
+                found = forest_predictions(rows, halves, n_folds=self.n_folds, seed=seed)
                 numbers = self._numbers(found, "forest", f"{method}-{sites}", seed)
                 yield {**facts, "sites": sites, "seed": seed, **numbers}
 
-    def _fresh(self, images: VolumeSource, half_models: HalfModels, seed: int) -> pd.DataFrame:
+    def _fresh(
+        self, images: VolumeSource, halves: Sequence[frozenset[str]], seed: int
+    ) -> pd.DataFrame:
         training = ProbeTraining(
             settings=self.context.settings.classifier,
             runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
         )
-        return reseeded_predictions(images, half_models.halves, training=training)
+        return reseeded_predictions(images, halves, training=training)
 
     def _numbers(
         self, predictions: pd.DataFrame, probe: str, method: str, seed: int

@@ -222,11 +222,17 @@ def _lesions(rows: pd.DataFrame, method: str) -> dict[str, object]:
 def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
     fresh = probes[probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")]
     fresh = fresh.dropna(subset=["balanced_accuracy"])
-    own = fresh[fresh["method"] == method]
-    if own.empty:
+    own_fresh = fresh[fresh["method"] == method]
+    if own_fresh.empty:
         source = "group_siteprobe: no fresh probe was trained on this method's images"
         return verdict_row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
-    probe = str(own.groupby("probe")["balanced_accuracy"].mean().idxmax())
+    leaks = own_fresh[own_fresh["leak_suspected"].astype(str).str.lower() == "true"]
+    if len(leaks):
+        least = leaks.sort_values("balanced_accuracy").iloc[0]
+        value = float(least["balanced_accuracy"])
+        source = f"group_siteprobe: {least['probe']} far below chance: a leak is suspected"
+        return verdict_row(method, SITE_UNREADABLE, "no", value, _AT_CHANCE, source)
+    probe = str(own_fresh.groupby("probe")["balanced_accuracy"].mean().idxmax())
     own, raw = (
         fresh[(fresh["method"] == name) & (fresh["probe"] == probe)]
         for name in (method, "identity")
