@@ -1,4 +1,4 @@
-"""Measure what is gone and what is kept: travelling subjects, site probes, tissue, a verdict.
+"""Measure what is gone and what is kept: people, lesions, site probes, tissue, a verdict.
 
 Everything is read from what earlier levels and stages wrote. Images of the methods that are not
 delivered are made in memory. Without travelling subjects the probes still run, and the result

@@ -66,7 +66,7 @@ class Portraits:
         to_site
             The site whose look it was given.
         volume
-            The result, any intensity unit, on the scan's grid.
+            The result on the scan's grid, rescaled by its own percentiles, 0 outside the head.
         """
         if has_template_transform(self._study, images.scan):
             own = self._made.setdefault((method, to_site), {})
@@ -141,9 +141,10 @@ class Portraits:
             return None
         try:
             images = read_scan_images(scan)
+            volume = images.rescaled(images.volume, self._study.scaling_mask)
         except ScanError:
             return None  # the stages that need the scan itself report it
-        return self._portrait(images, images.volume)
+        return self._portrait(images, volume)
 
     def _portrait(self, images: ScanImages, volume: Volume) -> Portrait:
         moved = resample_through(
