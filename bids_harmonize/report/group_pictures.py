@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import ndimage
 
+from bids_harmonize.imaging.morphology import erode_mm
 from bids_harmonize.report.figures import data_uri
 from bids_harmonize.report.group_drawing import bare_axes, page_style
 from bids_harmonize.report.mosaic import PLANES, choose_slices, tile_slices
@@ -14,6 +16,8 @@ _DPI = 110
 _WINDOW = (0.0, 1.1)
 _CHANGE = 0.35
 _N_SLICES = 7
+_SHELL_MM = 20.0  # scalp and skull
+_LEAST_RANGE = 1e-6
 _AXIS_OF = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -116,13 +120,12 @@ def draw_change(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> st
     Returns
     -------
     str
-        PNG as a data URI; the colours end at the 99th percentile of the change's size.
+        PNG as a data URI; the colours end as :func:`colour_range` says.
     """
     sizes = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     cuts = [choose_slices(image > 0, image.shape, plane, _N_SLICES) for plane in PLANES]
     base, tiles = (tile_slices(volume, cuts, sizes) for volume in (image, change))
-    inside = np.abs(tiles[tiles != 0])
-    top = max(float(np.percentile(inside, 99)), 1e-6) if inside.size else 1.0
+    top = colour_range(change, image, sizes[0])
     rows, wide = base.shape
     with page_style():
         figure = Figure(figsize=(10.5, 10.5 * rows / wide), facecolor="white")
@@ -135,8 +138,31 @@ def draw_change(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> st
         bar = figure.colorbar(drawn, cax=place, ticks=[-top, 0, top])
         if bar.solids is not None:
             bar.solids.set_alpha(1)
-        place.set_yticklabels([f"{tick:+.2f}" for tick in (-top, 0, top)], fontsize=8)
+        place.set_yticklabels([f"{tick:+.2g}" for tick in (-top, 0, top)], fontsize=8)
         return _png_uri(figure)
+
+
+def colour_range(change: np.ndarray, image: np.ndarray, size_mm: float) -> float:
+    """Where the colours of a map of change end: by what changes inside the head.
+
+    The scalp borders on air and is bright, so its edge would hide whatever changes in the brain.
+
+    Parameters
+    ----------
+    change, image
+        Shape (I, J, K); the image is 0 outside the head.
+    size_mm
+        Voxel size, mm.
+
+    Returns
+    -------
+    float
+        99th percentile of the change's size, deeper than 20 mm; of all of it where that is none.
+    """
+    head = ndimage.binary_fill_holes(image != 0)
+    deep = np.abs(change[erode_mm(head, size_mm, radius_mm=_SHELL_MM)])
+    inside = deep if deep.any() else np.abs(change[change != 0])
+    return max(float(np.percentile(inside, 99)), _LEAST_RANGE) if inside.size else 1.0
 
 
 def mask_centre(mask: np.ndarray) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_pictures import draw_change
 from bids_harmonize.report.group_siterecall import COMPACT_SITES
 
+_COLOURS = "Colours end at the 99th percentile of the change deeper than 20 mm in the head."
 _STRUCTURE_READING = (
     "Mean over scans of the gradient magnitude of the harmonized minus that of the preprocessed "
     "image, per mm, over the site's mean image. Red: edges made steeper; blue: flatter. Wide even "
@@ -72,6 +73,6 @@ def _figure(inputs: GroupInputs, site: str, key: str, title: str, reading: str) 
         title=f"{title} {site}: mean over its scans",
         source=draw_change(change, image, affine),
         alt=f"{title} {site}, mean of its scans on the template; at most {largest:.2g}.",
-        reading=reading,
+        reading=f"{reading} {_COLOURS}",
         size="wide",
     )
