@@ -165,5 +165,4 @@ def read_trained_on(folder: Path) -> frozenset[str] | None:
             "was trained on, or remove it"
         )
         raise UnusableDataError(message)
-    people = table["participant_id"].dropna().astype(str)
-    return frozenset(p if p.startswith("sub-") else f"sub-{p}" for p in people)
+    return frozenset("sub-" + table["participant_id"].dropna().str.removeprefix("sub-"))

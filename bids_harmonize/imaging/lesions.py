@@ -90,8 +90,7 @@ def make_lesion(shape: tuple[int, ...], affine: Affine, centre: Array) -> Lesion
     Lesion
         On the scan's grid; the rim is a voxel wide.
     """
-    size = float(voxel_size_mm(affine)[0])
-    radius = max(RADIUS_MM, LEAST_RADIUS_VOXELS * size)
+    size, radius = _sizes_mm(affine)
     apart = [(axis - c) * size for axis, c in zip(np.indices(shape), centre, strict=True)]
     distance = np.sqrt(sum(a * a for a in apart)).astype(np.float32)
     share = np.clip((radius - distance) / size + np.float32(0.5), 0, 1)
@@ -121,8 +120,7 @@ def find_places(
     list of ndarray
         Voxels (3,), so far apart that no two lesions overlap; fewer where there is no room.
     """
-    size = float(voxel_size_mm(affine)[0])
-    radius = max(RADIUS_MM, LEAST_RADIUS_VOXELS * size)
+    size, radius = _sizes_mm(affine)
     deep = erode_mm(brain, size, radius_mm=radius + _DEPTH_MM)
     if not deep.any():
         return []
@@ -184,6 +182,12 @@ def lesion_change(
         volume=own_size / size / contrast if is_left else float("nan"),
         away=float(np.abs(shown[far]).max(initial=0.0)) / abs(peak),
     )
+
+
+def _sizes_mm(affine: Affine) -> tuple[float, float]:
+    """Edge of a voxel, and radius of a lesion on such voxels."""
+    size = float(voxel_size_mm(affine)[0])
+    return size, max(RADIUS_MM, LEAST_RADIUS_VOXELS * size)
 
 
 def _change(pair: tuple[Volume, Volume], brain: Mask) -> Array:

@@ -10,6 +10,7 @@ from bids_harmonize.report.group_words import (
     number,
     percent,
     percent_interval,
+    scanned_words,
     with_interval,
 )
 
@@ -20,8 +21,6 @@ _READING = (
     "everybody alike loses people here, however near its images come on average. Scan and rescan: "
     "the person's second scan at the site, not harmonized."
 )
-
-
 _LESION_READING = (
     "A ball of 5 mm or more is put into bright tissue deep in the brain; the scan is harmonized "
     "with and without it. Contrast and volume are what the difference of the two shows over what "
@@ -100,7 +99,7 @@ def _table(table: pd.DataFrame, *, chosen: str | None) -> Block:
     ordered = table.assign(_place=table["method"].map(place))
     rows: list[list[str | Cell]] = [
         [
-            Cell(_images(str(row["method"])), "strong"),
+            Cell(scanned_words(str(row["method"])), "strong"),
             _sites(str(row["source_site"]), str(row["target_site"])),
             str(int(row["n"])),
             percent_interval(row["rank1"], row["low"], row["high"]),
@@ -119,10 +118,6 @@ def _table(table: pd.DataFrame, *, chosen: str | None) -> Block:
         rows,
         reading=_READING,
     )  # fmt: skip
-
-
-def _images(method: str) -> str:
-    return "scan and rescan" if method == "ceiling" else method_words(method)
 
 
 def _sites(source: str, target: str) -> str:

@@ -12,6 +12,7 @@ from bids_harmonize.report.group_words import (
     method_words,
     number,
     p_value,
+    scanned_words,
     with_interval,
 )
 
@@ -69,7 +70,7 @@ def _agreement(table: pd.DataFrame | None) -> Block:
     rows: list[list[str | Cell]] = [
         [
             Cell(_FEATURES[str(row["feature"])], "strong"),
-            "scan and rescan" if row["method"] == "ceiling" else method_words(str(row["method"])),
+            scanned_words(str(row["method"])),
             _pair(str(row["source_site"]), str(row["target_site"])),
             str(int(row["n"])),
             with_interval(row["icc"], row["icc_low"], row["icc_high"]),

@@ -56,6 +56,11 @@ def method_words(method: str) -> str:
     return METHOD_WORDS.get(method, method.removeprefix("judge:"))
 
 
+def scanned_words(method: str) -> str:
+    """The same where nothing is harmonized in the ceiling: two scans at one site."""
+    return "scan and rescan" if method == "ceiling" else method_words(method)
+
+
 def is_feature_table(images: str) -> bool:
     """Whether the column ``images`` names a feature table (its arm), and no images.
 

@@ -42,11 +42,12 @@ from bids_harmonize.stages.evaluation.judged import (
     judged_method,
     travellers_seen,
 )
-from bids_harmonize.stages.evaluation.lesions import plant_lesions
+from bids_harmonize.stages.evaluation.lesions import LesionScores, plant_lesions
+from bids_harmonize.stages.evaluation.notes import comparison_notes
 from bids_harmonize.stages.evaluation.pairs import ScanImages
 from bids_harmonize.stages.evaluation.portraits import Portraits
 from bids_harmonize.stages.evaluation.site_maps import write_site_maps
-from bids_harmonize.stages.evaluation.siteremoval import probe_sites
+from bids_harmonize.stages.evaluation.siteremoval import SiteRemoval, probe_sites
 from bids_harmonize.stages.evaluation.tables import verdict_columns
 from bids_harmonize.stages.evaluation.tissue import judge_tissue
 from bids_harmonize.stages.evaluation.travelling import (
@@ -87,6 +88,27 @@ class Fitted:
     halves: HalfModels | None
     folds: tuple[FoldModel, ...]
     judged: tuple[JudgedImages, ...] = ()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the delivered harmonizers that were trained."""
+        return tuple(name for name in self.delivered if HARMONIZERS[name].trained)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Methods that the verdict is on: the trained ones, then other tools."""
+        return (*self.trained, *(one.method for one in self.judged))
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What was found on images; ``best`` is the best training-free method, if any can be told."""
+
+    scores: TravellingScores
+    best: str | None
+    recognised: pd.DataFrame
+    lesions: LesionScores
+    removal: SiteRemoval
 
 
 def run(context: StageContext) -> StageResult:
@@ -131,12 +153,42 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     StageResult
         As :func:`run`.
     """
+    study = context.study
+    measured = _measure(context, fitted)
+    scores, removal, lesions = measured.scores, measured.removal, measured.lesions
+    tissue, maps = judge_tissue(context), write_site_maps(context)
+    verdict = _verdict(context, fitted, measured)
+    if context.settings.group.harmonizer in fitted.trained:
+        verdict = pd.concat([verdict, pd.DataFrame(tissue.verdict)], ignore_index=True)
+    path = group_output(study.output_dir, "group_verdict")
+    write_table(path, verdict, verdict_columns())
+    files = [
+        *write_travelling(context, scores.frame, fitted.compared),
+        *write_reidentification(study, measured.recognised),
+        *write_lesions(context, lesions.frame),
+        *removal.files,
+        *replace_harmonized_rows(study.output_dir, _accuracy_row(context, removal)),
+        *tissue.files,
+        *maps.files,
+        *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
+        path,
+    ]
+    notes = comparison_notes(study, scores.frame, measured.best)
+    return StageResult(
+        name="evaluate",
+        files=tuple(files),
+        warnings=removal.warnings,
+        failures=(*scores.failures, *lesions.failures, *removal.failures, *maps.failures),
+        notes=(*notes, *lesions.notes, *tissue.notes, *maps.notes),
+    )
+
+
+def _measure(context: StageContext, fitted: Fitted) -> _Measured:
+    """Everything that is asked of images."""
     study, settings = context.study, context.settings
-    trained = [name for name in fitted.delivered if HARMONIZERS[name].trained]
     levels = site_levels(study)
     own = [method_of(harmonizer) for harmonizer in fitted.delivered.values()]
     foreign = [judged_method(one, reference_site=study.reference_site) for one in fitted.judged]
-    compared = [*trained, *(method.name for method in foreign)]
     portraits = Portraits(study)
     scores = score_travelling(
         study,
@@ -145,10 +197,9 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         work_dir=context.work_dir,
         watch=portraits.add,
     )
-    recognised = portraits.recognise(kind=primary_kind(scores.frame))
     lesions = plant_lesions(
         study,
-        [method for method in own if method.name in trained],
+        [method for method in own if method.name in fitted.trained],
         effort=settings.group.effort,
         seed=settings.run.random_seed,
     )
@@ -161,46 +212,34 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
         judged=fitted.judged,
     )
-    row = None
-    if removal.fresh is not None:
-        row = harmonized_row(
-            removal.fresh, reference_site=study.reference_site, effort=settings.group.effort
-        )
-    rng = seeded_generator(settings.run.random_seed, "evaluate", "verdict")
-    verdict = verdict_table(
+    recognised = portraits.recognise(kind=primary_kind(scores.frame))
+    return _Measured(scores, best, recognised, lesions, removal)
+
+
+def _verdict(context: StageContext, fitted: Fitted, measured: _Measured) -> pd.DataFrame:
+    """The questions on images, of every trained method and other tool."""
+    return verdict_table(
         Evidence(
-            scores.frame,
-            removal.probes,
-            recognised,
-            lesions.frame,
-            seen=travellers_seen(study, trained, fitted.judged),
+            measured.scores.frame,
+            measured.removal.probes,
+            measured.recognised,
+            measured.lesions.frame,
+            seen=travellers_seen(context.study, fitted.trained, fitted.judged),
         ),
-        methods=compared,
+        methods=fitted.compared,
         training_free=baselines(),
-        rng=rng,
+        rng=seeded_generator(context.settings.run.random_seed, "evaluate", "verdict"),
     )
-    tissue, maps = judge_tissue(context), write_site_maps(context)
-    if settings.group.harmonizer in trained:
-        verdict = pd.concat([verdict, pd.DataFrame(tissue.verdict)], ignore_index=True)
-    path = group_output(study.output_dir, "group_verdict")
-    write_table(path, verdict, verdict_columns())
-    files = [
-        *write_travelling(context, scores.frame, compared),
-        *write_reidentification(study, recognised),
-        *write_lesions(context, lesions.frame),
-        *removal.files,
-        *replace_harmonized_rows(study.output_dir, row),
-        *tissue.files,
-        *maps.files,
-        *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
-        path,
-    ]
-    return StageResult(
-        name="evaluate",
-        files=tuple(files),
-        warnings=removal.warnings,
-        failures=(*scores.failures, *lesions.failures, *removal.failures, *maps.failures),
-        notes=(*_notes(study, scores, best), *lesions.notes, *tissue.notes, *maps.notes),
+
+
+def _accuracy_row(context: StageContext, removal: SiteRemoval) -> dict[str, object] | None:
+    """The fresh probe as a row of group_siteclassification.tsv; none where it was not trained."""
+    if removal.fresh is None:
+        return None
+    return harmonized_row(
+        removal.fresh,
+        reference_site=context.study.reference_site,
+        effort=context.settings.group.effort,
     )
 
 
@@ -235,52 +274,3 @@ def method_of(harmonizer: Harmonizer) -> Method:
         )
 
     return Method(harmonizer.name, transform)
-
-
-def _imageless_note(study: Study, scores: TravellingScores) -> str:
-    """What can be judged, and what not, where the reference has no images here."""
-    kinds = scores.frame.groupby("kind")["participant_id"].nunique()
-    text = f"the reference {study.reference_site} is known by its card alone: "
-    if study.virtual_reference:
-        text = "the reference is the median of all sites: "
-    if "direct" in kinds:
-        text += f"{kinds['direct']} travelling subjects with real scans there were scored; "
-    else:
-        text += "without a real scan there, closeness to it cannot be judged; "
-    if "agreement" in kinds:
-        text += f"agreement between local sites was scored on {kinds['agreement']} people; "
-    else:
-        text += "nobody was scanned at two local sites, so their agreement cannot be judged; "
-    if len(study.trained_sites) > 1:
-        return f"{text}site probes look at the local sites among themselves"
-    return f"{text}with one local site there is no site for a probe to tell"
-
-
-def _notes(study: Study, scores: TravellingScores, best: str | None) -> tuple[str, ...]:
-    notes = []
-    people: pd.Series = scores.frame["participant_id"]
-    if study.outside_reference:
-        notes.append(_imageless_note(study, scores))
-    elif not study.travelling:
-        notes.append(
-            "nobody was scanned at two trained sites, so nothing shows how near a harmonized "
-            "image is to the person's real scan; the site probes alone cannot tell"
-        )
-    elif best is None:
-        notes.append(
-            f"{people.nunique()} of {len(study.travelling)} travelling subjects could be scored "
-            "in the brain at the reference site; the primary endpoint cannot be told"
-        )
-    else:
-        notes.append(
-            f"{people.nunique()} travelling subjects were scored; the best method without "
-            f"training is {best}"
-        )
-    doubtful = [
-        scan.stem
-        for scan in study.harmonized_scans(joint=False)
-        if scan.participant_id in study.travelling and not scan.usable
-    ]
-    if doubtful:
-        notes.append(f"not scored, the brain mask is doubtful: {', '.join(doubtful)}")
-    return tuple(notes)

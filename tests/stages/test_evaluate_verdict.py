@@ -260,3 +260,13 @@ def test_a_probe_below_chance_is_a_leak_and_no_success():
     found["leak_suspected"] = (found["method"] == "cyclegan") & (found["probe"] == "reseeded")
     assert _answer(SITE_UNREADABLE, probes=found) == "no"
     assert "a leak is suspected" in _answer(SITE_UNREADABLE, probes=found, column="source")
+
+
+def test_nobody_who_travels_is_nobody_to_be_trained_without():
+    assert _answer(TRAINED_APART, travelling=_travelling().iloc[:0]) == "cannot tell"
+
+
+def test_being_recognised_counts_for_nothing_among_people_trained_on():
+    found = _looked_up(6, 6)
+    assert _answer(RECOGNISED, found=found, seen=frozenset({"sub-0"})) == "cannot tell"
+    assert _answer(RECOGNISED, found=_looked_up(6, 0), seen=None) == "no"

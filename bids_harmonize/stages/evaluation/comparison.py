@@ -33,6 +33,7 @@ METHODS_COLUMNS = (
 )
 ALL_SITES = "all"
 DIRECT, AGREEMENT = "direct", "agreement"
+IDENTITY, CEILING = "identity", "ceiling"
 GAP_METRICS = ("psnr", "ssim")
 LEAST_GAP_DB = 1.0
 
@@ -83,7 +84,7 @@ def methods_table(
         values = group["value"].to_numpy(dtype=np.float64)
         values = values[~np.isnan(values)]
         low, high = bootstrap_interval(values, rng=rng)
-        numbers = {"n": values.size, "mean": _mean(values), "low": low, "high": high}
+        numbers = {"n": values.size, "mean": mean_or_nan(values), "low": low, "high": high}
         rows.append({**dict(zip(_ROW, key, strict=True)), **numbers})
     table = pd.DataFrame(rows, columns=[*_ROW, "n", "mean", "low", "high"])
     table["gap_closed"] = [_gap_closed(travelling, row) for row in table.to_dict("records")]
@@ -199,7 +200,14 @@ def _over_sources(travelling: pd.DataFrame) -> pd.DataFrame:
     return pooled.assign(source_site=ALL_SITES)
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_or_nan(values: np.ndarray) -> float:
+    """Mean of what was measured; NaN where nothing was.
+
+    Examples
+    --------
+    >>> mean_or_nan(np.array([1.0, 2.0])), mean_or_nan(np.array([]))
+    (1.5, nan)
+    """
     return float(values.mean()) if values.size else np.nan
 
 

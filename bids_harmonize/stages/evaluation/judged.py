@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from bids_harmonize.bids.images import read_grid, read_image
 from bids_harmonize.bids.judged import JudgedImages, read_trained_on
@@ -16,9 +15,9 @@ from bids_harmonize.imaging.grid import resample
 from bids_harmonize.imaging.types import Affine, Volume
 from bids_harmonize.stages.evaluation.pairs import ScanImages
 from bids_harmonize.stages.evaluation.travelling import Method
-from bids_harmonize.stages.harmonization.crossfit import probe_volume
+from bids_harmonize.stages.harmonization.crossfit import kept_volumes, probe_volume
 from bids_harmonize.training.sources import LoadedScan
-from bids_harmonize.training.volumes import DiskVolumes, TransformedVolumes, VolumeSource
+from bids_harmonize.training.volumes import DiskVolumes, VolumeSource
 
 _SAME_PLACE_MM = 1e-3
 
@@ -120,16 +119,15 @@ def judged_volumes(
     lacking = {scan.site for scan in native.scans if scan.key not in judged.images}
     if lacking - {reference_site}:
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = open_memmap(path, mode="w+", dtype=np.float32, shape=(len(network), *network.shape))
-    for index, scan in enumerate(native.scans):
+
+    def made(index: int) -> Volume:
+        scan = native.scans[index]
         if scan.key not in judged.images:
-            made[index] = network.volume(index)
-            continue
+            return network.volume(index)
         make = _reading(judged.images[scan.key], scan.t1w)
-        made[index] = probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
-    made.flush()
-    return TransformedVolumes(network, lambda index, _: np.array(made[index]))
+        return probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
+
+    return kept_volumes(network, made, path=path)
 
 
 def read_on_grid(path: Path, shape: tuple[int, ...], affine: Affine) -> Volume:

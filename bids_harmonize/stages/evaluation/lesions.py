@@ -5,7 +5,7 @@ no model was trained on come first; a generator that keeps those keeps the other
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +16,8 @@ from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.study import Study
 from bids_harmonize.errors import DirectionError, ScanError
 from bids_harmonize.imaging.lesions import find_places, lesion_change, make_lesion
-from bids_harmonize.stages.evaluation.pairs import ScanImages, read_scan_images
+from bids_harmonize.stages.evaluation.comparison import mean_or_nan
+from bids_harmonize.stages.evaluation.pairs import read_scan_images
 from bids_harmonize.stages.evaluation.travelling import Method
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
@@ -72,15 +73,14 @@ def plant_lesions(
     for site in study.trained_sites if methods else ():
         if site == study.reference_site:
             continue
-        found: list[dict[str, object]] = []
-        for scan in _scans(study, site)[: MOST_SCANS[effort]]:
+        scans = _scans(study, site)[: MOST_SCANS[effort]]
+        if not scans:
+            notes.append(f"no lesion was put into scans of {site}: they have no brain mask")
+        for scan in scans:
             try:
-                found += _one_scan(study, scan, methods, seed=seed)
+                rows += _one_scan(study, scan, methods, seed=seed)
             except ScanError as error:
                 failures.append(f"{scan.stem}: no lesion was put into it: {error}")
-        if not found:
-            notes.append(f"no lesion was put into scans of {site}: they have no brain mask")
-        rows += found
     frame = pd.DataFrame(rows, columns=_PERSON_COLUMNS)
     return LesionScores(frame, tuple(failures), tuple(notes))
 
@@ -106,8 +106,7 @@ def lesions_table(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFra
         for name in ("contrast", "volume"):
             values = own[name].dropna().to_numpy(dtype=np.float64)
             low, high = bootstrap_interval(values, rng=rng)
-            mean = float(values.mean()) if values.size else np.nan
-            numbers |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+            numbers |= {name: mean_or_nan(values), f"{name}_low": low, f"{name}_high": high}
         largest = float(own["away"].max())
         found.append({**dict(zip(_ROW, key, strict=True)), **numbers, "away": largest})
     return pd.DataFrame(found, columns=list(LESION_COLUMNS))
@@ -146,7 +145,7 @@ def _one_scan(
             continue
         for name, lesion in lesions.items():
             planted = lesion.put_into(images.volume, change=LESIONS[name])
-            shown = method.transform(_with(images, planted), study.reference_site)
+            shown = method.transform(replace(images, volume=planted), study.reference_site)
             change = lesion_change(
                 lesion, (images.volume, planted), (plain, shown), brain=images.brain
             )
@@ -159,7 +158,3 @@ def _one_scan(
                 "volume": change.volume,
                 "away": change.away,
             }
-
-
-def _with(images: ScanImages, volume: np.ndarray) -> ScanImages:
-    return ScanImages(images.scan, volume, images.affine, images.head, images.brain)

@@ -21,10 +21,9 @@ from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.resampling import resample_through
 from bids_harmonize.imaging.types import Volume
 from bids_harmonize.stages.classification.maps import has_template_transform, template_to_scan
-from bids_harmonize.stages.evaluation.comparison import DIRECT
+from bids_harmonize.stages.evaluation.comparison import CEILING, DIRECT
 from bids_harmonize.stages.evaluation.pairs import ScanImages, read_scan_images
 
-CEILING = "ceiling"
 DIRECTION_COLUMNS = ("method", "source_site", "target_site")
 MOST_OTHERS = 40
 """Other people of the target site among whom a travelling subject must be found."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.portraits import DIRECTION_COLUMNS
 from bids_harmonize.stats import paired_difference_interval, wilson_interval
 
@@ -12,7 +13,6 @@ REIDENTIFICATION_COLUMNS = (
     *("n", "gallery", "rank1", "low", "high"),
     *("within", "between", "nearer"),
 )
-RAW = "identity"
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ def recognition(rows: pd.DataFrame, method: str) -> Recognition | None:
         ``None`` where nobody was looked for.
     """
     shares = rows.pivot_table(index="participant_id", columns="method", values="found")
-    if method not in shares.columns or RAW not in shares.columns:
+    if method not in shares.columns or IDENTITY not in shares.columns:
         return None
-    both = shares[[RAW, method]].dropna()
-    change = both[method] - both[RAW]
+    both = shares[[IDENTITY, method]].dropna()
+    change = both[method] - both[IDENTITY]
     return Recognition(
-        before=float(both[RAW].sum()),
+        before=float(both[IDENTITY].sum()),
         after=float(both[method].sum()),
         gained=float(change.clip(lower=0).sum()),
         lost=float((-change).clip(lower=0).sum()),

@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.stages.evaluation.comparison import CEILING, IDENTITY
 from bids_harmonize.stages.evaluation.tissue_rows import TISSUES
 from bids_harmonize.stats import icc_agreement, limits_of_agreement
 
@@ -29,7 +30,6 @@ RELIABILITY_COLUMNS = (
     "difference",
 )
 ALL_SITES = "all"
-CEILING = "ceiling"
 # With fewer people an intraclass correlation says nothing.
 LEAST_PEOPLE = 3
 
@@ -132,7 +132,7 @@ def _pairs(method: str, people: pd.DataFrame, reference_site: str) -> Iterator[_
 
 def _rescans(rows: pd.DataFrame, feature: str) -> Iterator[_Comparison]:
     """Second against first scan at a site, unharmonized."""
-    raw = rows[rows["method"] == "identity"]
+    raw = rows[rows["method"] == IDENTITY]
     first, second = (_scan(raw, feature, place=place) for place in (0, 1))
     for site in sorted(second.columns):
         values = pd.concat([second[site], first[site]], axis=1, keys=["second", "first"]).dropna()

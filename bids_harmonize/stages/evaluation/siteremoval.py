@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_harmonize.bids.judged import JUDGED_PREFIX, JudgedImages
+from bids_harmonize.bids.judged import JudgedImages
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
+from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.judged import judged_volumes
 from bids_harmonize.stages.evaluation.probes import (
@@ -34,6 +35,7 @@ from bids_harmonize.training.volumes import DiskVolumes, VolumeSource, map_volum
 # A quick run trains as few probes as can still be cross-validated, and none for the baseline.
 QUICK_SEEDS, FULL_SEEDS = 1, 5
 QUICK_FOLDS = 2
+_LEAST_SITES = 2  # for one to be told from another
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,12 @@ def probe_sites(
     if not folds:
         warnings.append("there is no frozen probe: the stage classify has not run")
     foreign = {one.method: one for one in judged}
-    methods = (*dict.fromkeys(("identity", baseline, chosen)), *foreign)
-    probing = _Probing(context, methods, tuple(folds), half_models if reason is None else None)
+    own_methods = tuple(dict.fromkeys((IDENTITY, baseline, chosen)))
+    fitted = half_models if reason is None else None
+    probing = _Probing(context, own_methods, foreign, tuple(folds), fitted)
     rows, fresh = [], None
-    for method in methods:
-        if method in foreign:
-            images = probing.foreign_images(foreign[method], native, network)
-        else:
-            images = probing.images(method, native, network)
+    for method in (*own_methods, *foreign):
+        images = probing.images(method, native, network)
         if images is None and method in foreign:
             warnings.append(
                 f"{method} was not probed: some scan of a source site has no image in "
@@ -137,17 +137,18 @@ class _Probing:
     def __init__(
         self,
         context: StageContext,
-        methods: tuple[str, ...],
+        own_methods: tuple[str, ...],
+        foreign: Mapping[str, JudgedImages],
         folds: tuple[FoldModel, ...],
         half_models: HalfModels | None,
     ) -> None:
         self.context = context
+        self.foreign = foreign
         self.folds = folds
         self.half_models = half_models
         quick = context.settings.group.effort == "quick"
         chosen = context.settings.group.harmonizer
-        foreign = tuple(name for name in methods if name.startswith(JUDGED_PREFIX))
-        self.probed_afresh = ("identity", chosen, *foreign) if quick else methods
+        self.probed_afresh = (*((IDENTITY, chosen) if quick else own_methods), *foreign)
         self.n_folds = QUICK_FOLDS if quick else context.settings.group.folds
         start = context.settings.run.random_seed
         self.seeds = range(start, start + (QUICK_SEEDS if quick else FULL_SEEDS))
@@ -155,12 +156,19 @@ class _Probing:
     def images(
         self, method: str, native: DiskVolumes, network: VolumeSource
     ) -> VolumeSource | None:
-        """Cross-fitted images of a method; ``None`` where they cannot be made."""
-        if method == "identity":
+        """Cross-fitted images of a method, those of another tool as they are; ``None`` if none."""
+        if method == IDENTITY:
             return network
+        folder = self.context.work_dir / "evaluate"
+        if method in self.foreign:
+            return judged_volumes(
+                self.foreign[method],
+                (native, network),
+                reference_site=self.context.study.reference_site,
+                path=folder / f"judged-{self.foreign[method].name}.npy",
+            )
         if self.half_models is None:
             return None
-        folder = self.context.work_dir / "evaluate"
         fitted = self.half_models
         if method != self.context.settings.group.harmonizer:
             fitted = fit_baseline_halves(
@@ -174,17 +182,6 @@ class _Probing:
             )
         return cross_fitted_images(
             fitted, (native, network), path=folder / f"crossfitted-{method}.npy"
-        )
-
-    def foreign_images(
-        self, judged: JudgedImages, native: DiskVolumes, network: VolumeSource
-    ) -> VolumeSource | None:
-        """Images of another tool; ``None`` where some are lacking."""
-        return judged_volumes(
-            judged,
-            (native, network),
-            reference_site=self.context.study.reference_site,
-            path=self.context.work_dir / "evaluate" / f"judged-{judged.name}.npy",
         )
 
     def _outside_high(self, fitted: HalfModels) -> float | None:
@@ -227,7 +224,9 @@ class _Probing:
         A tool that was fitted on everybody leaves the people of a fold too little of their site
         where those that train have too much; inside halves this would be overlooked.
         """
-        if method.startswith(JUDGED_PREFIX):
+        if len({scan.site for scan in images.scans}) < _LEAST_SITES:
+            return ()
+        if method in self.foreign:
             return (frozenset(scan.participant_id for scan in images.scans),)
         return () if self.half_models is None else self.half_models.halves
 
@@ -240,13 +239,14 @@ class _Probing:
         """Forests on all sites, and on the source sites alone where there are two or more."""
         seed, method = self.seeds[0], str(facts["method"])
         table = texture_table(images)
+        asked = {"all": table}
         sources = table[table["site"] != self.context.study.reference_site]
-        asked = {"all": table, "sources": sources}
+        if len(sources) < len(table) and sources["site"].nunique() >= _LEAST_SITES:
+            asked["sources"] = sources
         for sites, rows in asked.items():
-            if rows["site"].nunique() > 1 and (sites == "all" or len(rows) < len(table)):
-                found = forest_predictions(rows, halves, n_folds=self.n_folds, seed=seed)
-                numbers = self._numbers(found, "forest", f"{method}-{sites}", seed)
-                yield {**facts, "sites": sites, "seed": seed, **numbers}
+            found = forest_predictions(rows, halves, n_folds=self.n_folds, seed=seed)
+            numbers = self._numbers(found, "forest", f"{method}-{sites}", seed)
+            yield {**facts, "sites": sites, "seed": seed, **numbers}
 
     def _fresh(
         self, images: VolumeSource, halves: Sequence[frozenset[str]], seed: int

@@ -20,9 +20,10 @@ from bids_harmonize.stages.evaluation.biology_table import (
     loss_interval,
     permutation_p,
 )
+from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.reliability import person_differences, reliability_table
 from bids_harmonize.stages.evaluation.tissue_columns import biology_columns, reliability_columns
-from bids_harmonize.stages.evaluation.tissue_rows import IDENTITY, TissueRows, read_tissue
+from bids_harmonize.stages.evaluation.tissue_rows import TissueRows, read_tissue
 from bids_harmonize.stages.evaluation.tissue_verdict import kept_row, volumes_row
 from bids_harmonize.training.runtime import seeded_generator
 

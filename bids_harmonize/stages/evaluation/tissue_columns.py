@@ -10,7 +10,7 @@ from bids_harmonize.stages.evaluation.biology import (
     WITHIN,
 )
 from bids_harmonize.stages.evaluation.biology_table import N_PERMUTATIONS
-from bids_harmonize.stages.evaluation.reliability import CEILING
+from bids_harmonize.stages.evaluation.comparison import CEILING
 from bids_harmonize.stages.evaluation.reliability import LEAST_PEOPLE as LEAST_TRAVELLERS
 
 Columns = dict[str, dict[str, Any]]

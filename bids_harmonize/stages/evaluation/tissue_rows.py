@@ -10,13 +10,13 @@ from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.harmonization.fitted import delivered_sha256
 from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
 
 TISSUES: Final = ("gm_volume_ml", "wm_volume_ml", "csf_volume_ml")
 """Features that answer for all of them in the verdict."""
 
-IDENTITY: Final = "identity"
 
 _NOT_RUN = "the stage features has not run, so no tissue was measured"
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.stages.evaluation.comparison import mean_or_nan
 from bids_harmonize.stages.evaluation.verdict import verdict_row
 from bids_harmonize.stats import bootstrap_interval
 
@@ -58,7 +59,7 @@ def volumes_row(
         method,
         VOLUMES_ALIKE,
         answer,
-        _mean(gains),
+        mean_or_nan(gains),
         threshold,
         source,
     )
@@ -105,7 +106,3 @@ def kept_row(
         answer, found = "cannot tell", "too few people to tell"
     source = f"group_biology: within sites, {facts['n']} people; {found}"
     return verdict_row(method, question, answer, facts["value"], threshold, source)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else np.nan

@@ -14,7 +14,9 @@ from bids_harmonize.bids.judged import JUDGED_PREFIX
 from bids_harmonize.stages.evaluation.comparison import (
     AGREEMENT,
     DIRECT,
+    IDENTITY,
     best_baseline,
+    mean_or_nan,
     person_means,
     primary_kind,
 )
@@ -105,15 +107,15 @@ def verdict_table(
     rows = []
     for method in methods:
         apart = _trained_apart(evidence, method)
-        closer = [
-            _closer(people, method, "identity", kind=kind, question=than_raw, rng=rng),
+        about_them = [
+            _closer(people, method, IDENTITY, kind=kind, question=than_raw, rng=rng),
             _closer(people, method, best, kind=kind, question=than_baseline, rng=rng),
+            _recognised(recognition(evidence.recognised, method), method),
         ]
         rows += [
             apart,
-            *(row if apart["answer"] == "yes" else _in_doubt(row) for row in closer),
+            *(row if apart["answer"] == "yes" else _in_doubt(row) for row in about_them),
             _sharp(ratios, method, kind=kind),
-            _recognised(recognition(evidence.recognised, method), method),
             _lesions(evidence.lesions, method),
             _unreadable(evidence.probes, method),
         ]
@@ -124,8 +126,8 @@ def _trained_apart(evidence: Evidence, method: str) -> dict[str, object]:
     threshold = "training.tsv names nobody of them"
     seen = evidence.seen.get(method)
     n_people = evidence.travelling["participant_id"].nunique()
-    if seen is None:
-        source = "no training.tsv says who trained it"
+    if seen is None or not n_people:
+        source = "no training.tsv says who trained it" if n_people else "nobody travels"
         return verdict_row(method, TRAINED_APART, "cannot tell", np.nan, threshold, source)
     answer = "no" if seen else "yes"
     source = f"training.tsv: {', '.join(sorted(seen)) or 'none'} of {n_people} people who travel"
@@ -156,7 +158,7 @@ def _closer(
     low, high = bootstrap_interval(gains, rng=rng)
     answer = "yes" if low > 0 else "no" if high <= 0 else "cannot tell"
     source = f"group_travelling: brain PSNR, {kind}, against {other}, {gains.size} people"
-    return verdict_row(method, question, answer, _mean(gains), _ABOVE_ZERO, source)
+    return verdict_row(method, question, answer, mean_or_nan(gains), _ABOVE_ZERO, source)
 
 
 def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]:
@@ -166,7 +168,7 @@ def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]
         source = "group_travelling: no sharpness is known at the target"
         return verdict_row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
     values = ratios[method].dropna().to_numpy()
-    ratio = _mean(values)
+    ratio = mean_or_nan(values)
     answer = "yes" if lowest <= ratio <= highest else "no"
     if ratio < lowest:
         found = "it is blurrier"
@@ -226,7 +228,7 @@ def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
     if own_fresh.empty:
         source = "group_siteprobe: no fresh probe was trained on this method's images"
         return verdict_row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
-    leaks = own_fresh[own_fresh["leak_suspected"].astype(str).str.lower() == "true"]
+    leaks = own_fresh[own_fresh["leak_suspected"].eq(True)]
     if len(leaks):
         least = leaks.sort_values("balanced_accuracy").iloc[0]
         value = float(least["balanced_accuracy"])
@@ -234,8 +236,7 @@ def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
         return verdict_row(method, SITE_UNREADABLE, "no", value, _AT_CHANCE, source)
     probe = str(own_fresh.groupby("probe")["balanced_accuracy"].mean().idxmax())
     own, raw = (
-        fresh[(fresh["method"] == name) & (fresh["probe"] == probe)]
-        for name in (method, "identity")
+        fresh[(fresh["method"] == name) & (fresh["probe"] == probe)] for name in (method, IDENTITY)
     )
     value, low, chance = (
         float(own[name].mean()) for name in ("balanced_accuracy", "low", "chance")
@@ -244,10 +245,6 @@ def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
     answer = "no" if low > chance else "yes" if raw_low > chance else "cannot tell"
     source = f"group_siteprobe: {probe}, mean of {len(own)} seed(s); chance {chance:.3f}"
     return verdict_row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else np.nan
 
 
 def verdict_row(

@@ -129,9 +129,9 @@ def cross_fitted_images(
     halves = fitted.halves
     check_no_leak(halves[0], held_out=halves[1])
     native, network = sources
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = open_memmap(path, mode="w+", dtype=np.float32, shape=(len(network), *network.shape))
-    for index, scan in enumerate(native.scans):
+
+    def made(index: int) -> Volume:
+        scan = native.scans[index]
         unseen_by = [n for n, half in enumerate(halves) if scan.participant_id not in half]
         if len(unseen_by) != 1:
             message = (
@@ -139,9 +139,36 @@ def cross_fitted_images(
             )
             raise UnusableDataError(message)
         make = _harmonizing(fitted.models[unseen_by[0]], scan.site)
-        made[index] = probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
-    made.flush()
-    return TransformedVolumes(network, lambda index, _: np.array(made[index]))
+        return probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
+
+    return kept_volumes(network, made, path=path)
+
+
+def kept_volumes(
+    network: VolumeSource, made: Callable[[int], Volume], *, path: Path
+) -> VolumeSource:
+    """Volumes made once, one after the other, and read from an array file from then on.
+
+    Parameters
+    ----------
+    network
+        The scans they are made of; masks stay theirs.
+    made
+        Takes the number of a scan, gives float32 on the same grid.
+    path
+        Array file in the work directory; replaced.
+
+    Returns
+    -------
+    VolumeSource
+        As many volumes, in the same order.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = open_memmap(path, mode="w+", dtype=np.float32, shape=(len(network), *network.shape))
+    for index in range(len(network)):
+        kept[index] = made(index)
+    kept.flush()
+    return TransformedVolumes(network, lambda index, _: np.array(kept[index]))
 
 
 def probe_volume(
