@@ -85,6 +85,13 @@ _UNKNOWN_LICENSE = (
 )
 
 
+_PROBE_KINDS = {
+    "reseeded": "the site classifier's network",
+    "converged": "the site classifier's network, trained long",
+    "forest": "a random forest on intensity and texture",
+}
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """What the card tells beyond the harmonizer itself.
@@ -100,8 +107,8 @@ class CardFacts:
     fitted_on
         A sentence on controls and others among its people; empty where no group was named.
     measured
-        What the stage ``evaluate`` found: ``probe`` and ``gain``, each with a ``reason`` where
-        nothing could be measured; ``None`` before that stage.
+        What the stage ``evaluate`` found: ``probe``, ``gain`` and ``lesions``, each with a
+        ``reason`` where nothing could be measured; ``None`` before that stage.
     """
 
     grid_shape: tuple[int, ...] = ()
@@ -206,17 +213,20 @@ def _measured_words(measured: Mapping[str, Any] | None, frame: Frame) -> str:
             "Nothing yet: the stage `evaluate` has not looked at this model. Until it has, nobody "
             "can say what the model is good for."
         )
-    return "\n".join(
-        f"* {words}" for words in (_probe_words(measured["probe"]), _gain_words(measured, frame))
-    )
+    told = [_probe_words(measured["probe"]), _gain_words(measured, frame)]
+    lesions = measured.get("lesions", {"reason": ""})
+    if "reason" not in lesions:
+        told.append(_lesion_words(lesions))
+    return "\n".join(f"* {words}" for words in told)
 
 
 def _probe_words(probe: Mapping[str, Any]) -> str:
     if "reason" in probe:
         return f"Freshly trained site probe: cannot tell; {probe['reason']}."
     before, after = (_interval_words(probe[key]) for key in ("before", "after"))
+    kind = f" ({_PROBE_KINDS[probe['kind']]})" if "kind" in probe else ""
     return (
-        f"A freshly trained site probe was right on {after} of harmonized images (balanced "
+        f"A freshly trained site probe{kind} was right on {after} of harmonized images (balanced "
         f"accuracy, 95 % interval), and on {before} of images that were not; chance is "
         f"{probe['chance']:.2f}. {probe['n']} people, {probe['n_probes']} probe(s), each image "
         "made by a model of the same kind that had not seen its person."
@@ -239,6 +249,18 @@ def _gain_words(measured: Mapping[str, Any], frame: Frame) -> str:
         f"({gain['low']:+.2f} to {gain['high']:+.2f}, 95 % interval over people) nearer to the "
         f"person's real scan at {frame.reference_site} than the image that was not harmonized "
         "(brain PSNR, as in `group_methods.tsv`)."
+    )
+
+
+def _lesion_words(lesions: Mapping[str, Any]) -> str:
+    kinds = " and ".join(
+        f"a {name} lesion kept {lesions['contrast'][name]:.2f} of its contrast and "
+        f"{lesions['volume'][name]:.2f} of its volume"
+        for name in sorted(lesions["contrast"])
+    )
+    return (
+        f"Put into the scans of {lesions['n']} people, {kinds} (1 is best; as in "
+        "`group_lesions.tsv`)."
     )
 
 

@@ -49,7 +49,7 @@ NUMBER_COLUMNS = frozenset(
     (
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
         *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
-        *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain"),
+        *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain", "train_accuracy"),
         *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
         *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
         *("p_holm", "n_unseen", "icc", "icc_low", "icc_high"),

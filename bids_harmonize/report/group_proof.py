@@ -75,7 +75,8 @@ def probe_section(inputs: GroupInputs) -> Section:
             "A probe that is trained again, on harmonized images of other people, looks for "
             "whatever is left: air and noise floor, noise texture, small offsets. It usually "
             "finds something. Only when this one is near chance may one say that the site is "
-            "hard to read; the result never proves that nothing of it is left."
+            "hard to read; the result never proves that nothing of it is left. Trained to "
+            "convergence, a probe has had several times as long to find it."
         ),
     ]
     if dots:
@@ -162,6 +163,7 @@ def _pooled_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
             "low": own["low"].min(),
             "high": own["high"].max(),
             "share_reference": own["share_reference"].mean(),
+            "train_accuracy": own["train_accuracy"].mean() if "train_accuracy" in own else None,
             "leak_suspected": own["leak_suspected"].astype(str).str.lower().eq("true").any(),
             "n_seeds": len(own),
         }
@@ -179,6 +181,7 @@ def _probe_table(shown: pd.DataFrame) -> Block:
             str(int(row["n_seeds"])),
             percent_interval(row["balanced_accuracy"], row["low"], row["high"]),
             percent(row["chance"]),
+            percent(row.get("train_accuracy")),
             percent(row["share_reference"]),
             Cell("suspected", "bad") if row["leak_suspected"] else Cell("no sign", "muted"),
         ]
@@ -188,10 +191,13 @@ def _probe_table(shown: pd.DataFrame) -> Block:
         "All probes",
         {
             "images made by": False, "probe": False, "sites": False, "n": True, "seeds": True,
-            "balanced accuracy": True, "chance": True, "taken for reference": True, "leak": False,
+            "balanced accuracy": True, "chance": True, "on its own scans": True,
+            "taken for reference": True, "leak": False,
         },
         rows,
-        reading="Means over seeds with the widest interval. Taken for reference: share of scans "
+        reading="Means over seeds with the widest interval. On its own scans: balanced accuracy "
+        "on the scans that trained the probe; near chance on others means something only where "
+        "this is high. Taken for reference: share of scans "
         "of the source sites that the probe names as the reference site. Sites \"sources\": "
         "without the reference site, whose scans skip the generator and would be told by that.",
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
-from bids_harmonize.report.group_tissuekept import kept_blocks
+from bids_harmonize.report.group_tissuekept import biology_block, kept_blocks
 from bids_harmonize.report.group_words import number
 
 _KEY, _TITLE = "tissue", "Tissue volumes"
@@ -46,7 +46,8 @@ def tissue_section(inputs: GroupInputs) -> Section:
             "There is no group_features.tsv: the stage features has not run, so tissue was not "
             "measured on harmonized images."
         )
-        return Section(_KEY, _TITLE, (Paragraph(text, "absent"),))
+        read = [biology_block(inputs)] if "biology" in inputs.tables else []
+        return Section(_KEY, _TITLE, (Paragraph(text, "absent"), *read))
     blocks: list[Block] = [
         Paragraph(
             "Tissue of every scan before (raw) and after harmonization. A harmonized image is "
@@ -90,8 +91,9 @@ def _judged_words(inputs: GroupInputs) -> list[str]:
         )
     if "biology" in inputs.tables:
         found.append(
-            "Age and sex were predicted from the volumes by ridge regression, within sites and "
-            "from all other sites, before and after harmonization."
+            "Age and sex were predicted before and after harmonization, from volumes by ridge "
+            "regression within sites and from all other sites, and with full effort from images "
+            "by a 3D network across sites and from all other sites."
         )
     return found
 

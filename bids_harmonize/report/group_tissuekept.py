@@ -30,6 +30,11 @@ _METRICS: Mapping[str, tuple[str, int]] = {
 _SCHEMES: Mapping[str, str] = {
     "within_site": "other people of the site",
     "leave_site_out": "all other sites",
+    "across_sites": "other people of all sites",
+}
+_MODELS: Mapping[str, str] = {
+    "ridge": "ridge on tissue volumes",
+    "network": "network on images",
 }
 _AGREEMENT_READING = (
     "The first scan of a travelling subject at each site. ICC(2,1): 1 is full agreement. Bias and "
@@ -37,7 +42,7 @@ _AGREEMENT_READING = (
     "two scans at one site, what cannot be undercut. All regions stand in group_reliability.tsv."
 )
 _BIOLOGY_READING = (
-    "Ridge regression on tissue volumes, of people whom the harmonizer has not seen. Learnt from "
+    "Of people whom the harmonizer has not seen; all figures count within sites. Learnt from "
     "other people of the site, a scanner's effect hardly matters and harmonization can only lose; "
     "learnt from other sites it should gain. p: values dealt anew within sites."
 )
@@ -56,7 +61,7 @@ def kept_blocks(inputs: GroupInputs) -> list[Block]:
     list of Block
         For the section on tissue.
     """
-    return [_agreement(inputs.tables.get("reliability")), _biology(inputs.tables.get("biology"))]
+    return [_agreement(inputs.tables.get("reliability")), biology_block(inputs)]
 
 
 def _agreement(table: pd.DataFrame | None) -> Block:
@@ -102,20 +107,35 @@ def _limits(row: pd.Series) -> str:
     return with_interval(row["bias"], row["loa_low"], row["loa_high"], 1)
 
 
-def _biology(table: pd.DataFrame | None) -> Block:
+def biology_block(inputs: GroupInputs) -> Block:
+    """How well age, sex and group are still read, or why that is not known.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    Block
+        A table, or a paragraph.
+    """
+    table = inputs.tables.get("biology")
     if table is None:
         text = (
-            "There is no group_biology.tsv: whether age and sex are still read from tissue was "
+            "There is no group_biology.tsv: whether age and sex are still read was "
             "not judged (the stage evaluate has not run since, or too few people of a site have "
             "a known age or sex)."
         )
         return Paragraph(text, "absent")
     rows: list[list[str | Cell]] = []
-    for _, row in table.sort_values(["target", "scheme", "metric"], kind="stable").iterrows():
+    order = [name for name in ("target", "model", "scheme", "metric") if name in table]
+    for _, row in table.sort_values(order, kind="stable").iterrows():
         words, decimals = _METRICS.get(str(row["metric"]), (str(row["metric"]), 2))
         rows.append(
             [
                 Cell(str(row["target"]), "strong"),
+                _MODELS[str(row.get("model", "ridge"))],
                 _SCHEMES.get(str(row["scheme"]), str(row["scheme"])),
                 words,
                 method_words(str(row["method"])),
@@ -125,9 +145,9 @@ def _biology(table: pd.DataFrame | None) -> Block:
             ]
         )
     return make_table(
-        "Age, sex and group read from tissue",
+        "Age, sex and group that are still read",
         {
-            "read": False, "learnt from": False, "measure": False, "images": False,
+            "read": False, "by": False, "learnt from": False, "measure": False, "images": False,
             "value": True, "p": True, "people": True,
         },
         rows,

@@ -23,6 +23,7 @@ from bids_harmonize.stages.classification.models import (
     FoldModel,
     load_fold_classifiers,
 )
+from bids_harmonize.stages.evaluation.biology import Reading
 from bids_harmonize.stages.evaluation.cards import write_evaluations
 from bids_harmonize.stages.evaluation.comparison import (
     best_baseline,
@@ -43,9 +44,11 @@ from bids_harmonize.stages.evaluation.judged import (
     travellers_seen,
 )
 from bids_harmonize.stages.evaluation.lesions import LesionScores, plant_lesions
+from bids_harmonize.stages.evaluation.network_biology import network_readings
 from bids_harmonize.stages.evaluation.notes import comparison_notes
 from bids_harmonize.stages.evaluation.pairs import ScanImages
 from bids_harmonize.stages.evaluation.portraits import Portraits
+from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.evaluation.site_maps import write_site_maps
 from bids_harmonize.stages.evaluation.siteremoval import SiteRemoval, probe_sites
 from bids_harmonize.stages.evaluation.tables import verdict_columns
@@ -109,6 +112,7 @@ class _Measured:
     recognised: pd.DataFrame
     lesions: LesionScores
     removal: SiteRemoval
+    biology: tuple[Reading, ...]
 
 
 def run(context: StageContext) -> StageResult:
@@ -156,10 +160,11 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
     study = context.study
     measured = _measure(context, fitted)
     scores, removal, lesions = measured.scores, measured.removal, measured.lesions
-    tissue, maps = judge_tissue(context), write_site_maps(context)
+    tissue = judge_tissue(context, measured.biology, foreign=[one.method for one in fitted.judged])
+    maps = write_site_maps(context)
     verdict = _verdict(context, fitted, measured)
-    if context.settings.group.harmonizer in fitted.trained:
-        verdict = pd.concat([verdict, pd.DataFrame(tissue.verdict)], ignore_index=True)
+    about_tissue = [row for row in tissue.verdict if row["method"] in fitted.compared]
+    verdict = pd.concat([verdict, pd.DataFrame(about_tissue)], ignore_index=True)
     path = group_output(study.output_dir, "group_verdict")
     write_table(path, verdict, verdict_columns())
     files = [
@@ -170,7 +175,7 @@ def evaluate(context: StageContext, fitted: Fitted) -> StageResult:
         *replace_harmonized_rows(study.output_dir, _accuracy_row(context, removal)),
         *tissue.files,
         *maps.files,
-        *write_evaluations(context, fitted.delivered, scores.frame, removal.probes),
+        *write_evaluations(context, fitted.delivered, scores.frame, removal.probes, lesions.frame),
         path,
     ]
     notes = comparison_notes(study, scores.frame, measured.best)
@@ -204,16 +209,18 @@ def _measure(context: StageContext, fitted: Fitted) -> _Measured:
         seed=settings.run.random_seed,
     )
     best = best_baseline(person_means(scores.frame), baselines())
+    resolution_mm = classifier_resolution_mm(study, settings, context.runtime)
+    images = ProbeImages(context, fitted.halves, fitted.judged, resolution_mm=resolution_mm)
     removal = probe_sites(
         context,
+        images,
         baseline=best or _default_baseline(study),
-        half_models=fitted.halves,
         folds=fitted.folds,
-        resolution_mm=classifier_resolution_mm(study, settings, context.runtime),
-        judged=fitted.judged,
+        resolution_mm=resolution_mm,
     )
     recognised = portraits.recognise(kind=primary_kind(scores.frame))
-    return _Measured(scores, best, recognised, lesions, removal)
+    biology = network_readings(context, images)
+    return _Measured(scores, best, recognised, lesions, removal, biology)
 
 
 def _verdict(context: StageContext, fitted: Fitted, measured: _Measured) -> pd.DataFrame:

@@ -175,8 +175,9 @@ def _write_probes(output_dir: Path) -> None:
         {
             "method": method, "probe": probe, "sites": "all", "seed": seed,
             "balanced_accuracy": value, "low": value - 0.1,
-            "high": min(value + 0.1, 1), "chance": 1 / 3, "share_reference": 0.9,
-            "null_q001": 0.1, "leak_suspected": "false", "mmd": None, "n": 18,
+            "high": min(value + 0.1, 1), "train_accuracy": 0.98, "chance": 1 / 3,
+            "share_reference": 0.9, "null_q001": 0.1, "leak_suspected": "false", "mmd": None,
+            "n": 18,
         }
         for method, probe, values in probes
         for seed, value in enumerate(values)

@@ -91,18 +91,32 @@ def test_agreement_between_sites_is_told_for_whole_tissues(output_dir):
 
 
 def test_biology_is_told_with_its_scheme_and_measure(output_dir):
-    shared = {"scheme": "within_site", "low": 0.2, "high": 0.6, "p_permutation": 0.001, "n": 40}
+    shared = {"low": 0.2, "high": 0.6, "p_permutation": 0.001, "n": 40, "value": 0.4}
+    ridge = {"model": "ridge", "scheme": "within_site", **shared}
+    network = {"model": "network", "scheme": "across_sites", **shared}
     rows = [
-        {"method": "identity", "target": "sex", "metric": "auc", "value": 0.4, **shared},
-        {"method": "cyclegan", "target": "age", "metric": "r2", "value": 0.4, **shared},
+        {"method": "identity", "target": "sex", "metric": "auc", **ridge},
+        {"method": "cyclegan", "target": "age", "metric": "r2", **ridge},
+        {"method": "cyclegan", "target": "age", "metric": "r2", **network},
     ]
     write_tsv(output_dir / "group_biology.tsv", rows)
-    assert [row[:5] for row in tables(output_dir)["Age, sex and group read from tissue"]] == [
-        [*("age", "other people of the site", "variance explained within sites", "CycleGAN"),
-         "0.40 (0.20 to 0.60)"],
-        [*("sex", "other people of the site", "AUC within sites", "no harmonization"),
-         "0.40 (0.20 to 0.60)"],
+    assert [row[:6] for row in tables(output_dir)["Age, sex and group that are still read"]] == [
+        [*("age", "network on images", "other people of all sites"),
+         *("variance explained within sites", "CycleGAN", "0.40 (0.20 to 0.60)")],
+        [*("age", "ridge on tissue volumes", "other people of the site"),
+         *("variance explained within sites", "CycleGAN", "0.40 (0.20 to 0.60)")],
+        [*("sex", "ridge on tissue volumes", "other people of the site"),
+         *("AUC within sites", "no harmonization", "0.40 (0.20 to 0.60)")],
     ]  # fmt: skip
+
+
+def test_what_networks_read_is_shown_without_any_tissue(output_dir):
+    shared = {"low": 0.2, "high": 0.6, "p_permutation": 0.001, "n": 40, "value": 0.4}
+    row = {"method": "identity", "target": "sex", "model": "network", "scheme": "leave_site_out"}
+    write_tsv(output_dir / "group_biology.tsv", [{**row, "metric": "auc", **shared}])
+    (output_dir / "group_features.tsv").unlink()
+    shown = tables(output_dir)["Age, sex and group that are still read"]
+    assert shown[0][:3] == ["sex", "network on images", "all other sites"]
 
 
 def test_tables_that_are_not_there_are_missed_by_name(output_dir):

@@ -20,8 +20,9 @@ NO_PEOPLE = pd.DataFrame(
     ]
 )
 NO_PROBES = pd.DataFrame(
-    columns=["method", "probe", "balanced_accuracy", "low", "high", "chance", "n"]
+    columns=["method", "probe", "sites", "balanced_accuracy", "low", "high", "chance", "n"]
 )
+NO_LESIONS = pd.DataFrame(columns=["method", "lesion", "participant_id", "contrast", "volume"])
 
 
 def travelling(gains, *, raw=20.0):
@@ -43,10 +44,15 @@ def probes(**accuracies):
     for method, values in accuracies.items():
         for value in values:
             row = {"method": method, "balanced_accuracy": value, "low": value - 0.1}
+            row["sites"] = "all"
             row |= {"high": value + 0.1, "chance": 0.5, "n": 24}
             rows.append({**row, "probe": "reseeded"})
         rows.append({**row, "probe": "frozen", "balanced_accuracy": 0.5})
     return pd.DataFrame(rows)
+
+
+def figures(method, people=NO_PEOPLE, probes=NO_PROBES, lesions=NO_LESIONS):
+    return measured(method, people, probes, lesions, rng=np.random.default_rng(0))
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def model(tmp_path):
 
 def test_the_gain_is_the_mean_over_people_with_its_interval():
     gains = [1.0, 2.0, 3.0, 2.0]
-    found = measured("nyul", travelling(gains), NO_PROBES, rng=np.random.default_rng(0))["gain"]
+    found = figures("nyul", travelling(gains))["gain"]
     assert found["mean"] == pytest.approx(2.0)
     assert found["n"] == 4
     assert 1.2 < found["low"] < 1.6
@@ -82,17 +88,51 @@ def test_the_gain_is_the_mean_over_people_with_its_interval():
 
 def test_the_probe_is_the_mean_of_those_trained_afresh_before_and_after():
     frame = probes(identity=(0.98, 1.0), nyul=(0.9, 0.94))
-    found = measured("nyul", NO_PEOPLE, frame, rng=np.random.default_rng(0))["probe"]
+    found = figures("nyul", probes=frame)["probe"]
     assert found["before"] == pytest.approx({"mean": 0.99, "low": 0.89, "high": 1.09})
     assert found["after"] == pytest.approx({"mean": 0.92, "low": 0.82, "high": 1.02})
     assert (found["chance"], found["n"], found["n_probes"]) == (0.5, 24, 2)
 
 
+def test_the_probe_of_a_card_is_of_the_kind_that_names_the_site_best():
+    frame = probes(identity=(0.98, 1.0), nyul=(0.7, 0.74))
+    longer = frame[frame["probe"] == "reseeded"].assign(probe="converged")
+    longer.loc[longer["method"] == "nyul", "balanced_accuracy"] = 0.8
+    alone = longer.assign(sites="sources", balanced_accuracy=1.0)
+    frame = pd.concat([frame, longer, alone])
+    found = figures("nyul", probes=frame)["probe"]
+    assert found["kind"] == "converged"
+    assert found["after"]["mean"] == pytest.approx(0.8)
+    assert found["before"]["mean"] == pytest.approx(0.99)
+
+
+def test_lesions_stand_on_the_card_by_kind(model, tmp_path):
+    rows = [
+        {"method": "nyul", "lesion": kind, "participant_id": f"sub-{n}", "contrast": contrast,
+         "volume": 0.9 + 0.1 * n}
+        for kind, contrast in (("dark", 0.9), ("bright", 1.1))
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    found = figures("nyul", lesions=pd.DataFrame(rows))
+    assert found["lesions"]["contrast"] == pytest.approx({"bright": 1.1, "dark": 0.9})
+    assert found["lesions"]["volume"] == pytest.approx({"bright": 1.1, "dark": 1.1})
+    assert found["lesions"]["n"] == 3
+    folder = tmp_path / "nyul_to-B"
+    harmonizer = model(folder)
+    write_json(folder / EVALUATION, found)
+    write_card(folder, harmonizer)
+    card = (folder / "README.md").read_text()
+    assert "Put into the scans of 3 people, a bright lesion kept 1.10 of its contrast" in card
+    write_json(folder / EVALUATION, figures("nyul"))
+    write_card(folder, harmonizer)
+    assert "lesion kept" not in (folder / "README.md").read_text()
+
+
 def test_what_cannot_be_measured_has_a_reason():
-    found = measured("nyul", NO_PEOPLE, probes(identity=(1.0,)), rng=np.random.default_rng(0))
+    found = figures("nyul", probes=probes(identity=(1.0,)))
     assert found["gain"] == {"reason": "no travelling subject was scored"}
     assert "no probe was trained afresh" in found["probe"]["reason"]
-    one = measured("nyul", travelling([1.0]), NO_PROBES, rng=np.random.default_rng(0))["gain"]
+    one = figures("nyul", travelling([1.0]))["gain"]
     assert one == {"reason": "1 travelling subject(s) were scored, two are needed"}
 
 
@@ -102,11 +142,11 @@ def test_a_card_says_that_nothing_was_measured_until_it_was(model, tmp_path):
     card = (folder / "README.md").read_text()
     assert "the stage `evaluate` has not looked at this model" in card
     frame = probes(identity=(0.98, 1.0), nyul=(0.9, 0.94))
-    rng = np.random.default_rng(0)
-    write_json(folder / EVALUATION, measured("nyul", travelling([1.0, 3.0]), frame, rng=rng))
+    write_json(folder / EVALUATION, figures("nyul", travelling([1.0, 3.0]), frame))
     write_card(folder, harmonizer)
     card = (folder / "README.md").read_text()
     assert "has not looked" not in card
+    assert "A freshly trained site probe (the site classifier's network) was right on" in card
     assert "right on 0.92 (0.82 to 1.02) of harmonized images" in card
     assert "and on 0.99 (0.89 to 1.09) of images that were not; chance is 0.50" in card
     assert "On 2 travelling subjects the harmonized image was +2.00 dB (+1.00 to +3.00" in card

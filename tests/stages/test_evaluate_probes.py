@@ -10,10 +10,10 @@ from bids_harmonize.stages.classification.models import FoldModel, unseen_predic
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.probes import (
     ProbeTraining,
+    fresh_answers,
     histogram_mmd,
     person_predictions,
     probe_row,
-    reseeded_predictions,
     too_small_half,
 )
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
@@ -81,7 +81,7 @@ def _halves(images):
 
 def _fresh(images, runtime, seed=0):
     training = ProbeTraining(settings=SETTINGS, runtime=runtime, n_folds=2, seed=seed)
-    return reseeded_predictions(images, _halves(images), training=training)
+    return fresh_answers(images, _halves(images), training=training)
 
 
 def _row(predictions, probe="reseeded"):
@@ -94,19 +94,23 @@ def found(runtime):
 
 
 def test_every_scan_is_predicted_once_by_a_fresh_probe(found):
-    assert sorted(found["key"]) == sorted(scan.key for scan in BrightVolumes(step=0.5).scans)
+    keys = found.predictions["key"]
+    assert sorted(keys) == sorted(scan.key for scan in BrightVolumes(step=0.5).scans)
 
 
 def test_a_fresh_probe_finds_a_site_that_is_there(found):
-    row = _row(found)
+    row = _row(found.predictions)
     assert row["balanced_accuracy"] > 0.9
     assert row["leak_suspected"] is False
     assert row["n"] == 20
+    assert found.train_accuracy == 1
     assert row["chance"] == 0.5
 
 
 def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
-    row = _row(_fresh(BrightVolumes(step=0.0), runtime))
+    found = _fresh(BrightVolumes(step=0.0), runtime)
+    row = _row(found.predictions)
+    assert found.train_accuracy > 0.9  # it has learnt its own scans by heart
     assert row["low"] <= 0.5 <= row["high"]
     assert 0.2 <= row["balanced_accuracy"] <= 0.8
     assert row["leak_suspected"] is False
@@ -114,7 +118,7 @@ def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
 
 def test_folds_stay_inside_a_half(found):
     halves = _halves(BrightVolumes(step=0.5))
-    for fold, rows in found.groupby("fold"):
+    for fold, rows in found.predictions.groupby("fold"):
         assert set(rows["participant_id"]) <= halves[int(fold[0]) - 1]
 
 

@@ -12,6 +12,7 @@ from bids_harmonize.stages.evaluation.harmonized_accuracy import (
     harmonized_row,
     replace_harmonized_rows,
 )
+from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.evaluation.siteremoval import probe_sites
 from bids_harmonize.stages.harmonization.crossfit import (
     HalfModels,
@@ -72,9 +73,8 @@ def _half_models(context):
 
 
 def _probe(context, half_models):
-    return probe_sites(
-        context, baseline="nyul", half_models=half_models, folds=(), resolution_mm=RESOLUTION_MM
-    )
+    images = ProbeImages(context, half_models, (), resolution_mm=RESOLUTION_MM)
+    return probe_sites(context, images, baseline="nyul", folds=(), resolution_mm=RESOLUTION_MM)
 
 
 def test_each_scan_is_harmonized_by_the_model_that_has_not_seen_its_person(context):
@@ -133,6 +133,43 @@ def test_a_quick_table_says_so_and_trains_no_probe_for_the_baseline(context):
     assert "Effort: quick" in text
     assert sorted(result.fresh["key"]) == [scan.stem for scan in context.study.training_scans]
     assert any("no frozen probe" in warning for warning in result.warnings)
+
+
+@pytest.fixture
+def full_context(tmp_path, monkeypatch):
+    monkeypatch.setattr("bids_harmonize.stages.evaluation.siteremoval.FULL_SEEDS", 2)
+    study = write_small_study(tmp_path, sites=("A", "B", "C"), n_per_site=10, n_travelling=0)
+    settings = make_settings(
+        {
+            "group": {"harmonizer": "histogram", "folds": 2},
+            "classifier": {"n_epochs": 1},
+            "resources": {"device": "cpu"},
+        },
+        source="test",
+    )
+    return StageContext(study, settings, tmp_path, "run", make_runtime(settings.resources))
+
+
+def test_full_effort_trains_probes_to_convergence_on_all_sites_and_on_the_sources(full_context):
+    probes = _probe(full_context, _half_models(full_context)).probes
+    fresh = probes[(probes["method"] == "histogram") & (probes["probe"] != "frozen")]
+    found = [tuple(row) for row in fresh[["probe", "sites", "seed", "n"]].to_numpy()]
+    assert found == [
+        ("reseeded", "all", 0, 30),
+        ("reseeded", "all", 1, 30),
+        ("converged", "all", 0, 30),
+        ("converged", "sources", 0, 20),
+        ("forest", "all", 0, 30),
+        ("forest", "sources", 0, 20),
+    ]
+    assert list(fresh["chance"]) == [1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 3, 1 / 2]
+    networks = fresh[fresh["probe"] != "forest"]
+    assert networks["train_accuracy"].between(0.3, 1).all()
+    short, long = (
+        networks[(networks["probe"] == name) & (networks["sites"] == "all")].iloc[0]
+        for name in ("reseeded", "converged")
+    )
+    assert long["train_accuracy"] > short["train_accuracy"]
 
 
 def test_without_half_models_no_number_is_given(context):

@@ -12,6 +12,7 @@ from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import make_settings
+from bids_harmonize.stages.evaluation.biology import ACROSS, NETWORK, Reading, Target
 from bids_harmonize.stages.evaluation.tissue import judge_tissue
 from bids_harmonize.stages.evaluation.tissue_verdict import BIOLOGY_KEPT, VOLUMES_ALIKE
 
@@ -85,10 +86,21 @@ class TissueStudy:
             brain_mask=None,
         )
 
-    def judge(self):
+    def judge(self, by_networks=(), foreign=()):
         settings = make_settings({"group": {"harmonizer": "cyclegan"}}, source="test")
-        found = judge_tissue(SimpleNamespace(study=self.study, settings=settings))
+        context = SimpleNamespace(study=self.study, settings=settings)
+        found = judge_tissue(context, by_networks, foreign=foreign)
         return found, {row["question"]: row for row in found.verdict}
+
+    def age_by_network(self, method, *, error_years):
+        """What a network says of everybody's age, wrong by about so much."""
+        people = sorted(self.study.eligible)
+        truth = self.study.participants.loc[people, "age"]
+        noise = np.random.default_rng(1).normal(0, error_years, size=len(people))
+        frame = pd.DataFrame({"site": [name[4] for name in people], "truth": truth})
+        return Reading(
+            method, Target("age", truth), ACROSS, frame.assign(predicted=truth + noise), NETWORK
+        )
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +166,40 @@ def test_without_the_stage_features_nothing_is_judged(tmp_path):
     found, answers = tissue.judge()
     assert "features has not run" in answers[VOLUMES_ALIKE]["source"]
     assert "features has not run" in found.notes[0]
+
+
+def test_networks_answer_where_no_tissue_was_measured(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    (tmp_path / "group_features.tsv").unlink()
+    raw = tissue.age_by_network("identity", error_years=3)
+    lost = tissue.age_by_network("cyclegan", error_years=6)
+    found, answers = tissue.judge([raw, lost])
+    row = answers[BIOLOGY_KEPT["age"]]
+    assert row["answer"] == "no"
+    assert row["value"] == pytest.approx(1.0)
+    assert "group_biology: network, within sites, 40 people" in row["source"]
+    assert answers[BIOLOGY_KEPT["sex"]]["answer"] == "cannot tell"
+    assert [one.name for one in found.files] == ["group_biology.tsv"]
+    assert set(read_tsv(found.files[0])["model"]) == {"network"}
+
+
+def test_tissue_answers_before_networks_and_another_tool_is_asked_by_networks_alone(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    by_networks = [
+        tissue.age_by_network(method, error_years=error)
+        for method, error in (("identity", 3), ("cyclegan", 6), ("judge:other", 3))
+    ]
+    found, _ = tissue.judge(by_networks, foreign=["judge:other"])
+    rows = {(row["method"], row["question"]): row for row in found.verdict}
+    own = rows["cyclegan", BIOLOGY_KEPT["age"]]
+    assert own["answer"] == "yes"
+    assert "ridge, within sites" in own["source"]
+    other = rows["judge:other", BIOLOGY_KEPT["age"]]
+    assert (other["answer"], other["value"]) == ("yes", 0)
+    for question in (VOLUMES_ALIKE, BIOLOGY_KEPT["sex"]):
+        row = rows["judge:other", question]
+        assert row["answer"] == "cannot tell"
+        assert "tissue of another tool's images is not measured" in row["source"]
 
 
 def test_without_travelling_subjects_biology_is_still_read(tmp_path):

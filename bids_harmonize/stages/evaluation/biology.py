@@ -1,4 +1,4 @@
-"""Whether age, sex and group can still be read from people's tissue after harmonization.
+"""Whether age, sex and group can still be read from people after harmonization.
 
 Ridge regression predicts each of them from the features of ``group_features.tsv``, on people whom
 the harmonizer has not seen: inside every site by cross-validation, and for every site from all
@@ -6,7 +6,7 @@ others. Explained variance and AUC are counted within sites, so that a differenc
 never helps.
 
 Choice: one model for age and for the two-valued ones (its prediction ranks people for the AUC).
-Rejected: networks on images, which learn little from the dozens of people of a site.
+Networks on images (``network_biology``) are scored likewise; they need the people of many sites.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,8 @@ from sklearn.preprocessing import StandardScaler
 
 from bids_harmonize.training.splits import make_folds
 
-WITHIN, LEAVE_OUT = "within_site", "leave_site_out"
+WITHIN, LEAVE_OUT, ACROSS = "within_site", "leave_site_out", "across_sites"
+RIDGE, NETWORK = "ridge", "network"
 LEAST_PEOPLE: Final = 10
 """People of a site with a known value; fewer, and the site takes no part."""
 LEAST_OF_A_KIND: Final = 4
@@ -60,7 +61,7 @@ Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Predictions of one target from the tissue of one method's images.
+    """Predictions of one target from one method's images, or from the tissue in them.
 
     ``people`` has the index participant_id and the columns site, truth and predicted.
     """
@@ -69,6 +70,7 @@ class Reading:
     target: Target
     scheme: str
     people: pd.DataFrame
+    model: str = RIDGE
 
     @cached_property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +120,7 @@ def read_targets(
     means = own.groupby(["method", "participant_id"])[list(features)].mean()
     found = []
     for target in targets:
-        people = _people(target, site_of, sorted(set(own["participant_id"])))
+        people = known_people(target, site_of, sorted(set(own["participant_id"])))
         for method in sorted(set(own["method"])):
             rows = means.loc[method].loc[people.index].to_numpy(dtype=np.float64)
             for scheme, splits in (
@@ -133,8 +135,23 @@ def read_targets(
     return tuple(found)
 
 
-def _people(target: Target, site_of: Mapping[str, str], there: Sequence[str]) -> pd.DataFrame:
-    """Index participant_id; site and truth of everybody at sites that know of enough people."""
+def known_people(target: Target, site_of: Mapping[str, str], there: Sequence[str]) -> pd.DataFrame:
+    """Everybody at sites that know of enough people.
+
+    Parameters
+    ----------
+    target
+        What must be known.
+    site_of
+        Participant to site.
+    there
+        The participants who were measured.
+
+    Returns
+    -------
+    DataFrame
+        Index participant_id; site and truth.
+    """
     known = [person for person in there if person in target.values.index]
     truth = target.values.reindex(known).astype(np.float64)
     frame = pd.DataFrame({"site": [site_of[one] for one in known], "truth": truth}, index=known)
@@ -152,11 +169,9 @@ Splits = Iterator[tuple[np.ndarray, np.ndarray]]
 
 def _within(people: pd.DataFrame, target: Target, *, seed: int) -> Splits:
     """Folds inside each site; two-valued targets are spread evenly over them."""
-    strata = people["site"].astype(str)
-    if target.name != "age":
-        strata = strata + "/" + people["truth"].astype(int).astype(str)
     if people.empty:
         return
+    strata = spread_strata(people, target)
     n_folds = min(N_FOLDS, int(strata.value_counts().min()))
     for fold in make_folds(
         dict(zip(people.index, strata, strict=True)), n_folds=n_folds, seed=seed
@@ -165,6 +180,27 @@ def _within(people: pd.DataFrame, target: Target, *, seed: int) -> Splits:
             is_own = (people["site"] == site).to_numpy()
             held_out = people.index.isin(fold.validation)
             yield np.flatnonzero(is_own & ~held_out), np.flatnonzero(is_own & held_out)
+
+
+def spread_strata(people: pd.DataFrame, target: Target) -> pd.Series:
+    """What is spread evenly over folds: the site, and of two-valued targets the value.
+
+    Parameters
+    ----------
+    people
+        What :func:`known_people` returns.
+    target
+        What is read.
+
+    Returns
+    -------
+    Series
+        A word a person, in the same order.
+    """
+    strata = people["site"].astype(str)
+    if target.name == "age":
+        return strata
+    return strata + "/" + people["truth"].astype(int).astype(str)
 
 
 def _leave_out(people: pd.DataFrame) -> Splits:

@@ -12,6 +12,7 @@ from bids_harmonize.stats import permutation_p_value
 BIOLOGY_COLUMNS = (
     "method",
     "target",
+    "model",
     "scheme",
     "metric",
     "value",
@@ -31,7 +32,7 @@ def biology_table(readings: Sequence[Reading], *, rng: np.random.Generator) -> p
     Parameters
     ----------
     readings
-        From :func:`read_targets`.
+        From :func:`read_targets` and ``network_readings``.
     rng
         Source of the bootstrap and of the permutations.
 
@@ -49,6 +50,7 @@ def biology_table(readings: Sequence[Reading], *, rng: np.random.Generator) -> p
                 {
                     "method": reading.method,
                     "target": reading.target.name,
+                    "model": reading.model,
                     "scheme": reading.scheme,
                     "metric": metric,
                     "value": reading.score(metric),

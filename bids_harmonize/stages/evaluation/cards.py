@@ -17,6 +17,7 @@ from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.evaluation.comparison import person_means, primary_kind
+from bids_harmonize.stages.evaluation.verdict import FRESH_PROBES
 from bids_harmonize.stages.harmonization.files import EVALUATION, write_card
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
@@ -29,6 +30,7 @@ def write_evaluations(
     delivered: Mapping[str, Harmonizer],
     travelling: pd.DataFrame,
     probes: pd.DataFrame,
+    lesions: pd.DataFrame,
 ) -> tuple[Path, ...]:
     """Write ``evaluation.json`` and the card of every model that lies in ``models/``.
 
@@ -40,6 +42,8 @@ def write_evaluations(
         Name to the harmonizer that was evaluated.
     travelling, probes
         Rows of group_travelling.tsv and of group_siteprobe.tsv.
+    lesions
+        The frame of ``plant_lesions``.
 
     Returns
     -------
@@ -53,15 +57,21 @@ def write_evaluations(
         if not (folder / "model.json").is_file():
             continue
         rng = seeded_generator(context.settings.run.random_seed, "evaluate", "card", name)
-        write_json(folder / EVALUATION, measured(name, travelling, probes, rng=rng))
+        found = measured(name, travelling, probes, lesions, rng=rng)
+        write_json(folder / EVALUATION, found)
         files += [folder / EVALUATION, write_card(folder, harmonizer)]
     return tuple(files)
 
 
 def measured(
-    method: str, travelling: pd.DataFrame, probes: pd.DataFrame, *, rng: np.random.Generator
+    method: str,
+    travelling: pd.DataFrame,
+    probes: pd.DataFrame,
+    lesions: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """The two figures of a model's card.
+    """The figures of a model's card.
 
     Parameters
     ----------
@@ -69,29 +79,37 @@ def measured(
         The harmonizer.
     travelling, probes
         Rows of group_travelling.tsv and of group_siteprobe.tsv.
+    lesions
+        The frame of ``plant_lesions``.
     rng
         Source of the bootstrap.
 
     Returns
     -------
     dict
-        ``probe``: balanced accuracy of freshly trained site probes ``before`` and ``after``, mean
-        over probes. ``gain``: brain PSNR over no harmonization, dB. Each has a ``reason`` instead
-        where nothing was measured.
+        ``probe``: balanced accuracy ``before`` and ``after`` of the kind of freshly trained site
+        probe that names the site of harmonized images best, mean over seeds. ``gain``: brain PSNR
+        over no harmonization, dB. ``lesions``: ``contrast`` and ``volume`` that are left of dark
+        and bright ones, 1 is best. Each has a ``reason`` instead where nothing was measured.
     """
     return {
         "method": method,
         "probe": _probe(method, probes),
         "gain": _gain(method, travelling, rng),
+        "lesions": _lesions(method, lesions),
     }
 
 
 def _probe(method: str, probes: pd.DataFrame) -> dict[str, Any]:
-    fresh = probes[probes["probe"] == "reseeded"].dropna(subset=["balanced_accuracy"])
+    is_fresh = probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")
+    fresh = probes[is_fresh].dropna(subset=["balanced_accuracy"])
     after, before = (fresh[fresh["method"] == name] for name in (method, RAW))
     if after.empty or before.empty:
         return {"reason": "no probe was trained afresh on images of this method"}
+    kind = str(after.groupby("probe")["balanced_accuracy"].mean().idxmax())
+    after, before = (rows[rows["probe"] == kind] for rows in (after, before))
     return {
+        "kind": kind,
         "before": _means(before),
         "after": _means(after),
         "chance": float(after["chance"].iloc[0]),
@@ -103,6 +121,18 @@ def _probe(method: str, probes: pd.DataFrame) -> dict[str, Any]:
 def _means(rows: pd.DataFrame) -> dict[str, float]:
     columns = {"mean": "balanced_accuracy", "low": "low", "high": "high"}
     return {key: float(rows[column].astype(float).mean()) for key, column in columns.items()}
+
+
+def _lesions(method: str, lesions: pd.DataFrame) -> dict[str, Any]:
+    own = lesions[lesions["method"] == method]
+    if own.empty:
+        return {"reason": "no lesion was put into scans for this method"}
+    means = own.groupby("lesion")[["contrast", "volume"]].mean()
+    return {
+        "contrast": {str(kind): float(value) for kind, value in means["contrast"].items()},
+        "volume": {str(kind): float(value) for kind, value in means["volume"].items()},
+        "n": int(own["participant_id"].nunique()),
+    }
 
 
 def _gain(method: str, travelling: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Whether a site probe still names the site, on scans that the harmonizer was not fitted on.
 
 A frozen probe is fooled by any change of the images, so it never stands alone: the reseeded one
-is the same network trained again on harmonized images, cross-validated inside each half. Rejected:
+is the same network trained again on harmonized images, cross-validated inside each half, and the
+converged one is trained several times as long, so that a short training is no excuse. Rejected:
 cross-validating over both halves at once, because a scan of one half was harmonized by a model
 fitted on the other, so training scans would have shaped the test scans.
 """
@@ -22,7 +23,7 @@ from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
-from bids_harmonize.training.volumes import VolumeSource
+from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 
 PROBE_COLUMNS = (
     "method",
@@ -32,6 +33,7 @@ PROBE_COLUMNS = (
     "balanced_accuracy",
     "low",
     "high",
+    "train_accuracy",
     "chance",
     "share_reference",
     "null_q001",
@@ -40,6 +42,8 @@ PROBE_COLUMNS = (
     "n",
 )
 N_PERMUTATIONS = 1000
+CONVERGED_LENGTH = 4
+"""How many times as many epochs as the site classifier a converged probe is trained."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +88,44 @@ def too_small_half(
     return None
 
 
-def reseeded_predictions(
+@dataclass(frozen=True, eq=False)
+class FreshAnswers:
+    """What freshly trained site classifiers say.
+
+    Attributes
+    ----------
+    predictions
+        One row a scan that its classifier has not seen: key, participant_id, site, fold,
+        ``p_<site>``.
+    train_accuracy
+        Balanced accuracy on the scans that they were trained on, final weights, no augmentation,
+        mean over folds, 0..1.
+    """
+
+    predictions: pd.DataFrame
+    train_accuracy: float
+
+
+def fresh_answers(
     images: VolumeSource, halves: Sequence[frozenset[str]], *, training: ProbeTraining
-) -> pd.DataFrame:
-    """What freshly trained site classifiers say, cross-validated inside each half.
+) -> FreshAnswers:
+    """Train site classifiers anew, cross-validated inside each half.
 
     Parameters
     ----------
     images
         Cross-fitted images: each half was harmonized by a model that has not seen it.
     halves
-        The participants of each half.
+        The participants of each half, or of everybody; who has no scan here is left out.
     training
         Settings, folds and seed of the probes.
 
     Returns
     -------
-    DataFrame
-        One row a scan: key, participant_id, site, fold, ``p_<site>``.
+    FreshAnswers
+        About everybody.
     """
-    parts = []
+    parts, known = [], []
     site_of = {scan.participant_id: scan.site for scan in images.scans}
     for fold, split in folds_in_halves(
         site_of, halves, n_folds=training.n_folds, seed=training.seed
@@ -120,7 +142,14 @@ def reseeded_predictions(
         )
         unseen = select(images, split.validation)
         parts.append(prediction_rows(classifier, unseen, fold=fold))
-    return pd.concat(parts, ignore_index=True)
+        own = person_predictions(prediction_rows(classifier, seen, fold=fold))
+        known.append(balanced_accuracy(list(own["site"]), list(own["predicted"])))
+    return FreshAnswers(pd.concat(parts, ignore_index=True), float(np.mean(known)))
+
+
+def without_site(images: VolumeSource, site: str) -> SelectedVolumes:
+    """The scans of all other sites."""
+    return SelectedVolumes(images, [n for n, scan in enumerate(images.scans) if scan.site != site])
 
 
 def folds_in_halves(
@@ -168,7 +197,8 @@ def probe_row(
     predictions
         One row a scan: key, participant_id, site, fold, ``p_<site>``.
     probe
-        ``frozen``, ``reseeded`` or ``forest``; a leak can only be suspected from the last two.
+        ``frozen``, ``reseeded``, ``converged`` or ``forest``; a leak can only be suspected from
+        those that were trained anew.
     reference_site
         The site that the others were brought to.
     rng

@@ -1,41 +1,39 @@
 """Site probes of the unharmonized images, the best baseline and the chosen harmonizer."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from bids_harmonize.bids.judged import JudgedImages
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
-from bids_harmonize.stages.evaluation.judged import judged_volumes
+from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.evaluation.probes import (
+    CONVERGED_LENGTH,
     PROBE_COLUMNS,
+    FreshAnswers,
     ProbeTraining,
+    fresh_answers,
     histogram_mmd,
     probe_row,
-    reseeded_predictions,
-    too_small_half,
+    without_site,
 )
 from bids_harmonize.stages.evaluation.tables import probe_columns
-from bids_harmonize.stages.harmonization.crossfit import (
-    HalfModels,
-    cross_fitted_images,
-    fit_baseline_halves,
-)
-from bids_harmonize.stages.inputs import scan_files
 from bids_harmonize.training.runtime import seeded_generator
-from bids_harmonize.training.volumes import DiskVolumes, VolumeSource, map_volumes
+from bids_harmonize.training.volumes import VolumeSource
 
 # A quick run trains as few probes as can still be cross-validated, and none for the baseline.
 QUICK_SEEDS, FULL_SEEDS = 1, 5
 QUICK_FOLDS = 2
 _LEAST_SITES = 2  # for one to be told from another
+
+Row = dict[str, object]
+"""One line of group_siteprobe.tsv."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,11 @@ class SiteRemoval:
 
 def probe_sites(
     context: StageContext,
+    images: ProbeImages,
     *,
     baseline: str,
-    half_models: HalfModels | None,
     folds: Sequence[FoldModel],
     resolution_mm: float,
-    judged: Sequence[JudgedImages] = (),
 ) -> SiteRemoval:
     """Train and ask the probes, and write their table.
 
@@ -73,16 +70,14 @@ def probe_sites(
     ----------
     context
         The study and its settings.
+    images
+        What the probes look at.
     baseline
         The training-free method to stand beside the chosen one.
-    half_models
-        The chosen harmonizer fitted on each half; ``None`` where it was not.
     folds
         The cross-validated site classifiers; without any there is no frozen probe.
     resolution_mm
         Voxel size that the probes see.
-    judged
-        Images of other tools; as they are, so whoever trained a tool is seen by it.
 
     Returns
     -------
@@ -91,29 +86,21 @@ def probe_sites(
     """
     study, settings = context.study, context.settings
     chosen = settings.group.harmonizer
-    native = DiskVolumes([scan_files(scan) for scan in study.training_scans], study.scaling_mask)
-    network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
-    reason = too_small_half(
-        study.site_of_participant(), half_models.halves if half_models else (), study.trained_sites
-    )
     warnings = []
-    if reason is not None:
-        warnings.append(f"the site probes cannot tell whether the site is gone: {reason}")
+    if images.why_none is not None:
+        warnings.append(f"the site probes cannot tell whether the site is gone: {images.why_none}")
     if not folds:
         warnings.append("there is no frozen probe: the stage classify has not run")
-    foreign = {one.method: one for one in judged}
     own_methods = tuple(dict.fromkeys((IDENTITY, baseline, chosen)))
-    fitted = half_models if reason is None else None
-    probing = _Probing(context, own_methods, foreign, tuple(folds), fitted)
+    probing = _Probing(context, images, own_methods, tuple(folds))
     rows, fresh = [], None
-    for method in (*own_methods, *foreign):
-        images = probing.images(method, native, network)
-        if images is None and method in foreign:
+    for method in (*own_methods, *images.foreign):
+        if method in images.foreign and images.of(method) is None:
             warnings.append(
                 f"{method} was not probed: some scan of a source site has no image in "
-                f"{foreign[method].folder}"
+                f"{images.foreign[method].folder}"
             )
-        own, first = probing.rows(method, images)
+        own, first = probing.rows(method)
         rows += own
         fresh = first if method == chosen else fresh
     frame = pd.DataFrame(rows, columns=list(PROBE_COLUMNS))
@@ -137,64 +124,28 @@ class _Probing:
     def __init__(
         self,
         context: StageContext,
+        images: ProbeImages,
         own_methods: tuple[str, ...],
-        foreign: Mapping[str, JudgedImages],
         folds: tuple[FoldModel, ...],
-        half_models: HalfModels | None,
     ) -> None:
         self.context = context
-        self.foreign = foreign
+        self.images = images
         self.folds = folds
-        self.half_models = half_models
-        quick = context.settings.group.effort == "quick"
+        self.quick = context.settings.group.effort == "quick"
         chosen = context.settings.group.harmonizer
-        self.probed_afresh = (*((IDENTITY, chosen) if quick else own_methods), *foreign)
-        self.n_folds = QUICK_FOLDS if quick else context.settings.group.folds
-        start = context.settings.run.random_seed
-        self.seeds = range(start, start + (QUICK_SEEDS if quick else FULL_SEEDS))
-
-    def images(
-        self, method: str, native: DiskVolumes, network: VolumeSource
-    ) -> VolumeSource | None:
-        """Cross-fitted images of a method, those of another tool as they are; ``None`` if none."""
-        if method == IDENTITY:
-            return network
-        folder = self.context.work_dir / "evaluate"
-        if method in self.foreign:
-            return judged_volumes(
-                self.foreign[method],
-                (native, network),
-                reference_site=self.context.study.reference_site,
-                path=folder / f"judged-{self.foreign[method].name}.npy",
-            )
-        if self.half_models is None:
-            return None
-        fitted = self.half_models
-        if method != self.context.settings.group.harmonizer:
-            fitted = fit_baseline_halves(
-                method,
-                (native, network),
-                fitted.halves,
-                reference_site=self.context.study.reference_site,
-                runtime=self.context.runtime,
-                work_dir=folder,
-                reference_high=self._outside_high(fitted),
-            )
-        return cross_fitted_images(
-            fitted, (native, network), path=folder / f"crossfitted-{method}.npy"
+        self.probed_afresh = (
+            *((IDENTITY, chosen) if self.quick else own_methods),
+            *images.foreign,
         )
+        self.n_folds = QUICK_FOLDS if self.quick else context.settings.group.folds
+        start = context.settings.run.random_seed
+        self.seeds = range(start, start + (QUICK_SEEDS if self.quick else FULL_SEEDS))
 
-    def _outside_high(self, fitted: HalfModels) -> float | None:
-        """Unit of a reference without images here."""
-        study = self.context.study
-        return fitted.models[0].high[study.reference_site] if study.outside_reference else None
-
-    def rows(
-        self, method: str, images: VolumeSource | None
-    ) -> tuple[list[dict[str, object]], pd.DataFrame | None]:
+    def rows(self, method: str) -> tuple[list[Row], pd.DataFrame | None]:
         """Rows of the table, and the first fresh probe's predictions."""
         reference = self.context.study.reference_site
-        facts: dict[str, object] = {"method": method, "sites": "all"}
+        facts: Row = {"method": method, "sites": "all"}
+        images = self.images.of(method)
         if images is None:
             rows = [self._untold(facts, "frozen")]
             if method in self.probed_afresh:
@@ -207,16 +158,17 @@ class _Probing:
             rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
         if method not in self.probed_afresh:
             return rows, None
-        halves = self._parts(method, images)
-        if not halves:
+        parts = self._parts(method, images)
+        if not parts:
             return [*rows, self._untold(facts, "reseeded")], None
-        first = None
-        for seed in self.seeds:
-            predictions = self._fresh(images, halves, seed)
-            first = predictions if first is None else first
-            numbers = self._numbers(predictions, "reseeded", method, seed)
-            rows.append({**facts, "seed": seed, **numbers})
-        return [*rows, *self._forest_rows(facts, images, halves)], first
+        reseeded = {seed: self._fresh(images, parts, seed) for seed in self.seeds}
+        rows += [
+            self._fresh_row(facts, found, "reseeded", seed) for seed, found in reseeded.items()
+        ]
+        if not self.quick:
+            rows += self._converged_rows(facts, images, parts)
+        rows += self._forest_rows(facts, images, parts)
+        return rows, reseeded[self.seeds[0]].predictions
 
     def _parts(self, method: str, images: VolumeSource) -> tuple[frozenset[str], ...]:
         """Inside whom probes are cross-validated: each half, or for another tool everybody.
@@ -226,48 +178,68 @@ class _Probing:
         """
         if len({scan.site for scan in images.scans}) < _LEAST_SITES:
             return ()
-        if method in self.foreign:
+        if method in self.images.foreign:
             return (frozenset(scan.participant_id for scan in images.scans),)
-        return () if self.half_models is None else self.half_models.halves
+        return self.images.halves
+
+    def _converged_rows(
+        self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
+    ) -> Iterator[Row]:
+        """Long trainings, on all sites, and on the source sites alone if there are two or more."""
+        sources = without_site(images, self.context.study.reference_site)
+        asked: dict[str, VolumeSource] = {"all": images}
+        if len(sources) < len(images) and len({scan.site for scan in sources.scans}) > 1:
+            asked["sources"] = sources
+        for sites, scans in asked.items():
+            found = self._fresh(scans, parts, self.seeds[0], length=CONVERGED_LENGTH)
+            yield self._fresh_row({**facts, "sites": sites}, found, "converged", self.seeds[0])
 
     def _forest_rows(
-        self,
-        facts: Mapping[str, object],
-        images: VolumeSource,
-        halves: Sequence[frozenset[str]],
-    ) -> Iterator[dict[str, object]]:
+        self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
+    ) -> Iterator[Row]:
         """Forests on all sites, and on the source sites alone where there are two or more."""
-        seed, method = self.seeds[0], str(facts["method"])
+        seed = self.seeds[0]
         table = texture_table(images)
         asked = {"all": table}
         sources = table[table["site"] != self.context.study.reference_site]
         if len(sources) < len(table) and sources["site"].nunique() >= _LEAST_SITES:
             asked["sources"] = sources
         for sites, rows in asked.items():
-            found = forest_predictions(rows, halves, n_folds=self.n_folds, seed=seed)
-            numbers = self._numbers(found, "forest", f"{method}-{sites}", seed)
+            found = forest_predictions(rows, parts, n_folds=self.n_folds, seed=seed)
+            numbers = self._numbers(found, "forest", f"{facts['method']}-{sites}", seed)
             yield {**facts, "sites": sites, "seed": seed, **numbers}
 
     def _fresh(
-        self, images: VolumeSource, halves: Sequence[frozenset[str]], seed: int
-    ) -> pd.DataFrame:
+        self,
+        images: VolumeSource,
+        parts: Sequence[frozenset[str]],
+        seed: int,
+        *,
+        length: int = 1,
+    ) -> FreshAnswers:
+        settings = self.context.settings.classifier
         training = ProbeTraining(
-            settings=self.context.settings.classifier,
+            settings=replace(settings, n_epochs=length * settings.n_epochs),
             runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
         )
-        return reseeded_predictions(images, halves, training=training)
+        return fresh_answers(images, parts, training=training)
 
-    def _numbers(
-        self, predictions: pd.DataFrame, probe: str, method: str, seed: int
-    ) -> dict[str, object]:
+    def _fresh_row(self, facts: Row, found: FreshAnswers, probe: str, seed: int) -> Row:
+        purpose = str(facts["method"])
+        if probe == "converged":
+            purpose += f"-{facts['sites']}"
+        numbers = self._numbers(found.predictions, probe, purpose, seed)
+        return {**facts, "seed": seed, **numbers, "train_accuracy": found.train_accuracy}
+
+    def _numbers(self, predictions: pd.DataFrame, probe: str, purpose: str, seed: int) -> Row:
         start = self.context.settings.run.random_seed
-        rng = seeded_generator(start, "evaluate", probe, method, str(seed))
+        rng = seeded_generator(start, "evaluate", probe, purpose, str(seed))
         reference = self.context.study.reference_site
         return probe_row(predictions, probe=probe, reference_site=reference, rng=rng)
 
-    def _untold(self, facts: dict[str, object], probe: str) -> dict[str, object]:
+    def _untold(self, facts: Row, probe: str) -> Row:
         n_sites = len(self.context.study.trained_sites)
         empty = dict.fromkeys(PROBE_COLUMNS)
         return {**empty, "chance": 1 / n_sites, **facts, "probe": probe}

@@ -5,7 +5,7 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
+from bids_harmonize.stages.evaluation.probes import CONVERGED_LENGTH, N_PERMUTATIONS
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
 Columns = dict[str, dict[str, Any]]
@@ -135,6 +135,9 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
                 "fold; any change of the images fools it",
                 "reseeded": "the same network trained again on these images, cross-validated "
                 f"inside each half with up to {n_folds} folds",
+                "converged": "as reseeded, trained "
+                f"{CONVERGED_LENGTH} times as long"
+                + (" (effort quick: not trained)" if effort == "quick" else ""),
                 "forest": "a random forest on intensity and texture of the brain and its octants, "
                 "trained and asked likewise",
             },
@@ -157,6 +160,10 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
         },
         "low": {"Description": "lower end of the 95 % interval (Wilson, by site)"},
         "high": {"Description": "upper end of the 95 % interval (Wilson, by site)"},
+        "train_accuracy": {
+            "Description": "reseeded and converged: balanced accuracy on the scans that trained "
+            "them, mean over folds; 1 = it has learnt all it was shown"
+        },
         "chance": {"Description": "1 / number of sites"},
         "share_reference": {
             "Description": "frozen probe: share of people of source sites who are taken for the "

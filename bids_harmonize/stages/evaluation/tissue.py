@@ -13,13 +13,19 @@ from bids_harmonize.bids.sidecars import remove_with_sidecar
 from bids_harmonize.bids.study import Study
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.classification.shortcuts import participant_covariates
-from bids_harmonize.stages.evaluation.biology import WITHIN, Reading, Target, read_targets
+from bids_harmonize.stages.evaluation.biology import (
+    ACROSS,
+    WITHIN,
+    Reading,
+    Target,
+    read_targets,
+)
 from bids_harmonize.stages.evaluation.biology_table import (
     biology_table,
     loss_interval,
     permutation_p,
 )
+from bids_harmonize.stages.evaluation.biology_targets import covariate_targets, group_target
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.reliability import person_differences, reliability_table
 from bids_harmonize.stages.evaluation.tissue_columns import biology_columns, reliability_columns
@@ -28,6 +34,8 @@ from bids_harmonize.stages.evaluation.tissue_verdict import kept_row, volumes_ro
 from bids_harmonize.training.runtime import seeded_generator
 
 TARGETS = ("age", "sex", "group")
+
+_NOT_MEASURED = "the tissue of another tool's images is not measured"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +57,20 @@ class TissueJudgement:
     notes: tuple[str, ...]
 
 
-def judge_tissue(context: StageContext) -> TissueJudgement:
+def judge_tissue(
+    context: StageContext, by_networks: Sequence[Reading] = (), *, foreign: Sequence[str] = ()
+) -> TissueJudgement:
     """Compare volumes between sites, read biology from them, and write both tables.
 
     Parameters
     ----------
     context
         The study; its ``group_features.tsv`` is read.
+    by_networks
+        What was read from images; stands in the same table, and answers where no tissue was
+        measured.
+    foreign
+        Methods of other tools.
 
     Returns
     -------
@@ -67,6 +82,7 @@ def judge_tissue(context: StageContext) -> TissueJudgement:
     tissue = read_tissue(context)
     travels = _travellers(tissue, study)
     readings = _readings(context, tissue)
+    known = {**{_key(one): one for one in by_networks}, **readings}
     asked = ("age", "sex") if study.control_group is None else TARGETS
     verdict = [
         volumes_row(
@@ -78,16 +94,26 @@ def judge_tissue(context: StageContext) -> TissueJudgement:
         *(
             kept_row(
                 name,
-                _facts(context, name, readings),
-                method=method,
-                why_none=tissue.why_none,
+                _facts(context, name, known, method=made_by),
+                method=made_by,
+                why_none=tissue.why_none if made_by == method else _NOT_MEASURED,
             )
+            for made_by in (method, *foreign)
             for name in asked
+        ),
+        *(
+            volumes_row(
+                pd.DataFrame(),
+                method=name,
+                why_none=_NOT_MEASURED,
+                rng=_rng(context, "volumes"),
+            )
+            for name in foreign
         ),
     ]
     files = [
         *_write_reliability(study, travels, tissue.features),
-        *_write_biology(context, readings),
+        *_write_biology(context, [*readings.values(), *by_networks]),
     ]
     notes = [f"tissue was not judged: {tissue.why_none}"] if tissue.why_none else []
     return TissueJudgement(tuple(verdict), tuple(files), tuple(notes))
@@ -123,32 +149,36 @@ def _readings(context: StageContext, tissue: TissueRows) -> Mapping[tuple[str, s
             study.site_of_participant(people),
             seed=context.settings.run.random_seed,
         )
-    return {(one.method, one.target.name, one.scheme): one for one in found}
+    return {_key(one): one for one in found}
+
+
+def _key(reading: Reading) -> tuple[str, str, str]:
+    return reading.method, reading.target.name, reading.scheme
 
 
 def _targets(study: Study) -> list[tuple[Target, frozenset[str]]]:
     """Age and sex of those whom models are fitted on; group of everybody eligible."""
-    known = participant_covariates(study)
-    found = []
-    if "age" in known:
-        found.append((Target("age", known["age"].dropna()), study.trainees))
-    if "sex" in known:
-        sex = known["sex"].map({"f": 1.0, "m": 0.0}).dropna()
-        found.append((Target("sex", sex), study.trainees))
-    group = study.control_group
-    if group is not None:
-        words = study.participants[group.column].dropna()
-        is_case = pd.Series(~words.index.isin(group.controls), index=words.index)
-        found.append((Target("group", is_case.astype(float)), study.eligible))
-    return found
+    found = [(target, study.trainees) for target in covariate_targets(study)]
+    group = group_target(study)
+    return found if group is None else [*found, (group, study.eligible)]
 
 
 def _facts(
-    context: StageContext, target: str, readings: Mapping[tuple[str, str, str], Reading]
+    context: StageContext,
+    target: str,
+    readings: Mapping[tuple[str, str, str], Reading],
+    *,
+    method: str,
 ) -> dict[str, Any] | None:
-    """Loss with interval, both p-values and the number of people; ``None`` without readings."""
-    method = context.settings.group.harmonizer
-    raw, made = (readings.get((name, target, WITHIN)) for name in (IDENTITY, method))
+    """Loss with interval, both p-values, the reader and the number of people, if it was read.
+
+    By the regression on tissue where it was measured, by the network on images where not.
+    """
+    pairs = (
+        [readings.get((name, target, scheme)) for name in (IDENTITY, method)]
+        for scheme in (WITHIN, ACROSS)
+    )
+    raw, made = next((pair for pair in pairs if None not in pair), (None, None))
     if raw is None or made is None:
         return None
     rng = _rng(context, f"loss-{target}")
@@ -161,6 +191,7 @@ def _facts(
         "p_raw": permutation_p(raw, metric, rng=rng),
         "p_made": permutation_p(made, metric, rng=rng),
         "n": len(raw.people),
+        "model": raw.model,
     }
 
 
@@ -176,14 +207,12 @@ def _write_reliability(
     return [path]
 
 
-def _write_biology(
-    context: StageContext, readings: Mapping[tuple[str, str, str], Reading]
-) -> list[Path]:
+def _write_biology(context: StageContext, readings: Sequence[Reading]) -> list[Path]:
     path = group_output(context.study.output_dir, "group_biology")
     if not readings:
         remove_with_sidecar(path)
         return []
-    table = biology_table(list(readings.values()), rng=_rng(context, "biology"))
+    table = biology_table(readings, rng=_rng(context, "biology"))
     write_table(path, table, biology_columns())
     return [path]
 

@@ -3,10 +3,13 @@
 from typing import Any
 
 from bids_harmonize.stages.evaluation.biology import (
+    ACROSS,
     LEAST_OF_A_KIND,
     LEAST_PEOPLE,
     LEAVE_OUT,
     N_FOLDS,
+    NETWORK,
+    RIDGE,
     WITHIN,
 )
 from bids_harmonize.stages.evaluation.biology_table import N_PERMUTATIONS
@@ -55,21 +58,29 @@ def biology_columns() -> Columns:
     """Descriptions of group_biology.tsv."""
     return {
         "method": {
-            "Description": "the images whose tissue was measured, harmonized by a model that has "
-            "not seen the person; identity = unharmonized"
+            "Description": "the images that are read, or whose tissue was measured; harmonized "
+            "by a model that has not seen the person; identity = unharmonized"
         },
         "target": {
-            "Description": "what is read from the features of group_features.tsv by ridge "
-            "regression",
+            "Description": "what is read",
             "Levels": {
                 "age": "years",
                 "sex": "f against m",
                 "group": "patients against controls, by --group-column",
             },
         },
-        "scheme": {
-            "Description": "who the regression was fitted on",
+        "model": {
+            "Description": "what reads it",
             "Levels": {
+                RIDGE: "ridge regression on the features of group_features.tsv",
+                NETWORK: "the site classifier's network, trained on images; age as the "
+                "expectation over five age bands. Not with --effort quick",
+            },
+        },
+        "scheme": {
+            "Description": "who it was fitted on",
+            "Levels": {
+                ACROSS: f"other people of all sites together, up to {N_FOLDS} folds",
                 WITHIN: f"other people of the same site, up to {N_FOLDS} folds",
                 LEAVE_OUT: "people of all other sites",
             },

@@ -75,8 +75,8 @@ def kept_row(
     target
         A key of :data:`BIOLOGY_KEPT`.
     facts
-        ``value``, ``low`` and ``high`` of the loss, ``p_raw``, ``p_made`` and ``n``; ``None``
-        where nothing was read.
+        ``value``, ``low`` and ``high`` of the loss, ``p_raw``, ``p_made``, ``n`` and ``model``
+        (who read it); ``None`` where nothing was read.
     method
         The harmonizer.
     why_none
@@ -104,5 +104,5 @@ def kept_row(
         answer, found = "no", "less is left" if is_read else "it can no longer be read"
     else:
         answer, found = "cannot tell", "too few people to tell"
-    source = f"group_biology: within sites, {facts['n']} people; {found}"
+    source = f"group_biology: {facts['model']}, within sites, {facts['n']} people; {found}"
     return verdict_row(method, question, answer, facts["value"], threshold, source)

@@ -46,7 +46,7 @@ _AT_CHANCE = (
     "of the probe that names it best, 95 % interval reaches down to chance, while the raw images' "
     "interval does not"
 )
-FRESH_PROBES = ("reseeded", "forest")
+FRESH_PROBES = ("reseeded", "converged", "forest")
 """Probes that are trained anew on harmonized images."""
 
 

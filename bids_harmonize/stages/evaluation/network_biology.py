@@ -1,0 +1,139 @@
+"""Whether a network still reads age and sex from people's images after harmonization.
+
+The network is that of the site classifier. Choice: age is read as the expectation over five age
+bands of equal size, as Peng et al. 2021 (https://doi.org/10.1016/j.media.2020.101871) do with
+narrower ones. Reason: one training serves sites, sex and age. Rejected: a network a site, which
+learns nothing from a dozen people; so it learns from people of all sites together, or of all other
+sites, and is scored within sites like the regression on tissue.
+"""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.stages import StageContext
+from bids_harmonize.stages.classification.models import select
+from bids_harmonize.stages.evaluation.biology import (
+    ACROSS,
+    LEAVE_OUT,
+    N_FOLDS,
+    NETWORK,
+    Reading,
+    Target,
+    known_people,
+    spread_strata,
+)
+from bids_harmonize.stages.evaluation.biology_targets import covariate_targets
+from bids_harmonize.stages.evaluation.comparison import IDENTITY
+from bids_harmonize.stages.evaluation.probe_images import ProbeImages
+from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
+from bids_harmonize.training.splits import Split, make_folds
+from bids_harmonize.training.volumes import VolumeSource
+
+N_BANDS: Final = 5
+
+
+def network_readings(context: StageContext, images: ProbeImages) -> tuple[Reading, ...]:
+    """Age and sex of everybody who may be trained on, read from images by networks.
+
+    Parameters
+    ----------
+    context
+        The study and its settings. With ``--effort quick`` no network is trained.
+    images
+        Unharmonized images, those of the chosen harmonizer, and those of other tools.
+
+    Returns
+    -------
+    tuple of Reading
+        Nothing where too few people of a site have a known value.
+    """
+    if context.settings.group.effort == "quick":
+        return ()
+    site_of = context.study.site_of_participant()
+    found = []
+    for target in covariate_targets(context.study):
+        people = known_people(target, site_of, sorted(site_of))
+        if people.empty:
+            continue
+        for method in (IDENTITY, context.settings.group.harmonizer, *images.foreign):
+            shown = images.of(method)
+            if shown is not None:
+                found += _read(context, method, target, people, shown)
+    return tuple(found)
+
+
+def _read(
+    context: StageContext,
+    method: str,
+    target: Target,
+    people: pd.DataFrame,
+    images: VolumeSource,
+) -> list[Reading]:
+    found = []
+    seed = context.settings.run.random_seed
+    for scheme, splits in (
+        (ACROSS, _across(people, target, seed=seed)),
+        (LEAVE_OUT, _leave_out(people)),
+    ):
+        predicted = pd.Series(np.nan, index=people.index)
+        for name, split in splits.items():
+            plan = TrainingPlan(
+                runtime=context.runtime, seed=seed, name=f"{target.name}-{scheme}-{name}"
+            )
+            predicted.update(_predict(context, target, people["truth"], images, split, plan))
+        if predicted.notna().all():
+            found.append(
+                Reading(method, target, scheme, people.assign(predicted=predicted), NETWORK)
+            )
+    return found
+
+
+def _across(people: pd.DataFrame, target: Target, *, seed: int) -> dict[str, Split]:
+    """Folds over people of all sites; sites and two-valued targets are spread evenly."""
+    strata = spread_strata(people, target)
+    n_folds = min(N_FOLDS, int(strata.value_counts().min()))
+    folds = make_folds(dict(zip(people.index, strata, strict=True)), n_folds=n_folds, seed=seed)
+    return {str(number): fold for number, fold in enumerate(folds)}
+
+
+def _leave_out(people: pd.DataFrame) -> dict[str, Split]:
+    """Each site from all others; nothing with one site."""
+    members = {site: frozenset(own.index) for site, own in people.groupby("site")}
+    everybody = frozenset(people.index)
+    if len(members) == 1:
+        return {}
+    return {str(site): Split(everybody - own, own) for site, own in members.items()}
+
+
+def _predict(
+    context: StageContext,
+    target: Target,
+    truth: pd.Series,
+    images: VolumeSource,
+    split: Split,
+    plan: TrainingPlan,
+) -> pd.Series:
+    """Index participant_id; years, or the probability of 1, mean over a person's scans."""
+    known = truth[sorted(split.train)]
+    bands = _bands(known) if target.name == "age" else known.astype(int).astype(str)
+    seen, unseen = select(images, split.train), select(images, split.validation)
+    classes = sorted(set(bands))
+    network = train_classifier(
+        seen,
+        [bands[scan.participant_id] for scan in seen.scans],
+        sites=classes,
+        settings=context.settings.classifier,
+        plan=plan,
+    )
+    levels = known.groupby(bands).mean().reindex(classes).to_numpy()
+    values = predict(network, unseen) @ levels
+    people = [scan.participant_id for scan in unseen.scans]
+    return pd.Series(values, index=pd.Index(people)).groupby(level=0).mean()
+
+
+def _bands(known: pd.Series) -> pd.Series:
+    """Bands of equal size, named so that their order is that of the years."""
+    n_bands = min(N_BANDS, known.nunique())
+    return pd.qcut(known.rank(method="first"), n_bands, labels=False).astype(int).astype(str)
