@@ -1,5 +1,6 @@
 """Who trains, who travels, which sites take part, and which one is the reference."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
@@ -127,9 +128,15 @@ def assign_roles(
     }
     counts = {site: sum(site in seen for seen in candidates.values()) for site in sites}
     trained = tuple(site for site in sites if counts[site] >= settings.min_per_site)
+    doubtful = Counter(
+        site
+        for name, seen in visits.items()
+        if len(seen) == 1 and not usable.get(name)
+        for site in seen
+    )
     left_out = {
         site: f"participants to train on: {counts[site]}, fewer than {settings.min_per_site} "
-        "(--min-per-site)"
+        f"(--min-per-site){_doubtful_words(doubtful[site])}"
         for site in sites
         if site not in trained
     }
@@ -210,6 +217,11 @@ def _held_out(visits: Mapping[str, Set[str]], *, n: int, seed: int) -> set[str]:
         raise SiteError(message)
     order = np.random.default_rng(seed).permutation(len(names))
     return {names[index] for index in order[:n]}
+
+
+def _doubtful_words(n: int) -> str:
+    """Why fewer count than were scanned."""
+    return f"; {n} more have only scans with a doubtful head or brain mask" if n else ""
 
 
 def _reference(

@@ -73,6 +73,16 @@ def test_doubtful_scans_do_not_train_and_do_not_count(tmp_path):
     assert study.reference_site == "B"
 
 
+def test_a_site_of_doubtful_scans_is_left_out_with_the_number_of_them(tmp_path):
+    visits = [f"sub-c{person}_ses-{visit}" for person in (1, 2, 3) for visit in (1, 2)]
+    sites = {**two_sites(), **dict.fromkeys(visits, "C")}
+    study = load(write_derivative(tmp_path, sites, doubtful=visits[1:]))
+    assert study.left_out == {
+        "C": "participants to train on: 1, fewer than 5 (--min-per-site); "
+        "2 more have only scans with a doubtful head or brain mask"
+    }
+
+
 def test_the_reference_is_the_largest_site_ties_alphabetical_or_the_one_asked_for(tmp_path):
     out = write_derivative(tmp_path, two_sites())
     assert load(out).reference_site == "A"
