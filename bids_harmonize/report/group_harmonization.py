@@ -21,7 +21,7 @@ from bids_harmonize.report.group_methods_table import (
     brain_psnr,
     reading_order,
 )
-from bids_harmonize.report.group_reference import saw_no_reference
+from bids_harmonize.report.group_reference import nobody_travels, saw_no_reference
 from bids_harmonize.report.group_sitemaps import effect_blocks
 from bids_harmonize.report.group_travellers import picture_blocks
 from bids_harmonize.report.group_words import (
@@ -69,8 +69,9 @@ def harmonization_section(inputs: GroupInputs) -> Section:
     if table is None:
         blocks.append(
             Paragraph(
-                "There is no group_methods.tsv: the stage evaluate has not run, or nobody was "
-                "scanned at two trained sites. So there is no figure of similarity.",
+                nobody_travels(inputs)
+                or "There is no group_methods.tsv: the stage evaluate has not run. So there is no "
+                "figure of similarity.",
                 "absent",
             )
         )

@@ -18,6 +18,7 @@ from bids_harmonize.report.group_methods_table import (
     pooled_brain_psnr,
 )
 from bids_harmonize.report.group_reference import (
+    nobody_travels,
     reference_findings,
     reference_words,
     saw_no_reference,
@@ -209,7 +210,7 @@ def _fitted_on_everybody(inputs: GroupInputs) -> list[Finding]:
 def _missing_proof(inputs: GroupInputs) -> list[Finding]:
     if inputs.chosen is None or "methods" in inputs.tables:
         return []
-    text = (
+    text = nobody_travels(inputs) or (
         "Images were harmonized, but there is no table of travelling subjects. Whether the images "
         "come closer to the real target site was not measured."
     )

@@ -1,4 +1,4 @@
-"""Words about a reference without images: known by its card alone, or virtual."""
+"""Words about a reference without images (known by its card alone, or virtual) or travellers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,6 +66,20 @@ def reference_findings(inputs: GroupInputs) -> list[Finding]:
         "images come."
     )
     return [Finding("note", "The reference is known by its card alone", text)]
+
+
+def nobody_travels(inputs: GroupInputs) -> str:
+    """What cannot be known, and what can, where no person can show it; empty elsewhere."""
+    study = inputs.study
+    if study is None or study.travelling or study.outside_reference:
+        return ""
+    return (
+        "Nobody was scanned at two trained sites, so no harmonized image can be held against the "
+        "same person's real scan at the reference site. How near the images come to it, whether "
+        "the harmonizer beats a simple method, and whether people are still recognised cannot be "
+        "known from this study, and site probes cannot stand in for it. Two visits at one site "
+        "are no such pair; people scanned at both sites would be."
+    )
 
 
 def _learnt(folder: HarmonizerFolder | None) -> Mapping[str, Any]:

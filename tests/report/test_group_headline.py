@@ -1,6 +1,7 @@
 """Bad news stands first on the group page."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +9,10 @@ import pytest
 
 from bids_harmonize.report.group import make_group_page
 from bids_harmonize.report.group_blocks import Finding, Findings, Paragraph, Table
+from bids_harmonize.report.group_harmonization import harmonization_section
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
+from bids_harmonize.report.group_reference import nobody_travels
 from tests.report.group_fixture import REFERENCE, write_group, write_participants
 from tests.report.site_fixture import write_tsv
 
@@ -126,6 +129,23 @@ def test_harmonizing_without_travelling_subjects_is_a_caution(output_dir: Path) 
     (output_dir / "group_methods.tsv").unlink()
     titles = [row.title for row in findings(output_dir) if row.level == "caution"]
     assert "No proof on travelling subjects" in titles
+
+
+def test_where_nobody_travels_the_page_says_what_cannot_be_known(output_dir: Path) -> None:
+    (output_dir / "group_methods.tsv").unlink()
+    inputs = read_group_inputs(output_dir)
+    assert inputs.study is not None
+    assert nobody_travels(inputs) == ""  # people travel: only the stage has not run
+    alone = replace(inputs, study=replace(inputs.study, travelling=frozenset()))
+    words = nobody_travels(alone)
+    assert "Nobody was scanned at two trained sites" in words
+    assert "cannot be known from this study" in words
+    blocks = headline_section(alone).blocks
+    rows = next(block.rows for block in blocks if isinstance(block, Findings))
+    assert [row.text for row in rows if "No proof" in row.title] == [words]
+    first = harmonization_section(alone).blocks[0]
+    assert isinstance(first, Paragraph)
+    assert first.text == words
 
 
 def test_summary_names_result_baseline_and_ceiling(output_dir: Path) -> None:
