@@ -133,7 +133,7 @@ def planted():
     volume = (400 + 60 * gaussian_filter(rng.normal(size=shape), 1.5)).astype(np.float32)
     brain = np.zeros(shape, dtype=bool)
     brain[3:25, 3:25, 3:25] = True
-    lesion = make_lesion(shape, affine, np.array([14, 14, 14]))
+    lesion = make_lesion(shape, affine, np.array([7, 14, 14]))
     return volume, lesion.put_into(volume, change=-0.35), lesion, brain
 
 
@@ -163,7 +163,7 @@ def test_background_and_padding_do_not_change_what_is_left_of_a_lesion(planted):
     noise = np.random.default_rng(1).normal(size=brain.shape)
     outside = [np.where(brain, volume, 900 * noise * k) for k, volume in enumerate(after, 1)]
     assert lesion_change(lesion, before, outside, brain=brain) == pytest.approx(plain, abs=1e-9)
-    wide = make_lesion((31, 32, 32), np.diag([3.0, 3.0, 3.0, 1.0]), np.array([17, 14, 16]))
+    wide = make_lesion((31, 32, 32), np.diag([3.0, 3.0, 3.0, 1.0]), np.array([10, 14, 16]))
     padded = [[np.pad(volume, PADDING) for volume in pair] for pair in (before, after)]
     grown = lesion_change(wide, *padded, brain=np.pad(brain, PADDING))
     assert grown == pytest.approx(plain, abs=1e-6)
