@@ -70,8 +70,8 @@ def harmonization_section(inputs: GroupInputs) -> Section:
         blocks.append(
             Paragraph(
                 nobody_travels(inputs)
-                or "There is no group_methods.tsv: the stage evaluate has not run. So there is no "
-                "figure of similarity.",
+                or "There is no group_methods.tsv: the stage evaluate has not run, or nobody was "
+                "scanned at two of these sites. So there is no figure of similarity.",
                 "absent",
             )
         )
