@@ -43,7 +43,7 @@ PROBE_COLUMNS = (
 )
 N_PERMUTATIONS = 1000
 CONVERGED_LENGTH = 4
-"""How many times as many epochs as the site classifier a converged probe is trained."""
+"""How many times as many epochs as the settings say a converged probe is trained."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,10 @@ def probe_sites(
     return SiteRemoval(frame, fresh, (path,), tuple(warnings), failures)
 
 
+def _n_sites(images: VolumeSource) -> int:
+    return len({scan.site for scan in images.scans})
+
+
 class _Probing:
     """Probes of one run, asked about one method after the other."""
 
@@ -176,35 +180,34 @@ class _Probing:
         A tool that was fitted on everybody leaves the people of a fold too little of their site
         where those that train have too much; inside halves this would be overlooked.
         """
-        if len({scan.site for scan in images.scans}) < _LEAST_SITES:
+        if _n_sites(images) < _LEAST_SITES:
             return ()
         if method in self.images.foreign:
             return (frozenset(scan.participant_id for scan in images.scans),)
         return self.images.halves
 
+    def _choices(self, images: VolumeSource) -> dict[str, VolumeSource]:
+        """Scans of all sites, and of the source sites alone where there are two or more."""
+        choices: dict[str, VolumeSource] = {"all": images}
+        sources = without_site(images, self.context.study.reference_site)
+        if len(sources) < len(images) and _n_sites(sources) >= _LEAST_SITES:
+            choices["sources"] = sources
+        return choices
+
     def _converged_rows(
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
     ) -> Iterator[Row]:
-        """Long trainings, on all sites, and on the source sites alone if there are two or more."""
-        sources = without_site(images, self.context.study.reference_site)
-        asked: dict[str, VolumeSource] = {"all": images}
-        if len(sources) < len(images) and len({scan.site for scan in sources.scans}) > 1:
-            asked["sources"] = sources
-        for sites, scans in asked.items():
+        for sites, scans in self._choices(images).items():
             found = self._fresh(scans, parts, self.seeds[0], length=CONVERGED_LENGTH)
             yield self._fresh_row({**facts, "sites": sites}, found, "converged", self.seeds[0])
 
     def _forest_rows(
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
     ) -> Iterator[Row]:
-        """Forests on all sites, and on the source sites alone where there are two or more."""
         seed = self.seeds[0]
         table = texture_table(images)
-        asked = {"all": table}
-        sources = table[table["site"] != self.context.study.reference_site]
-        if len(sources) < len(table) and sources["site"].nunique() >= _LEAST_SITES:
-            asked["sources"] = sources
-        for sites, rows in asked.items():
+        for sites, scans in self._choices(images).items():
+            rows = table.loc[[scan.key for scan in scans.scans]]
             found = forest_predictions(rows, parts, n_folds=self.n_folds, seed=seed)
             numbers = self._numbers(found, "forest", f"{facts['method']}-{sites}", seed)
             yield {**facts, "sites": sites, "seed": seed, **numbers}
