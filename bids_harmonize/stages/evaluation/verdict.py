@@ -123,7 +123,7 @@ def verdict_table(
 
 
 def _trained_apart(evidence: Evidence, method: str) -> dict[str, object]:
-    threshold = "training.tsv names nobody of them"
+    threshold = "training.tsv names none of the people who travel"
     seen = evidence.seen.get(method)
     n_people = evidence.travelling["participant_id"].nunique()
     if seen is None or not n_people:
@@ -165,7 +165,7 @@ def _sharp(ratios: pd.DataFrame, method: str, *, kind: str) -> dict[str, object]
     lowest, highest = SHARPNESS_RANGE
     threshold = f"mean ratio from {lowest} to {highest}"
     if method not in ratios.columns:
-        source = "group_travelling: no sharpness is known at the target"
+        source = "group_travelling: nobody was scored for sharpness at the target"
         return verdict_row(method, AS_SHARP, "cannot tell", np.nan, threshold, source)
     values = ratios[method].dropna().to_numpy()
     ratio = mean_or_nan(values)
