@@ -79,8 +79,10 @@ def _judge_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
         "the group level uses it; add the word group": "group" not in levels,
         "--features has no image to compare with": bool(group.features),
         "--model-dir evaluates nothing": group.model_dir is not None,
-        "the stage evaluate uses it; add it to --stages": "evaluate"
-        not in (group.stages or ("evaluate",)),
+        "the stages features and evaluate use it; add evaluate to --stages": not {
+            "features",
+            "evaluate",
+        }.intersection(group.stages or ("evaluate",)),
     }
     faults = [f"--judge: {words}, or leave it out" for words, given in useless.items() if given]
     for name, value in group.judge.items():

@@ -10,7 +10,7 @@ from bids_harmonize.bids.names import group_output
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_tissuekept import biology_block, kept_blocks
-from bids_harmonize.report.group_words import number
+from bids_harmonize.report.group_words import method_words, number
 
 _KEY, _TITLE = "tissue", "Tissue volumes"
 _COLUMNS = {
@@ -125,9 +125,10 @@ def _caveats(described: Mapping[str, Any]) -> list[str]:
 def _rows(table: pd.DataFrame) -> list[list[str | Cell]]:
     numbers = table[list(_COLUMNS)].apply(pd.to_numeric, errors="coerce")
     frame = table[["site", "arm", "participant_id"]].join(numbers)
+    tools = sorted(set(frame["arm"]) - {"raw", "harmonized"})
     rows: list[list[str | Cell]] = []
     for site in sorted(frame["site"].unique()):
-        for arm in ("raw", "harmonized"):
+        for arm in ("raw", "harmonized", *tools):
             own = frame[(frame["site"] == site) & (frame["arm"] == arm)]
             if own.empty:
                 continue
@@ -136,5 +137,6 @@ def _rows(table: pd.DataFrame) -> list[list[str | Cell]]:
                 f"{number(people[name].mean(), 0)} ({number(people[name].std(), 0)})"
                 for name in _COLUMNS
             ]
-            rows.append([Cell(str(site), "strong"), arm, str(len(people)), str(len(own)), *cells])
+            counts = [str(len(people)), str(len(own))]
+            rows.append([Cell(str(site), "strong"), method_words(arm), *counts, *cells])
     return rows

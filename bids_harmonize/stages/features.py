@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.judged import JudgedImages, read_all_judged
 from bids_harmonize.bids.names import features_crash_file, group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import ScanError, UnusableDataError
@@ -22,6 +23,7 @@ from bids_harmonize.stages.tissue.plan import (
     choose_scans,
     load_models,
     plan_harmonized,
+    plan_judged,
     plan_raw,
 )
 from bids_harmonize.stages.tissue.processes import count_processes, work_through
@@ -36,11 +38,17 @@ _MAX_NAMED = 5
 
 @dataclass
 class _Work:
-    """What is to be done, and what became of it."""
+    """What is to be done, and what became of it.
+
+    Faults stand by the stem of a scan, those of other tools' images by their arm first. So do
+    the scans that a tool has no image of.
+    """
 
     jobs: list[TissueJob] = field(default_factory=list)
     rows: dict[tuple[str, str], TissueRow] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
+    faults_of_tools: dict[str, dict[str, Fault]] = field(default_factory=dict)
+    lacking: dict[str, list[str]] = field(default_factory=dict)
     not_harmonized: list[str] = field(default_factory=list)
     n_reused: int = 0
 
@@ -67,18 +75,20 @@ def run(context: StageContext) -> StageResult:
     """
     models = load_models(context)
     choice = choose_scans(context)
+    judged = read_all_judged(context.settings.group.judge, context.study.scans)
     work = _Work()
     for scan in choice.scans:
         _plan(context, scan, models, work)
+        _plan_tools(context, scan, judged, work)
     _measure(context, work)
-    _keep_crashes(context, choice.scans, work.faults)
+    _keep_crashes(context, choice.scans, _all_faults(work))
     left_out = {**choice.left_out, **_doubtful(work)}
     kept = [
         (job, work.rows[job.stem, job.arm])
         for job in work.jobs
-        if job.stem not in left_out and job.stem not in work.faults
+        if job.stem not in left_out and job.stem not in work.faults and not _lost(job, work)
     ]
-    failures = [f"{stem}: no features: {fault.message}" for stem, fault in work.faults.items()]
+    failures = _failures(work)
     if not kept:
         message = "no scan is left to measure: " + "; ".join(
             [*failures, *(f"{stem}: {reason}" for stem, reason in left_out.items())][:_MAX_NAMED]
@@ -96,7 +106,10 @@ def run(context: StageContext) -> StageResult:
             sample=choice.sample,
             left_out=left_out,
             not_harmonized=why_none,
-            raw_words=_raw_words(work.jobs),
+            sources={
+                RAW: _raw_words(work.jobs),
+                **{one.method: str(one.folder) for one in judged},
+            },
         ),
     )
     return StageResult(
@@ -120,6 +133,49 @@ def _plan(context: StageContext, scan: DerivedScan, models: FittedModels, work: 
     work.jobs += [raw] if harmonized is None else [raw, harmonized]
 
 
+def _plan_tools(
+    context: StageContext, scan: DerivedScan, judged: Sequence[JudgedImages], work: _Work
+) -> None:
+    """Another tool's image of a scan that is measured; its sites are the trained ones."""
+    if scan.stem in work.faults or scan.site not in context.study.trained_sites:
+        return
+    for tool in judged:
+        try:
+            job = plan_judged(context, scan, tool)
+        except ScanError as error:
+            fault = Fault(str(error), str(error))
+            work.faults_of_tools.setdefault(tool.method, {})[scan.stem] = fault
+            continue
+        if job is None:
+            work.lacking.setdefault(tool.method, []).append(scan.stem)
+        else:
+            work.jobs.append(job)
+
+
+def _lost(job: TissueJob, work: _Work) -> bool:
+    """Whether a tool's arm goes as a whole: with fewer scans than the others it is not judged."""
+    return job.arm in work.lacking or job.arm in work.faults_of_tools
+
+
+def _all_faults(work: _Work) -> dict[str, Fault]:
+    """Stem to a fault, our own before those of other tools' images."""
+    found: dict[str, Fault] = {}
+    for faults in (*work.faults_of_tools.values(), work.faults):
+        found |= faults
+    return found
+
+
+def _failures(work: _Work) -> list[str]:
+    return [
+        *(f"{stem}: no features: {fault.message}" for stem, fault in work.faults.items()),
+        *(
+            f"{stem}: no features of {arm}, whose tissue is not judged: {fault.message}"
+            for arm, faults in work.faults_of_tools.items()
+            for stem, fault in faults.items()
+        ),
+    ]
+
+
 def _measure(context: StageContext, work: _Work) -> None:
     """Fill in the rows: those of an earlier run, and what is measured now."""
     waiting = []
@@ -135,18 +191,24 @@ def _measure(context: StageContext, work: _Work) -> None:
     for number, (job, fault) in enumerate(found, start=1):
         row = None if fault is not None else read_row(job)
         if row is None:
-            work.faults[job.stem] = fault or Fault(f"{job.row_file} is gone", "")
+            faults = work.faults
+            if job.is_foreign:
+                faults = work.faults_of_tools.setdefault(job.arm, {})
+            faults[job.stem] = fault or Fault(f"{job.row_file} is gone", "")
             continue
         work.rows[job.stem, job.arm] = row
         LOGGER.info("measured %d of %d: %s, %s", number, len(waiting), job.stem, job.arm)
 
 
 def _doubtful(work: _Work) -> dict[str, str]:
-    """Scans with odd tissue in one arm: they leave both, so that the arms hold the same scans."""
+    """Scans with odd tissue in one of our arms: they leave all, which then hold the same scans.
+
+    What another tool made odd counts as it is: it shall not choose who is judged.
+    """
     return {
         stem: f"tissue doubtful in the {arm} arm: {row.doubt}"
         for (stem, arm), row in sorted(work.rows.items())
-        if row.doubt
+        if row.doubt and arm in (RAW, HARMONIZED)
     }
 
 
@@ -189,6 +251,11 @@ def _warnings(
             f"row: {why_none}"
         )
     warnings += [f"left out of both arms: {stem}: {why}" for stem, why in left_out.items()]
+    warnings += [
+        f"the tissue of {arm} is not judged: no image of {', '.join(stems[:_MAX_NAMED])}"
+        + (f" and {len(stems) - _MAX_NAMED} more" if len(stems) > _MAX_NAMED else "")
+        for arm, stems in work.lacking.items()
+    ]
     return tuple(warnings)
 
 
@@ -200,6 +267,11 @@ def _notes(
         f"{arms.count(RAW)} raw and {arms.count(HARMONIZED)} harmonized scans have tissue "
         f"volumes; raw: {_raw_words(work.jobs)}"
     ]
+    tools = dict.fromkeys(job.arm for job, _ in kept if job.is_foreign)
+    for arm in tools:
+        odd = [job.stem for job, row in kept if job.arm == arm and row.doubt]
+        told = f"; doubtful, but counted: {', '.join(odd)}" if odd else ""
+        notes.append(f"{arms.count(arm)} scans of {arm} have tissue volumes{told}")
     if work.n_reused:
         notes.append(f"unchanged, so reused: {work.n_reused} of {len(work.jobs)} measurements")
     joint = context.settings.group.sources == JOINT

@@ -1,17 +1,27 @@
 """What several stages read in the same way: the files of a scan, and the grid of the networks."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from bids_harmonize.bids.derived_scans import DerivedScan
+from bids_harmonize.bids.images import read_image
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
+from bids_harmonize.errors import ScanError
+from bids_harmonize.imaging.geometry import Grid
+from bids_harmonize.imaging.grid import resample
+from bids_harmonize.imaging.types import Affine, Volume
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.volumes import ScanFiles
 
 CLASSIFIER_CPU_MM: Final = 4.0  # 48 x 56 x 48 voxels: a fold in seconds
 GENERATOR_CPU_MM: Final = 3.0  # 64 x 80 x 64 voxels: a pair in minutes
+
+_SAME_PLACE_MM: Final = 1e-3
 
 
 def scan_files(scan: DerivedScan) -> ScanFiles:
@@ -24,6 +34,37 @@ def scan_files(scan: DerivedScan) -> ScanFiles:
         head_mask=scan.head_mask,
         brain_mask=scan.brain_mask,
     )
+
+
+def read_on_grid(path: Path, shape: tuple[int, ...], affine: Affine) -> Volume:
+    """An image on a scan's grid, resampled where it lies on another.
+
+    Parameters
+    ----------
+    path
+        The image.
+    shape, affine
+        The scan's grid.
+
+    Returns
+    -------
+    ndarray
+        float32 of that shape; 0 where the image does not reach.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, or does not overlap with the scan.
+    """
+    volume, own = read_image(path)
+    if volume.shape == shape and np.allclose(own, affine, atol=_SAME_PLACE_MM):
+        return volume
+    i, j, k = shape
+    moved = np.asarray(resample(volume, own, Grid(shape=(i, j, k), affine=affine)))
+    if not moved.any():
+        message = f"{path} lies elsewhere than its scan: on the scan's grid it is empty"
+        raise ScanError(message)
+    return moved.astype(np.float32)
 
 
 def bias_corrections(scans: Iterable[DerivedScan]) -> frozenset[str]:

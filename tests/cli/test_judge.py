@@ -34,7 +34,7 @@ def test_tools_are_kept_in_the_order_of_the_command_line(tmp_path):
     [
         (("--model-dir", "models"), "--judge: --model-dir evaluates nothing"),
         (("--features", "t.tsv"), "--judge: --features has no image to compare with"),
-        (("--stages", "classify"), "--judge: the stage evaluate uses it; add it to --stages"),
+        (("--stages", "classify"), "--judge: the stages features and evaluate use it; add"),
     ],
 )
 def test_options_that_leave_it_without_use_are_told(words, told, tmp_path):

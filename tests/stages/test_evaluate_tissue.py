@@ -86,8 +86,17 @@ class TissueStudy:
             brain_mask=None,
         )
 
+    def add_tool(self, name):
+        """Rows of another tool, which does what the harmonizer does."""
+        path = self.study.output_dir / "group_features.tsv"
+        table = read_tsv(path)
+        made = table[table["arm"] == "harmonized"].assign(arm=f"judge:{name}")
+        pd.concat([table, made]).to_csv(path, sep="\t", index=False, na_rep="n/a")
+
     def judge(self, by_networks=(), foreign=()):
-        settings = make_settings({"group": {"harmonizer": "cyclegan"}}, source="test")
+        tools = {name.removeprefix("judge:"): "somewhere" for name in foreign}
+        group = {"harmonizer": "cyclegan", "judge": tools}
+        settings = make_settings({"group": group}, source="test")
         context = SimpleNamespace(study=self.study, settings=settings)
         found = judge_tissue(context, by_networks, foreign=foreign)
         return found, {row["question"]: row for row in found.verdict}
@@ -199,7 +208,30 @@ def test_tissue_answers_before_networks_and_another_tool_is_asked_by_networks_al
     for question in (VOLUMES_ALIKE, BIOLOGY_KEPT["sex"]):
         row = rows["judge:other", question]
         assert row["answer"] == "cannot tell"
-        assert "tissue of another tool's images is not measured" in row["source"]
+        assert "features has not measured the tool's images" in row["source"]
+
+
+def test_the_tissue_of_another_tool_is_judged_like_our_own(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    tissue.add_tool("other")
+    found, _ = tissue.judge(foreign=["judge:other"])
+    rows = {(row["method"], row["question"]): row for row in found.verdict}
+    for question in (VOLUMES_ALIKE, *BIOLOGY_KEPT.values()):
+        own, other = rows["cyclegan", question], rows["judge:other", question]
+        assert other["answer"] == own["answer"]
+        assert other["value"] == pytest.approx(own["value"])
+    assert rows["judge:other", VOLUMES_ALIKE]["answer"] == "yes"
+    for path in found.files:
+        assert "judge:other" in set(read_tsv(path)["method"])
+
+
+def test_a_tool_that_is_not_judged_any_more_takes_no_part(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    before = tissue.judge()[1]
+    tissue.add_tool("other")
+    found, answers = tissue.judge()
+    assert answers == before
+    assert "judge:other" not in set(read_tsv(found.files[0])["method"])
 
 
 def test_without_travelling_subjects_biology_is_still_read(tmp_path):

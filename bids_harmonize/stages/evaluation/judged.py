@@ -3,23 +3,18 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from bids_harmonize.bids.images import read_grid, read_image
+from bids_harmonize.bids.images import read_grid
 from bids_harmonize.bids.judged import JudgedImages, read_trained_on
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.study import Study
-from bids_harmonize.errors import DirectionError, ScanError
-from bids_harmonize.imaging.geometry import Grid
-from bids_harmonize.imaging.grid import resample
-from bids_harmonize.imaging.types import Affine, Volume
+from bids_harmonize.errors import DirectionError
+from bids_harmonize.imaging.types import Volume
 from bids_harmonize.stages.evaluation.pairs import ScanImages
 from bids_harmonize.stages.evaluation.travelling import Method
 from bids_harmonize.stages.harmonization.crossfit import kept_volumes, probe_volume
+from bids_harmonize.stages.inputs import read_on_grid
 from bids_harmonize.training.sources import LoadedScan
 from bids_harmonize.training.volumes import DiskVolumes, VolumeSource
-
-_SAME_PLACE_MM = 1e-3
 
 
 def judged_method(judged: JudgedImages, *, reference_site: str) -> Method:
@@ -128,37 +123,6 @@ def judged_volumes(
         return probe_volume(make, native, index, resolution_mm=network.voxel_size_mm)
 
     return kept_volumes(network, made, path=path)
-
-
-def read_on_grid(path: Path, shape: tuple[int, ...], affine: Affine) -> Volume:
-    """An image on a scan's grid, resampled where it lies on another.
-
-    Parameters
-    ----------
-    path
-        The image.
-    shape, affine
-        The scan's grid.
-
-    Returns
-    -------
-    ndarray
-        float32 of that shape; 0 where the image does not reach.
-
-    Raises
-    ------
-    ScanError
-        If it cannot be read, or does not overlap with the scan.
-    """
-    volume, own = read_image(path)
-    if volume.shape == shape and np.allclose(own, affine, atol=_SAME_PLACE_MM):
-        return volume
-    i, j, k = shape
-    moved = np.asarray(resample(volume, own, Grid(shape=(i, j, k), affine=affine)))
-    if not moved.any():
-        message = f"{path} lies elsewhere than its scan: on the scan's grid it is empty"
-        raise ScanError(message)
-    return moved.astype(np.float32)
 
 
 def _reading(path: Path, t1w: Path) -> Callable[[LoadedScan], Volume]:

@@ -35,7 +35,9 @@ from bids_harmonize.training.runtime import seeded_generator
 
 TARGETS = ("age", "sex", "group")
 
-_NOT_MEASURED = "the tissue of another tool's images is not measured"
+_NOT_MEASURED = (
+    "the stage features has not measured the tool's images, or could not; run it with --judge too"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,35 +84,26 @@ def judge_tissue(
     tissue = read_tissue(context)
     travels = _travellers(tissue, study)
     readings = _readings(context, tissue)
+    differences = _differences(travels, study)
+    methods = (method, *foreign)
     known = {**{_key(one): one for one in by_networks}, **readings}
     asked = ("age", "sex") if study.control_group is None else TARGETS
-    verdict = [
-        volumes_row(
-            _differences(travels, study),
-            method=method,
-            why_none=tissue.why_none,
-            rng=_rng(context, "volumes"),
-        ),
-        *(
+    verdict = []
+    for made_by in methods:
+        why_none = tissue.why_none or ("" if tissue.holds(made_by) else _NOT_MEASURED)
+        rng = _rng(context, "volumes")
+        verdict.append(
+            volumes_row(differences, method=made_by, why_none=why_none, rng=rng),
+        )
+        verdict += [
             kept_row(
                 name,
                 _facts(context, name, known, method=made_by),
                 method=made_by,
-                why_none=tissue.why_none if made_by == method else _NOT_MEASURED,
+                why_none=why_none,
             )
-            for made_by in (method, *foreign)
             for name in asked
-        ),
-        *(
-            volumes_row(
-                pd.DataFrame(),
-                method=name,
-                why_none=_NOT_MEASURED,
-                rng=_rng(context, "volumes"),
-            )
-            for name in foreign
-        ),
-    ]
+        ]
     files = [
         *_write_reliability(study, travels, tissue.features),
         *_write_biology(context, [*readings.values(), *by_networks]),

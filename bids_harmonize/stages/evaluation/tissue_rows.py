@@ -1,11 +1,11 @@
 """What the stage ``features`` measured, for those who judge a harmonizer by it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
+from bids_harmonize.bids.judged import JUDGED_PREFIX
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv
@@ -28,9 +28,9 @@ class TissueRows:
     Attributes
     ----------
     frame
-        filename, participant_id, site, method (``identity`` or the harmonizer) and features,
-        float64; sorted by filename. Both methods hold the same scans. ``None`` where nothing can
-        be judged.
+        filename, participant_id, site, method (``identity``, the harmonizer, other tools that
+        were measured) and features, float64; sorted by filename. All methods hold the same
+        scans. ``None`` where nothing can be judged.
     features
         Names of the feature columns.
     why_none
@@ -40,6 +40,10 @@ class TissueRows:
     frame: pd.DataFrame | None
     features: tuple[str, ...] = ()
     why_none: str = ""
+
+    def holds(self, method: str) -> bool:
+        """Whether tissue of this method's images was measured."""
+        return self.frame is not None and method in set(self.frame["method"])
 
 
 def read_tissue(context: StageContext) -> TissueRows:
@@ -53,7 +57,7 @@ def read_tissue(context: StageContext) -> TissueRows:
     Returns
     -------
     TissueRows
-        Scans that have both arms.
+        Scans that have all arms.
     """
     path = group_output(context.study.output_dir, "group_features")
     if not path.is_file() or not path.with_suffix(".json").is_file():
@@ -64,7 +68,10 @@ def read_tissue(context: StageContext) -> TissueRows:
         return TissueRows(None, why_none=reason)
     table = read_tsv(path)
     features = tuple(name for name in table.columns if name not in OWN_COLUMNS)
-    methods: Mapping[str, str] = {RAW: IDENTITY, HARMONIZED: context.settings.group.harmonizer}
+    methods = {RAW: IDENTITY, HARMONIZED: context.settings.group.harmonizer}
+    tools = [f"{JUDGED_PREFIX}{name}" for name in context.settings.group.judge]
+    methods |= {tool: tool for tool in tools if tool in set(table["arm"])}
+    table = table[table["arm"].isin(methods)]
     frame = table[["filename", "participant_id", "site"]].assign(
         method=table["arm"].map(methods), **table[list(features)].astype(float)
     )

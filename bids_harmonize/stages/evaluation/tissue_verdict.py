@@ -12,9 +12,9 @@ from bids_harmonize.stats import bootstrap_interval
 
 VOLUMES_ALIKE = "Are a person's tissue volumes of two sites more alike than on the raw images?"
 BIOLOGY_KEPT = {
-    "age": "Is age read from tissue as well as on the raw images?",
-    "sex": "Is sex read from tissue as well as on the raw images?",
-    "group": "Are patients and controls told apart by tissue as well as on the raw images?",
+    "age": "Is age read as well as on the raw images?",
+    "sex": "Is sex read as well as on the raw images?",
+    "group": "Are patients and controls told apart as well as on the raw images?",
 }
 MOST_LOST = {"age": 0.1, "sex": 0.05, "group": 0.05}
 """Of age, how much the mean absolute error may rise, as a share; else how far the AUC may fall."""

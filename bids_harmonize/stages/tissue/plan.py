@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bids_harmonize.bids.derived_scans import DerivedScan
+from bids_harmonize.bids.judged import JudgedImages
 from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
@@ -222,6 +223,37 @@ def plan_harmonized(
     return _job(context, scan, arm=HARMONIZED, image=image, fit=DELIVERED)
 
 
+def plan_judged(
+    context: StageContext, scan: DerivedScan, judged: JudgedImages
+) -> TissueJob | None:
+    """The arm of another tool: its image, on whatever grid.
+
+    Parameters
+    ----------
+    context
+        The study and the work directory.
+    scan
+        A usable scan.
+    judged
+        The tool's images.
+
+    Returns
+    -------
+    TissueJob or None
+        A scan of the reference site that the tool left alone is taken as it is; ``None`` where
+        any other has no image.
+
+    Raises
+    ------
+    ScanError
+        If a file cannot be read.
+    """
+    image = judged.images.get(scan.stem)
+    if image is None and scan.site == context.study.reference_site:
+        image = scan.t1w
+    return None if image is None else _job(context, scan, arm=judged.method, image=image)
+
+
 def _job(
     context: StageContext,
     scan: DerivedScan,
@@ -248,7 +280,7 @@ def _job(
         image=image,
         model=model,
         model_sha256=sha256,
-        row_file=context.work_dir / "features" / f"{scan.stem}_{arm}.json",
+        row_file=context.work_dir / "features" / f"{scan.stem}_{arm.replace(':', '-')}.json",
         fingerprint=settings_hash(
             _VERSION,
             [arm, fit, scan.site, sha256, maps is not None],

@@ -21,6 +21,7 @@ from bids_harmonize.atlases.regions import load_brain_regions
 from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.images import read_image, read_mask
+from bids_harmonize.bids.judged import JUDGED_PREFIX
 from bids_harmonize.bids.sidecars import read_json, sidecar_path
 from bids_harmonize.errors import ScanError
 from bids_harmonize.harmonizers.base import Harmonizer
@@ -30,6 +31,7 @@ from bids_harmonize.imaging.regional import volume_by_region
 from bids_harmonize.imaging.tissue import find_tissue, mask_points
 from bids_harmonize.imaging.types import Affine, Array, Volume
 from bids_harmonize.stages.harmonization.images import make_image
+from bids_harmonize.stages.inputs import read_on_grid
 from bids_harmonize.stages.tissue.transforms import read_template_points
 
 _MM3_PER_ML = 1e3
@@ -60,9 +62,9 @@ class TissueJob:
     scan
         The preprocessed scan.
     arm
-        ``raw`` or ``harmonized``.
+        ``raw``, ``harmonized``, or ``judge:NAME``: an image of another tool.
     fit
-        ``half-1``, ``half-2`` or ``delivered``; ``None`` in the raw arm.
+        ``half-1``, ``half-2`` or ``delivered``; ``None`` in the other arms.
     maps
         Maps to be read; ``None`` where the image is segmented.
     image
@@ -89,6 +91,11 @@ class TissueJob:
     def stem(self) -> str:
         """The scan's name."""
         return self.scan.stem
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another tool made the image."""
+        return self.arm.startswith(JUDGED_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -229,6 +236,9 @@ def _features(
 
 
 def _image_of(job: TissueJob) -> tuple[Volume, Affine]:
+    if job.is_foreign:
+        head, affine = read_mask(job.scan.head_mask)
+        return np.where(head, read_on_grid(job.image, head.shape, affine), 0), affine
     if job.model is None:
         return read_image(job.image)
     made = make_image(job.scan, _harmonizer(job.model, job.model_sha256))

@@ -54,7 +54,7 @@ def features_columns(
     sample: str,
     left_out: Mapping[str, str],
     not_harmonized: str,
-    raw_words: str,
+    sources: Mapping[str, str],
 ) -> Columns:
     """Descriptions of group_features.tsv.
 
@@ -72,8 +72,9 @@ def features_columns(
         Stem of a scan without a row to the reason.
     not_harmonized
         Why people who do not travel have no harmonized row; empty where they have.
-    raw_words
-        Where the raw arm's tissue comes from.
+    sources
+        Where the raw arm's tissue comes from, in words, and arm of another tool to the folder of
+        its images.
 
     Returns
     -------
@@ -92,10 +93,16 @@ def features_columns(
         "arm": {
             "Description": "which image the tissue is of",
             "Levels": {
-                RAW: f"the preprocessed scan; {raw_words}",
+                RAW: f"the preprocessed scan; {sources[RAW]}",
                 HARMONIZED: f"the scan brought to {study.reference_site} by {model}, segmented "
                 "anew by the code of the participant level, its way to the template looked for "
                 "on that image; the masks are the preprocessed scan's",
+                **{
+                    arm: f"an image in {folder}, measured likewise; scans of "
+                    f"{study.reference_site} that have none as they are"
+                    for arm, folder in sources.items()
+                    if arm != RAW
+                },
             },
             "ModelSha256": model_sha256,
             "Effort": "quick" if sample else "full",
@@ -104,7 +111,7 @@ def features_columns(
         },
         "fit": {
             "Description": "people on whom the harmonizer of this image was fitted; n/a in the "
-            "raw arm",
+            "raw arm and those of other tools",
             "Levels": {
                 "half-1": "half 1; the person is in half 2",
                 "half-2": "half 2; the person is in half 1",
