@@ -125,8 +125,8 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--judge",),
         "group.judge",
         "NAME=PATH[:DESC]",
-        "images that another tool made of the preprocessed scans: features and evaluate take them as "
-        "judge:NAME. They are named as their scan (plus space, res, desc) in "
+        "images that another tool made of the preprocessed scans: features and evaluate take them "
+        "as judge:NAME. They are named as their scan (plus space, res, desc) in "
         "PATH/sub-*/[ses-*/]anat, on any grid; PATH/training.tsv (participant_id) says who "
         "trained the tool, without it no answer can be yes",
         "pairs",
