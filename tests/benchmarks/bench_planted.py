@@ -8,7 +8,8 @@
 those of the same people in two truths (:mod:`tests.benchmarks.planted_truth`): ``ideal``,
 noise-free images of one ideal scanner segmented by the same code, and ``true``, the phantom's own
 shares of tissue, which hold the segmentation against the harmonizer too; ideal against true is
-what the segmentation alone does. Wanted for harmonized against either: .85 to 1.15.
+what the segmentation alone does. Wanted for harmonized against either: .85 to 1.15. The same
+follows for volumes by the images' own brightness (:mod:`tests.benchmarks.planted_images`).
 
 Then age and group are dealt anew within sites and asked of the harmonized arm; the models stay,
 which never see age, and saw controls alone by their true names.
@@ -19,7 +20,6 @@ Head and brain masks are the phantom's truth unless ``--own-masks``. Studies sta
 
 import argparse
 import resource
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.bids.derived_scans import DerivedScan, derived_scan
-from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.phantom import StudyDesign
-from bids_harmonize.phantom.design import PlannedPerson, plan_people
-from bids_harmonize.stages.tissue.scan import region_feature
 from bids_harmonize.tables.own import HARMONIZED, RAW
 from tests.benchmarks.planted_effects import (
     AGE,
@@ -43,22 +39,24 @@ from tests.benchmarks.planted_effects import (
     effect_of,
     kept,
     most_by_chance,
-    people_of,
     size_of,
 )
-from tests.benchmarks.planted_truth import IDEAL, TRUE, Visit, measure_truth
-from tests.benchmarks.site_runs import make_study, read_table, run_app
-from tests.benchmarks.true_derivative import write_derivative
-
-PLANTED_IN = (
-    "left frontal lobe",
-    "right frontal lobe",
-    "left temporal lobe",
-    "right temporal lobe",
+from tests.benchmarks.planted_images import (
+    GM,
+    PLANTED,
+    VENTRICLES,
 )
-"""Regions of the app that hold the pattern's centres, the insula's apart."""
+from tests.benchmarks.planted_study import (
+    ARMS,
+    PLANTED_VOLUME,
+    read_seen,
+    read_volumes,
+    run_study,
+    say,
+)
+from tests.benchmarks.planted_truth import IDEAL, TRUE
+
 N_DEALS = 20
-ARMS = (RAW, HARMONIZED, IDEAL, TRUE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ class Question:
         return f"{'slope on age' if self.covariate == AGE else 'd of the cases'}, {self.name}"
 
 
-PLANTED_VOLUME = "planted"
 QUESTIONS = (
     Question(AGE, "grey matter", "gm_volume_ml"),
     Question(AGE, "fluid", "csf_volume_ml"),
@@ -85,77 +82,17 @@ QUESTIONS = (
 )
 
 
-def run_study(words: argparse.Namespace, design: StudyDesign) -> tuple[Path, Path]:
-    """Raw phantom and derivative with ``group_features.tsv``."""
-    bids_dir = make_study(words.folder, design)
-    output_dir = bids_dir.with_name(
-        f"{bids_dir.name}-{words.harmonizer}{'-own' if words.own_masks else ''}"
-    )
-    if words.keep and (output_dir / "group_features.tsv").is_file():
-        return bids_dir, output_dir
-    log, nprocs = output_dir.with_suffix(".log"), ["--nprocs", str(words.nprocs)]
-    if words.own_masks:
-        given = ["--resolution", f"{design.resolution_mm:g}", *nprocs]
-        run_app([str(bids_dir), str(output_dir), "participant", *given], log)
-    else:
-        write_derivative(bids_dir, output_dir, resolution_mm=design.resolution_mm)
-    stages = ["--stages", "harmonize", "features", "--harmonizer", words.harmonizer]
-    groups = ["--group-column", "group", "--control-label", "control"]
-    cost = run_app(["-", str(output_dir), "group", *stages, *groups, *nprocs, *words.options], log)
-    say(f"harmonize and features: {cost.cpu_s:.0f} s of CPU, {cost.peak_gb:.2f} GB")
-    return bids_dir, output_dir
-
-
-def measured_people(output_dir: Path, design: StudyDesign) -> dict[str, PlannedPerson]:
-    """Participant to plan: everybody of one site whom the app measured in both arms."""
-    table = read_table(output_dir, "group_features")
-    arms = table.groupby("participant_id")["arm"].nunique()
-    both = set(arms.index[arms == 2])
-    single = {one.participant_id: one for one in plan_people(design) if one.site is not None}
-    lost = sorted(set(single) - both)
-    if lost:
-        say(f"left out, for the app has no numbers in both arms: {', '.join(lost)}")
-    return {name: one for name, one in single.items() if name in both}
-
-
-def read_volumes(
-    words: argparse.Namespace, output_dir: Path, design: StudyDesign
-) -> tuple[People, Mapping[str, pd.DataFrame]]:
-    """Everybody, and for each arm a table of volumes in the same order."""
-    planned = measured_people(output_dir, design)
-    folder = output_dir.with_name(f"{output_dir.name}-truths")
-    kept_table = folder / "volumes.tsv"
-    if words.keep and kept_table.is_file():
-        truth = read_tsv(kept_table)
-    else:
-        visits = [Visit(one, design, _scan_of(output_dir, one)) for one in planned.values()]
-        folder.mkdir(exist_ok=True)
-        truth = measure_truth(visits, folder, n_procs=words.nprocs)
-        truth.to_csv(kept_table, sep="\t", index=False)
-    own = read_table(output_dir, "group_features")
-    columns = [name for name in truth.columns if name not in ("participant_id", "arm")]
-    both = pd.concat([own[["participant_id", "arm", *columns]], truth], ignore_index=True)
-    both[columns] = both[columns].astype(np.float64)
-    both[PLANTED_VOLUME] = both[[region_feature(region) for region in PLANTED_IN]].sum(axis=1)
-    people = pd.DataFrame(
-        {"site": one.site, "age": one.traits.age, "sex": one.traits.sex, "group": one.group}
-        for one in planned.values()
-    )
-    arms = {
-        arm: both[both["arm"] == arm].set_index("participant_id").loc[list(planned)]
-        for arm in ARMS
-    }
-    return people_of(people), arms
-
-
-def _scan_of(output_dir: Path, person: PlannedPerson) -> DerivedScan:
-    site = (str(person.site), "participants")
-    return derived_scan(output_dir, person.participant_id, site=site, usable=True)
-
-
 def measured(arm: pd.DataFrame, volume: str) -> Measured:
     """One volume of everybody in an arm."""
     return Measured(arm[volume].to_numpy(), arm["intracranial_volume_ml"].to_numpy())
+
+
+SEEN = (
+    Question(AGE, "grey matter by brightness", GM),
+    Question(AGE, "ventricles by brightness", VENTRICLES),
+    Question(GROUP, "frontal and temporal grey matter by brightness", PLANTED),
+    Question(GROUP, "all grey matter by brightness", GM, judged=False),
+)
 
 
 def tell_kept(
@@ -200,12 +137,6 @@ def tell_null(question: Question, people: People, arm: pd.DataFrame, *, seed: in
         f"most {most}: {'ok' if n_small <= most else 'misses'}; mean ratio to the effect "
         f"{ratios.mean():+.3f} (standard error {ratios.std(ddof=1) / N_DEALS**0.5:.3f})"
     )
-
-
-def say(line: str) -> None:
-    """Print at once: a run takes minutes."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def cpu_s() -> float:
@@ -257,8 +188,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     say(f"{len(people) - n_cases} controls and {n_cases} cases at {words.sites} sites")
     for question in QUESTIONS:
         tell_kept(question, people, arms, seed=words.seed)
-    for question in QUESTIONS:
-        tell_null(question, people, arms[HARMONIZED], seed=words.seed)
+    seen = read_seen(words, output_dir, design)
+    for question in SEEN:
+        tell_kept(question, people, seen, seed=words.seed)
+    for asked, table in ((QUESTIONS, arms[HARMONIZED]), (SEEN, seen[HARMONIZED])):
+        for question in asked:
+            tell_null(question, people, table, seed=words.seed)
     say(f"{cpu_s():.0f} s of CPU in all")
 
 

@@ -98,7 +98,7 @@ def true_features(person: Person) -> dict[str, float]:
     there = grey > 0
     by_region = volume_by_region(
         grey[there],
-        _template_points(person)[:, there],
+        template_points(person)[:, there],
         voxel_ml=voxel_ml,
         regions=regions.labels,
         affine=regions.affine,
@@ -107,7 +107,7 @@ def true_features(person: Person) -> dict[str, float]:
     return values | {region_feature(regions.names[n]): ml for n, ml in by_region.items()}
 
 
-def _template_points(person: Person) -> np.ndarray:
+def template_points(person: Person) -> np.ndarray:
     """Where each voxel of the person's maps lies in the template, (3, I, J, K), mm."""
     canvas = Canvas(float(person.affine[0, 0]))
     moved = canvas.from_lattice(person.displacement_mm, Canvas(LATTICE_MM))

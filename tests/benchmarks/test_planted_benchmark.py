@@ -9,7 +9,7 @@ import statsmodels.api as sm
 
 from bids_harmonize.phantom import draw_session, make_person, simulate
 from bids_harmonize.phantom.person import draw_traits
-from tests.benchmarks.bench_planted import ARMS, PLANTED_IN, Question, tell_kept, tell_null
+from tests.benchmarks.bench_planted import Question, tell_kept, tell_null
 from tests.benchmarks.phantom_scans import true_volumes
 from tests.benchmarks.planted_effects import (
     AGE,
@@ -24,6 +24,7 @@ from tests.benchmarks.planted_effects import (
     most_by_chance,
     size_of,
 )
+from tests.benchmarks.planted_study import ARMS, PLANTED_IN
 from tests.benchmarks.planted_truth import ideal_scanner, region_feature, true_features
 
 SLOPE, LOSS = -2.0, -30.0
