@@ -117,10 +117,12 @@ def tell_kept(
         (HARMONIZED, RAW),
     ):
         rng = np.random.default_rng([seed, 0])  # the same people for every ratio
-        pair = (measured(arms[arm], question.volume) for arm in (one, other))
-        found = kept(covariate, people, *pair, rng=rng)
+        own, truth = (measured(arms[arm], question.volume) for arm in (one, other))
+        found = kept(covariate, people, own, truth, rng=rng)
         is_target = one == HARMONIZED and other != RAW and question.judged
-        verdict = f"; wanted .85 to 1.15: {found.verdict}" if is_target else ""
+        is_seen = effect_of(covariate, people, truth).p < ALPHA
+        word = found.verdict if is_seen else f"cannot tell, {other} does not show the effect"
+        verdict = f"; wanted .85 to 1.15: {word}" if is_target else ""
         say(f"  {one} / {other}: {found}{verdict}")
 
 

@@ -153,6 +153,15 @@ def test_lines_name_the_arms_and_judge_only_what_the_target_is_about(capsys):
     assert "wanted" not in capsys.readouterr().out
 
 
+def test_a_truth_that_does_not_show_the_effect_judges_nothing(capsys):
+    people, volumes = made_up(noise_ml=5.0)
+    flat = np.random.default_rng(4).standard_normal(len(people))
+    table = pd.DataFrame({"gm": flat, "intracranial_volume_ml": volumes.intracranial})
+    assert effect_of(AGE, people, Measured(flat, volumes.intracranial)).p > 0.05
+    tell_kept(Question(AGE, "grey matter", "gm"), people, dict.fromkeys(ARMS, table), seed=1)
+    assert "cannot tell, true does not show the effect" in capsys.readouterr().out
+
+
 def test_nothing_is_found_once_the_covariate_is_dealt_anew(capsys):
     people, volumes = made_up(noise_ml=5.0)
     table = pd.DataFrame({"gm": volumes.volume, "intracranial_volume_ml": volumes.intracranial})
