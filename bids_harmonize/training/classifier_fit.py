@@ -98,6 +98,29 @@ def fit(
     return fitting.finish()
 
 
+def batches_and_epochs(
+    settings: ClassifierSettings, classes: Sequence[int] | Sequence[str]
+) -> tuple[int, int]:
+    """Batches in an epoch, and epochs of a training.
+
+    Parameters
+    ----------
+    settings
+        ``batch_size`` and ``n_epochs``; few scans get more epochs.
+    classes
+        Class of each training scan.
+
+    Returns
+    -------
+    n_batches, n_epochs : int
+        Together at least 60 steps.
+    """
+    n_draws = len(balanced_order(classes, np.random.default_rng(0)))
+    # BatchNorm needs two scans in every batch.
+    n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
+    return n_batches, max(settings.n_epochs, -(-_LEAST_ITERATIONS // n_batches))
+
+
 class _Fitting:
     """A network in training: its optimizer, its draws, and the state that a checkpoint holds."""
 
@@ -114,10 +137,7 @@ class _Fitting:
         self.source, self.classes = seen
         self.monitor, self.monitor_classes = monitor
         self.has_monitor = len(self.monitor) > 0
-        n_draws = len(balanced_order(self.classes, np.random.default_rng(0)))
-        # BatchNorm needs two scans in every batch.
-        self.n_batches = min(-(-n_draws // settings.batch_size), n_draws // 2)
-        self.n_epochs = max(settings.n_epochs, -(-_LEAST_ITERATIONS // self.n_batches))
+        self.n_batches, self.n_epochs = batches_and_epochs(settings, self.classes)
         self.n_steps = self.n_epochs * self.n_batches
         self.n_epochs_run = max(1, round(plan.share * self.n_epochs))
         self.optimizer = torch.optim.AdamW(

@@ -42,7 +42,7 @@ class TrainingPlan:
     share: float = 1.0
 
 
-def balanced_order(classes: Sequence[int], rng: np.random.Generator) -> list[int]:
+def balanced_order(classes: Sequence[int] | Sequence[str], rng: np.random.Generator) -> list[int]:
     """One epoch's order of the scans, with as many draws from each class.
 
     Parameters

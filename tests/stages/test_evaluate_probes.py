@@ -116,6 +116,13 @@ def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
     assert row["leak_suspected"] is False
 
 
+def test_a_longer_training_is_longer_for_few_scans_too(runtime):
+    """Few scans get more epochs than the settings say; those count."""
+    training = ProbeTraining(settings=SETTINGS, runtime=runtime, n_folds=2, seed=0, length=4)
+    assert training.settings_for(["A", "B"] * 30).n_epochs == 4 * 15
+    assert training.settings_for(["A", "B"] * 2).n_epochs == 4 * 24  # one batch, 24 steps at least
+
+
 def test_folds_stay_inside_a_half(found):
     halves = _halves(BrightVolumes(step=0.5))
     for fold, rows in found.predictions.groupby("fold"):

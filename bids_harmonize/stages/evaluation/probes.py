@@ -8,7 +8,7 @@ fitted on the other, so training scans would have shaped the test scans.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from bids_harmonize.stages.classification.predictions import person_probabilitie
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
+from bids_harmonize.training.classifier_fit import batches_and_epochs
 from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import Split, check_no_leak, make_folds
 from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
@@ -43,17 +44,23 @@ PROBE_COLUMNS = (
 )
 N_PERMUTATIONS = 1000
 CONVERGED_LENGTH = 4
-"""How many times as many epochs as the settings say a converged probe is trained."""
+"""How many times as long as a reseeded probe a converged one is trained."""
 
 
 @dataclass(frozen=True)
 class ProbeTraining:
-    """How fresh probes are trained."""
+    """How fresh probes are trained; ``length`` times as long as the site classifier."""
 
     settings: ClassifierSettings
     runtime: Runtime
     n_folds: int
     seed: int
+    length: int = 1
+
+    def settings_for(self, sites: Sequence[str]) -> ClassifierSettings:
+        """Settings of a probe whose training scans are of these sites."""
+        _, n_epochs = batches_and_epochs(self.settings, sites)
+        return replace(self.settings, n_epochs=self.length * n_epochs)
 
 
 def too_small_half(
@@ -131,11 +138,12 @@ def fresh_answers(
         site_of, halves, n_folds=training.n_folds, seed=training.seed
     ):
         seen = select(images, split.train)
+        labels = sites_of(seen)
         classifier = train_classifier(
             seen,
-            sites_of(seen),
+            labels,
             sites=sorted(set(site_of.values())),
-            settings=training.settings,
+            settings=training.settings_for(labels),
             plan=TrainingPlan(
                 runtime=training.runtime, seed=training.seed, name=f"probe-half{fold}"
             ),

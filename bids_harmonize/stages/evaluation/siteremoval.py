@@ -1,7 +1,7 @@
 """Site probes of the unharmonized images, the best baseline and the chosen harmonizer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -220,12 +220,12 @@ class _Probing:
         *,
         length: int = 1,
     ) -> FreshAnswers:
-        settings = self.context.settings.classifier
         training = ProbeTraining(
-            settings=replace(settings, n_epochs=length * settings.n_epochs),
+            settings=self.context.settings.classifier,
             runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
+            length=length,
         )
         return fresh_answers(images, parts, training=training)
 

@@ -135,7 +135,7 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
                 "fold; any change of the images fools it",
                 "reseeded": "the same network trained again on these images, cross-validated "
                 f"inside each half with up to {n_folds} folds",
-                "converged": f"as reseeded, with {CONVERGED_LENGTH} times as many epochs"
+                "converged": f"as reseeded, trained {CONVERGED_LENGTH} times as long"
                 + (" (effort quick: not trained)" if effort == "quick" else ""),
                 "forest": "a random forest on intensity and texture of the brain and its octants, "
                 "trained and asked likewise",
