@@ -211,6 +211,22 @@ def test_tissue_answers_before_networks_and_another_tool_is_asked_by_networks_al
         assert "features has not measured the tool's images" in row["source"]
 
 
+def test_a_network_answers_where_the_tissue_of_raw_images_does_not_show_it(tmp_path):
+    tissue = TissueStudy(tmp_path)
+    people = sorted(tissue.study.eligible)
+    sex = (tissue.study.participants.loc[people, "sex"] == "f").astype(float)
+    frame = pd.DataFrame({"site": [name[4] for name in people], "truth": sex, "predicted": sex})
+    read = [
+        Reading(method, Target("sex", sex), ACROSS, frame, NETWORK)
+        for method in ("identity", "cyclegan")
+    ]
+    _, answers = tissue.judge(read)
+    row = answers[BIOLOGY_KEPT["sex"]]
+    assert row["answer"] == "yes"
+    assert "network, within sites" in row["source"]
+    assert "ridge, within sites" in answers[BIOLOGY_KEPT["age"]]["source"]
+
+
 def test_the_tissue_of_another_tool_is_judged_like_our_own(tmp_path):
     tissue = TissueStudy(tmp_path)
     tissue.add_tool("other")

@@ -30,7 +30,7 @@ from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.reliability import person_differences, reliability_table
 from bids_harmonize.stages.evaluation.tissue_columns import biology_columns, reliability_columns
 from bids_harmonize.stages.evaluation.tissue_rows import TissueRows, read_tissue
-from bids_harmonize.stages.evaluation.tissue_verdict import kept_row, volumes_row
+from bids_harmonize.stages.evaluation.tissue_verdict import READABLE, kept_row, volumes_row
 from bids_harmonize.training.runtime import seeded_generator
 
 TARGETS = ("age", "sex", "group")
@@ -165,16 +165,20 @@ def _facts(
 ) -> dict[str, Any] | None:
     """Loss with interval, both p-values, the reader and the number of people, if it was read.
 
-    By the regression on tissue where it was measured, by the network on images where not.
+    By the regression on tissue, or by the network on images where no tissue was measured or the
+    raw images' tissue does not show it. Raw images alone decide who is asked.
     """
-    pairs = (
-        [readings.get((name, target, scheme)) for name in (IDENTITY, method)]
-        for scheme in (WITHIN, ACROSS)
-    )
-    raw, made = next((pair for pair in pairs if None not in pair), (None, None))
-    if raw is None or made is None:
-        return None
     rng = _rng(context, f"loss-{target}")
+    found = []
+    for scheme in (WITHIN, ACROSS):
+        raw, made = (readings.get((name, target, scheme)) for name in (IDENTITY, method))
+        if raw is not None and made is not None:
+            found.append(_compared(raw, made, rng=rng))
+    readable = [facts for facts in found if facts["p_raw"] < READABLE]
+    return next(iter([*readable, *found]), None)
+
+
+def _compared(raw: Reading, made: Reading, *, rng: np.random.Generator) -> dict[str, Any]:
     value, low, high = loss_interval(raw, made, rng=rng)
     metric = list(raw.target.metrics)[-1]  # of age R2, which the sites' means cannot help
     return {
