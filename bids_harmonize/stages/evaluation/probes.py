@@ -83,7 +83,10 @@ def too_small_half(
         A sentence that names the half and the site.
     """
     if len(halves) < 2:
-        return "no harmonizer was fitted on halves of the participants"
+        return (
+            "no harmonizer was fitted on halves of the participants; the stage harmonize fits "
+            "them where it runs together with evaluate and there are enough people"
+        )
     for number, half in enumerate(halves, start=1):
         for site in sites:
             n_own = sum(site_of.get(person) == site for person in half)
