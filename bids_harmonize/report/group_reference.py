@@ -69,7 +69,7 @@ def reference_findings(inputs: GroupInputs) -> list[Finding]:
 
 
 def nobody_travels(inputs: GroupInputs) -> str:
-    """What cannot be known, and what can, where no person can show it; empty elsewhere."""
+    """What cannot be known where nobody travels; empty elsewhere."""
     study = inputs.study
     if study is None or study.travelling or study.outside_reference:
         return ""

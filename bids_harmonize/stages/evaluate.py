@@ -216,7 +216,6 @@ def _measure(context: StageContext, fitted: Fitted) -> _Measured:
         images,
         baseline=best or _default_baseline(study),
         folds=fitted.folds,
-        resolution_mm=resolution_mm,
     )
     recognised = portraits.recognise(kind=primary_kind(scores.frame))
     biology = network_readings(context, images)

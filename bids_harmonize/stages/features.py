@@ -80,6 +80,7 @@ def run(context: StageContext) -> StageResult:
     for scan in choice.scans:
         _plan(context, scan, models, work)
         _plan_tools(context, scan, judged, work)
+    work.jobs = [job for job in work.jobs if not _lost(job, work)]
     _measure(context, work)
     _keep_crashes(context, choice.scans, _all_faults(work))
     left_out = {**choice.left_out, **_doubtful(work)}

@@ -1,4 +1,4 @@
-"""What several stages read in the same way: the files of a scan, and the grid of the networks."""
+"""What several stages read in the same way: a scan's files, its grid, and that of networks."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -74,7 +74,7 @@ def _half_models(context):
 
 def _probe(context, half_models):
     images = ProbeImages(context, half_models, (), resolution_mm=RESOLUTION_MM)
-    return probe_sites(context, images, baseline="nyul", folds=(), resolution_mm=RESOLUTION_MM)
+    return probe_sites(context, images, baseline="nyul", folds=())
 
 
 def test_each_scan_is_harmonized_by_the_model_that_has_not_seen_its_person(context):

@@ -82,7 +82,7 @@ def test_a_tool_that_changes_the_unit_and_the_grid_alone_has_the_volumes_of_iden
     np.testing.assert_allclose(other, own, rtol=0.01, atol=0.1)
 
 
-def test_a_tool_that_lacks_a_scan_is_not_judged_by_tissue_and_that_is_said(study, tmp_path):
+def test_a_tool_that_lacks_a_scan_is_not_judged_by_tissue_and_that_is_said(study, done, tmp_path):
     tool = write_tool(tmp_path / "tool", lacking=SOURCE_STEMS[:1])
     _, result, table = measure(study, tool)
     assert set(table["arm"]) == {"raw", "harmonized"}
@@ -92,6 +92,8 @@ def test_a_tool_that_lacks_a_scan_is_not_judged_by_tissue_and_that_is_said(study
         for warning in result.warnings
     )
     assert result.failures == ()
+    # our own were measured before (by ``done``), and nothing of the tool is measured for nothing
+    assert any("reused: 12 of 12 measurements" in note for note in result.notes)
 
 
 def test_an_image_that_cannot_be_read_takes_the_tools_arm_and_nothing_else(study, tmp_path):

@@ -87,7 +87,7 @@ def read(*, effort="full", kept=0.0):
 def _short_training():
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("bids_harmonize.training.classifier_fit._LEAST_ITERATIONS", 24)
-        monkeypatch.setattr("bids_harmonize.stages.evaluation.network_biology.N_FOLDS", 2)
+        monkeypatch.setattr("bids_harmonize.stages.evaluation.biology.N_FOLDS", 2)
         yield
 
 

@@ -21,7 +21,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bids_harmonize.training.splits import make_folds
+from bids_harmonize.training.splits import Split, make_folds
 
 WITHIN, LEAVE_OUT, ACROSS = "within_site", "leave_site_out", "across_sites"
 RIDGE, NETWORK = "ridge", "network"
@@ -171,36 +171,36 @@ def _within(people: pd.DataFrame, target: Target, *, seed: int) -> Splits:
     """Folds inside each site; two-valued targets are spread evenly over them."""
     if people.empty:
         return
-    strata = spread_strata(people, target)
-    n_folds = min(N_FOLDS, int(strata.value_counts().min()))
-    for fold in make_folds(
-        dict(zip(people.index, strata, strict=True)), n_folds=n_folds, seed=seed
-    ):
+    for fold in spread_folds(people, target, seed=seed):
         for site in sorted(set(people["site"])):
             is_own = (people["site"] == site).to_numpy()
             held_out = people.index.isin(fold.validation)
             yield np.flatnonzero(is_own & ~held_out), np.flatnonzero(is_own & held_out)
 
 
-def spread_strata(people: pd.DataFrame, target: Target) -> pd.Series:
-    """What is spread evenly over folds: the site, and of two-valued targets the value.
+def spread_folds(people: pd.DataFrame, target: Target, *, seed: int) -> tuple[Split, ...]:
+    """Folds over which sites, and both values of a two-valued target, are spread evenly.
 
     Parameters
     ----------
     people
-        What :func:`known_people` returns.
+        What :func:`known_people` returns; not empty.
     target
         What is read.
+    seed
+        Deals the people.
 
     Returns
     -------
-    Series
-        A word a person, in the same order.
+    tuple of Split
+        Up to :data:`N_FOLDS`.
     """
     strata = people["site"].astype(str)
-    if target.name == "age":
-        return strata
-    return strata + "/" + people["truth"].astype(int).astype(str)
+    if target.name != "age":
+        strata = strata + "/" + people["truth"].astype(int).astype(str)
+    n_folds = min(N_FOLDS, int(strata.value_counts().min()))
+    stratum_of = dict(zip(people.index, strata, strict=True))
+    return make_folds(stratum_of, n_folds=n_folds, seed=seed)
 
 
 def _leave_out(people: pd.DataFrame) -> Splits:

@@ -16,13 +16,11 @@ from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
-from bids_harmonize.stages.evaluation.comparison import person_means, primary_kind
+from bids_harmonize.stages.evaluation.comparison import IDENTITY, person_means, primary_kind
 from bids_harmonize.stages.evaluation.verdict import FRESH_PROBES
 from bids_harmonize.stages.harmonization.files import EVALUATION, write_card
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
-
-RAW = "identity"
 
 
 def write_evaluations(
@@ -103,7 +101,7 @@ def measured(
 def _probe(method: str, probes: pd.DataFrame) -> dict[str, Any]:
     is_fresh = probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")
     fresh = probes[is_fresh].dropna(subset=["balanced_accuracy"])
-    after, before = (fresh[fresh["method"] == name] for name in (method, RAW))
+    after, before = (fresh[fresh["method"] == name] for name in (method, IDENTITY))
     if after.empty or before.empty:
         return {"reason": "no probe was trained afresh on images of this method"}
     kind = str(after.groupby("probe")["balanced_accuracy"].mean().idxmax())
@@ -137,9 +135,9 @@ def _lesions(method: str, lesions: pd.DataFrame) -> dict[str, Any]:
 
 def _gain(method: str, travelling: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
     people = person_means(travelling)
-    if method not in people.columns or RAW not in people.columns:
+    if method not in people.columns or IDENTITY not in people.columns:
         return {"reason": "no travelling subject was scored"}
-    gains = (people[method] - people[RAW]).dropna().to_numpy()
+    gains = (people[method] - people[IDENTITY]).dropna().to_numpy()
     if gains.size < 2:
         return {"reason": f"{gains.size} travelling subject(s) were scored, two are needed"}
     low, high = bootstrap_interval(gains, rng=rng)

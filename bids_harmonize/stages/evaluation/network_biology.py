@@ -17,18 +17,17 @@ from bids_harmonize.stages.classification.models import select
 from bids_harmonize.stages.evaluation.biology import (
     ACROSS,
     LEAVE_OUT,
-    N_FOLDS,
     NETWORK,
     Reading,
     Target,
     known_people,
-    spread_strata,
+    spread_folds,
 )
 from bids_harmonize.stages.evaluation.biology_targets import covariate_targets
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
-from bids_harmonize.training.splits import Split, make_folds
+from bids_harmonize.training.splits import Split
 from bids_harmonize.training.volumes import VolumeSource
 
 N_BANDS: Final = 5
@@ -74,13 +73,13 @@ def _read(
     found = []
     seed = context.settings.run.random_seed
     for scheme, splits in (
-        (ACROSS, _across(people, target, seed=seed)),
+        (ACROSS, spread_folds(people, target, seed=seed)),
         (LEAVE_OUT, _leave_out(people)),
     ):
         predicted = pd.Series(np.nan, index=people.index)
-        for name, split in splits.items():
+        for number, split in enumerate(splits, start=1):
             plan = TrainingPlan(
-                runtime=context.runtime, seed=seed, name=f"{target.name}-{scheme}-{name}"
+                runtime=context.runtime, seed=seed, name=f"{target.name}-{scheme}-{number}"
             )
             predicted.update(_predict(context, target, people["truth"], images, split, plan))
         if predicted.notna().all():
@@ -90,21 +89,11 @@ def _read(
     return found
 
 
-def _across(people: pd.DataFrame, target: Target, *, seed: int) -> dict[str, Split]:
-    """Folds over people of all sites; sites and two-valued targets are spread evenly."""
-    strata = spread_strata(people, target)
-    n_folds = min(N_FOLDS, int(strata.value_counts().min()))
-    folds = make_folds(dict(zip(people.index, strata, strict=True)), n_folds=n_folds, seed=seed)
-    return {str(number): fold for number, fold in enumerate(folds)}
-
-
-def _leave_out(people: pd.DataFrame) -> dict[str, Split]:
+def _leave_out(people: pd.DataFrame) -> tuple[Split, ...]:
     """Each site from all others; nothing with one site."""
-    members = {site: frozenset(own.index) for site, own in people.groupby("site")}
     everybody = frozenset(people.index)
-    if len(members) == 1:
-        return {}
-    return {str(site): Split(everybody - own, own) for site, own in members.items()}
+    sites = [frozenset(own.index) for _, own in people.groupby("site")]
+    return tuple(Split(everybody - own, own) for own in sites) if len(sites) > 1 else ()
 
 
 def _predict(

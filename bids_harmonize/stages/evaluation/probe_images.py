@@ -38,6 +38,8 @@ class ProbeImages:
         The participants of each half; empty where nothing is cross-fitted.
     foreign
         Method to the other tool's images.
+    resolution_mm
+        As given.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ProbeImages:
         scans = [scan_files(scan) for scan in study.training_scans]
         native = DiskVolumes(scans, study.scaling_mask)
         network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
+        self.resolution_mm = resolution_mm
         self._sources = (native, network)
         self._made: dict[str, VolumeSource | None] = {IDENTITY: network}
 

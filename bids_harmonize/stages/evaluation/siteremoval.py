@@ -62,7 +62,6 @@ def probe_sites(
     *,
     baseline: str,
     folds: Sequence[FoldModel],
-    resolution_mm: float,
 ) -> SiteRemoval:
     """Train and ask the probes, and write their table.
 
@@ -76,8 +75,6 @@ def probe_sites(
         The training-free method to stand beside the chosen one.
     folds
         The cross-validated site classifiers; without any there is no frozen probe.
-    resolution_mm
-        Voxel size that the probes see.
 
     Returns
     -------
@@ -107,7 +104,9 @@ def probe_sites(
     frame = frame.astype({"seed": "Int64", "n": "Int64"})
     path = group_output(study.output_dir, "group_siteprobe")
     effort = settings.group.effort
-    columns = probe_columns(effort=effort, n_folds=probing.n_folds, resolution_mm=resolution_mm)
+    columns = probe_columns(
+        effort=effort, n_folds=probing.n_folds, resolution_mm=images.resolution_mm
+    )
     write_table(path, frame, columns)
     failures = tuple(
         f"leak suspected: a fresh probe of {row['method']} images is far below chance "
@@ -159,7 +158,7 @@ class _Probing:
         rows = [self._untold(facts, "frozen")]
         if self.folds:
             predictions = unseen_predictions(images, self.folds)
-            rows = [{**facts, "seed": None, **self._numbers(predictions, "frozen", method, 0)}]
+            rows = [{**facts, "seed": None, **self._numbers(facts, predictions, "frozen", 0)}]
         if method not in self.probed_afresh:
             return rows, None
         parts = self._parts(method, images)
@@ -209,8 +208,8 @@ class _Probing:
         for sites, scans in self._choices(images).items():
             rows = table.loc[[scan.key for scan in scans.scans]]
             found = forest_predictions(rows, parts, n_folds=self.n_folds, seed=seed)
-            numbers = self._numbers(found, "forest", f"{facts['method']}-{sites}", seed)
-            yield {**facts, "sites": sites, "seed": seed, **numbers}
+            asked = {**facts, "sites": sites}
+            yield {**asked, "seed": seed, **self._numbers(asked, found, "forest", seed)}
 
     def _fresh(
         self,
@@ -230,14 +229,12 @@ class _Probing:
         return fresh_answers(images, parts, training=training)
 
     def _fresh_row(self, facts: Row, found: FreshAnswers, probe: str, seed: int) -> Row:
-        purpose = str(facts["method"])
-        if probe == "converged":
-            purpose += f"-{facts['sites']}"
-        numbers = self._numbers(found.predictions, probe, purpose, seed)
+        numbers = self._numbers(facts, found.predictions, probe, seed)
         return {**facts, "seed": seed, **numbers, "train_accuracy": found.train_accuracy}
 
-    def _numbers(self, predictions: pd.DataFrame, probe: str, purpose: str, seed: int) -> Row:
+    def _numbers(self, facts: Row, predictions: pd.DataFrame, probe: str, seed: int) -> Row:
         start = self.context.settings.run.random_seed
+        purpose = f"{facts['method']}-{facts['sites']}"
         rng = seeded_generator(start, "evaluate", probe, purpose, str(seed))
         reference = self.context.study.reference_site
         return probe_row(predictions, probe=probe, reference_site=reference, rng=rng)
