@@ -126,7 +126,7 @@ def test_q_is_that_of_statsmodels_and_unknown_p_stay_unknown():
 
 
 def test_shares_are_those_of_nested_models(study_60):
-    features, is_case, covariates = study_60
+    features, _, covariates = study_60
     block = dummies(np.repeat(["A", "B", "C"], 20))
     shares, chance = explained_share(features, block, covariates)
     small = sm.OLS(features[:, 0], sm.add_constant(covariates)).fit()
