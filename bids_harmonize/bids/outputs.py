@@ -119,6 +119,14 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("reliability", "Whether a person's tissue volumes agree between sites."),
         _group("biology", "Whether age, sex and group can still be read from tissue."),
         _group("verdict", "The reader's questions, answered: yes, no or cannot tell."),
+        _group("casecontrol", "Adjusted differences between cases and controls."),
+        _group("meta", "The same at every site, and their mean over sites."),
+        _group("siteeffects", "How much of each feature's variance is the site's."),
+        _group("comparedmaps", "Whether the differences lie where a published map has them."),
+        _group("normative", "How many people deviate from what is expected of controls."),
+        _group("deviations", "Every person's deviation from what is expected of controls."),
+        _group("classification", "Whether cases of a site left out are told from controls."),
+        _group("casescores", "The score of every person of a site that was left out."),
     )
 )
 """Key to row, for every file a scan, a site or the study can have."""

@@ -56,6 +56,30 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "of them)",
     ),
     Option(
+        ("--case-label",),
+        "group.case_label",
+        "NAME",
+        "words of --group-column that disorder compares with controls, as one group (default: "
+        "the only other word; needed where there are several)",
+        "many",
+    ),
+    Option(
+        ("--covariates",),
+        "group.covariates",
+        "NAME",
+        "columns that disorder adjusts for, of the table or participants.tsv: numbers, or words; "
+        "age, sex and tiv by any of their spellings (default: age sex tiv, where present)",
+        "many",
+    ),
+    Option(
+        ("--compare-map",),
+        "group.compare_map",
+        "NAME=TABLE",
+        "published effects of a disorder (TSV or CSV with columns feature or Structure, and d or "
+        "d_icv) that disorder correlates its own effects with",
+        "pairs",
+    ),
+    Option(
         ("--overwrite-harmonized",),
         "group.overwrite_harmonized",
         "",

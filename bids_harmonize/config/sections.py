@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 _STRICT = ConfigDict(extra="forbid")
 
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
-StageName = Literal["classify", "harmonize", "features", "evaluate"]
+StageName = Literal["classify", "harmonize", "features", "evaluate", "disorder"]
 FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
 Sources = Literal["pairwise", "joint"]
@@ -106,6 +106,9 @@ class GroupSettings:
     folds: int = Field(default=5, ge=2)
     group_column: str | None = None
     control_label: str | None = None
+    case_label: tuple[str, ...] = ()
+    covariates: tuple[str, ...] | None = None
+    compare_map: dict[str, str] = field(default_factory=dict)
     overwrite_harmonized: bool = False
     model_dir: str | None = None
     features: dict[FeatureArm, str] = field(default_factory=dict)

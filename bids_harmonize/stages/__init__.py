@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFY",
+    "DISORDER",
     "FEATURES",
     "HARMONIZE",
     "STAGES",
@@ -45,6 +46,9 @@ CLASSIFY, HARMONIZE = "classify", "harmonize"
 
 FEATURES = "features"
 """The stage that segments images."""
+
+DISORDER = "disorder"
+"""The stage that compares cases with controls."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,12 @@ STAGES: dict[str, StageRow] = {
             "evaluate",
             "bids_harmonize.stages.evaluate:run",
             "measure what is gone and what is kept, on travelling subjects and by site probes",
+        ),
+        StageRow(
+            DISORDER,
+            "bids_harmonize.stages.disorder:run",
+            "compare cases with controls, with the site dealt with four ways",
+            features_target="bids_harmonize.stages.disorder:run_on_tables",
         ),
     )
 }

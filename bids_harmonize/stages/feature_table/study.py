@@ -52,12 +52,16 @@ class FeatureStudy(Roles):
         Float64, shape (n_rows, n_features), in the order of ``rows``.
     skipped
         Columns passed over because they hold text.
+    details
+        Everything that the table and ``participants.tsv`` say of each row, as text, NA where they
+        do not; columns of the table first, none twice in another case.
     """
 
     source: FeatureSource
     rows: pd.DataFrame
     features: pd.DataFrame
     skipped: tuple[str, ...]
+    details: pd.DataFrame
 
     @property
     def trains(self) -> np.ndarray:
@@ -167,6 +171,7 @@ def load_feature_study(
         rows=known,
         features=selected.values,
         skipped=selected.skipped,
+        details=_details(rows, output_dir / "participants.tsv"),
         **vars(roles),
     )
 
@@ -188,6 +193,19 @@ def _with_people(
             found[name] = found[name].fillna(found["participant_id"].map(column))
     found["age"] = pd.to_numeric(found["age"], errors="coerce").astype(np.float64)
     return found.astype({"site": object, "sex": object})
+
+
+def _details(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table's columns, and those of ``participants.tsv`` that it lacks or leaves empty."""
+    found = rows.drop(columns=["participant_id", "session_id"]).astype(object)
+    people = read_people(path)
+    own = {str(name).lower(): name for name in reversed(found.columns)}
+    told = {
+        own.get(str(name).lower(), name): rows["participant_id"].map(people[name])
+        for name in people.columns
+    }
+    known = pd.DataFrame(told, index=rows.index, dtype=object)
+    return found.combine_first(known)[[*found.columns, *known.columns.difference(found.columns)]]
 
 
 def _joined(rows: pd.DataFrame, columns: list[str]) -> pd.Series:

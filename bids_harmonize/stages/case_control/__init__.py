@@ -1,0 +1,1 @@
+"""Rooms of the stage ``disorder``: people, arms of adjustment, effects, prediction."""

@@ -1,0 +1,168 @@
+"""What the columns of the disorder's tables mean; becomes the JSON beside each TSV."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bids_harmonize.stages.case_control.arms import ARM_WORDS
+from bids_harmonize.stages.case_control.effects import MIN_OF_EACH
+from bids_harmonize.stages.case_control.prediction import MIN_CASES, MIN_CONTROLS, STRENGTHS
+from bids_harmonize.stages.case_control.published import MIN_REGIONS
+
+Columns = dict[str, dict[str, Any]]
+
+_FEATURE = {"Description": "a column of the table of features"}
+_CASES = {"Description": "number of cases; a person counts once"}
+_CONTROLS = {"Description": "number of controls"}
+
+
+def disorder_columns(sources: Mapping[str, str], group: str, adjusted: Sequence[str]) -> Columns:
+    """Every column of the tables of numbers.
+
+    Parameters
+    ----------
+    sources
+        ``raw`` and ``harmonized`` to the words for their table.
+    group
+        What the groups are, in words.
+    adjusted
+        Names of the covariates.
+
+    Returns
+    -------
+    dict
+        Column to its description; a table takes its own.
+    """
+    words = ", ".join(adjusted) or "nothing"
+    arm = {
+        "Description": f"how the site was dealt with; {group}; adjusted for {words}",
+        "Levels": dict(ARM_WORDS),
+        "Tables": dict(sources),
+    }
+    return {
+        "arm": arm,
+        "feature": _FEATURE,
+        **_effect_columns(),
+        **_share_columns(),
+        **_normative_columns(),
+        **_classification_columns(),
+        "map": {"Description": "published effects, as --compare-map names them"},
+        "n_regions": {"Description": "regions that both have"},
+        "r": {
+            "Description": "Pearson's correlation of our d with the published one over regions; "
+            f"n/a below {MIN_REGIONS} regions"
+        },
+        "n_cases": _CASES,
+        "n_controls": _CONTROLS,
+    }
+
+
+def deviation_columns(features: Sequence[str], columns: Columns) -> Columns:
+    """Descriptions of group_deviations.tsv."""
+    value = {
+        "Description": "deviation from what is expected of a control of this age and these "
+        "covariates, by a model of controls that has not seen the person",
+        "Units": "standard deviations of controls",
+    }
+    return {
+        "participant_id": {"Description": "the person"},
+        "arm": columns["arm"],
+        "site": {"Description": "where the person was scanned"},
+        "group": {"Description": "the word of the group column"},
+        "fold": {"Description": "fold whose controls did not fit the model"},
+        **dict.fromkeys(features, value),
+    }
+
+
+def score_columns(columns: Columns) -> Columns:
+    """Descriptions of group_casescores.tsv."""
+    return {
+        "arm": columns["arm"],
+        "participant_id": {"Description": "the person; controls that calibrated have no row"},
+        "site": {"Description": "the site that was held out"},
+        "is_case": {"Description": "1 for cases, 0 for controls"},
+        "score": {
+            "Description": "log odds of being a case by a model that has seen nobody of the site "
+            "but controls that calibrate; comparable within a site alone"
+        },
+    }
+
+
+def _effect_columns() -> Columns:
+    return {
+        "site": {
+            "Description": "site whose people alone were compared (at least "
+            f"{MIN_OF_EACH} cases and controls); all = random-effects mean over sites (Paule and "
+            "Mandel; Hartung and Knapp)"
+        },
+        "d": {
+            "Description": "adjusted difference, cases minus controls, in residual standard "
+            "deviations, corrected for small samples (Hedges 1981, "
+            "doi:10.3102/10769986006002107)"
+        },
+        "low": {"Description": "lower end of the 95 % interval"},
+        "high": {"Description": "upper end of the 95 % interval"},
+        "p": {"Description": "two-sided p of no difference"},
+        "q": {
+            "Description": "smallest false discovery rate at which it is called, over the "
+            "features of the arm (Benjamini and Hochberg 1995)"
+        },
+        "n_sites": {"Description": "sites in the mean"},
+        "tau2": {"Description": "variance of the true effect between sites"},
+        "i2": {"Description": "share of the spread between sites that is no chance, 0 to 1"},
+    }
+
+
+def _share_columns() -> Columns:
+    return {
+        "r2_site": {
+            "Description": "share of the variance beyond covariates and group that the site "
+            "explains, 0 to 1"
+        },
+        "r2_site_chance": {"Description": "the share that sites without effect would explain"},
+        "r2_group": {
+            "Description": "share of the variance beyond covariates and site that the group "
+            "explains, 0 to 1"
+        },
+        "r2_group_chance": {"Description": "the share that a group without effect would explain"},
+        "n": {"Description": "number of people"},
+    }
+
+
+def _normative_columns() -> Columns:
+    return {
+        "group": {"Description": "controls, or cases"},
+        "share_beyond": {
+            "Description": "share of people more than 1.96 standard deviations of controls from "
+            "what is expected; .05 by chance"
+        },
+        "mean_deviation": {"Description": "mean deviation", "Units": "standard deviations"},
+        "sd_deviation": {
+            "Description": "standard deviation of the deviations; 1 for controls if the model fits"
+        },
+    }
+
+
+def _classification_columns() -> Columns:
+    return {
+        "model": {
+            "Description": "logistic regression with ridge penalty, C of "
+            f"{', '.join(f'{c:g}' for c in STRENGTHS)} chosen inside the training sites"
+        },
+        "held_out_site": {
+            "Description": "site that nobody learnt from but controls that calibrate; all = pairs "
+            f"of a case and a control within sites, summed. Sites with {MIN_CASES} cases and "
+            f"{MIN_CONTROLS} controls at least"
+        },
+        "auc": {"Description": "area under the ROC curve; .5 by chance"},
+        "p_permutation": {
+            "Description": "one-sided p: cases and controls dealt anew within sites, scores kept"
+        },
+        "n_calibration": {
+            "Description": "controls of the held-out site given to the arms that must know it; "
+            "nobody's score is theirs"
+        },
+        "auc_global": {
+            "Description": "AUC over pairs of different sites too. Not interpretable: where the "
+            "share of cases differs between sites, knowing the site raises it"
+        },
+    }

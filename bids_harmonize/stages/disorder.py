@@ -1,0 +1,221 @@
+"""Stage ``disorder``: what differs between cases and controls, with the site dealt with four ways.
+
+The arms stand side by side in tables of identical columns, because no way is right by itself: raw
+shows what the site does, and a difference that only one arm shows is that arm's.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.tables import write_table
+from bids_harmonize.config import Settings
+from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.stages import FeatureContext, StageContext, StageResult
+from bids_harmonize.stages.case_control.arms import Arm, make_arms
+from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
+from bids_harmonize.stages.case_control.columns import (
+    deviation_columns,
+    disorder_columns,
+    score_columns,
+)
+from bids_harmonize.stages.case_control.deviations import (
+    deal_folds,
+    deviations,
+    normative_rows,
+)
+from bids_harmonize.stages.case_control.effects import (
+    ALL_SITES,
+    case_control_rows,
+    meta_rows,
+    site_effect_rows,
+)
+from bids_harmonize.stages.case_control.prediction import (
+    classification_rows,
+    held_out_sites,
+    predicted_scores,
+)
+from bids_harmonize.stages.case_control.published import (
+    PublishedMap,
+    comparison_row,
+    read_published,
+)
+from bids_harmonize.stages.feature_table.study import FeatureStudy
+from bids_harmonize.training.runtime import seeded_generator
+
+LOGGER = logging.getLogger(__name__)
+
+_CALLED = 0.05
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class _Results:
+    """Rows of the tables, and what is to be said."""
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    frames: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, table: str, rows: Rows) -> Rows:
+        self.rows.setdefault(table, []).extend(rows)
+        return rows
+
+
+def run_on_tables(context: FeatureContext) -> StageResult:
+    """Compare cases with controls in tables of features.
+
+    Parameters
+    ----------
+    context
+        The tables as studies, the settings and the output directory.
+
+    Returns
+    -------
+    StageResult
+        The tables of the stage; notes give the figures of each arm.
+
+    Raises
+    ------
+    UsageError
+        If the group column does not tell one group of cases, or a column is not there.
+    UnusableDataError
+        If cases and controls cannot be compared.
+    """
+    settings = context.settings
+    published = [
+        read_published(name, Path(path)) for name, path in settings.group.compare_map.items()
+    ]
+    results = _Results()
+    cohorts = [make_cohort(study, settings) for study in context.studies]
+    for cohort in cohorts:
+        _compare(cohort, settings, published, results)
+    results.warnings += _different_people(cohorts)
+    files = _write(context.output_dir, context.studies, cohorts, results)
+    return StageResult(
+        "disorder",
+        files=files,
+        warnings=tuple(results.warnings),
+        notes=tuple(results.notes),
+    )
+
+
+def _compare(
+    cohort: Cohort, settings: Settings, published: Sequence[PublishedMap], results: _Results
+) -> None:
+    """Add what one table tells to the results."""
+    results.notes.append(f"{cohort.arm}: {cohort.words}")
+    results.warnings += [f"{cohort.arm}: {words}" for words in cohort.left_out]
+    try:
+        arms, _ = make_arms(cohort)
+        for arm in arms:
+            _effects(arm, settings, published, results)
+    except ValueError as error:
+        message = f"the table of the arm {cohort.arm} cannot be used: {error}"
+        raise UnusableDataError(message) from None
+    for arm in arms:
+        _deviate(arm, settings, results)
+        _predict(arm, settings, results)
+
+
+def _effects(
+    arm: Arm, settings: Settings, published: Sequence[PublishedMap], results: _Results
+) -> None:
+    rows = results.add("casecontrol", case_control_rows(arm))
+    results.add("meta", meta_rows(arm))
+    shares = pd.DataFrame(results.add("siteeffects", site_effect_rows(arm)))
+    found = pd.DataFrame(rows)
+    largest = found.loc[found["d"].abs().idxmax()]
+    results.notes.append(
+        f"{arm.name}: {int((found['q'] < _CALLED).sum())} of {len(found)} features differ at a "
+        f"false discovery rate of {_CALLED:g}; largest {largest['feature']}, d {largest['d']:.2f} "
+        f"({largest['low']:.2f} to {largest['high']:.2f}); the site explains "
+        f"{shares['r2_site'].median():.3f} of the median feature's variance (by chance "
+        f"{shares['r2_site_chance'].iloc[0]:.3f}), the group {shares['r2_group'].median():.4f}"
+    )
+    for one in published:
+        rng = seeded_generator(settings.run.random_seed, "compare-map", arm.name, one.name)
+        row = comparison_row(rows, one, rng=rng)
+        results.add("comparedmaps", [row])
+        results.notes.append(
+            f"{arm.name}: correlation with {one.name} over {row['n_regions']} regions "
+            f"{row['r']:.2f} (p {row['p_permutation']:.3f})"
+        )
+
+
+def _deviate(arm: Arm, settings: Settings, results: _Results) -> None:
+    folds = deal_folds(arm, n_folds=settings.group.folds, seed=settings.run.random_seed)
+    try:
+        found = deviations(arm, folds)
+    except ValueError as error:
+        results.warnings.append(f"{arm.name}: no normative deviations: {error}")
+        return
+    results.frames.setdefault("deviations", []).append(found)
+    results.add("normative", normative_rows(arm, found))
+
+
+def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
+    seed = settings.run.random_seed
+    folds = held_out_sites(arm, seed=seed)
+    if not folds:
+        results.warnings.append(
+            f"{arm.name}: nobody is predicted across sites: no site has enough cases and controls"
+        )
+        return
+    scores = predicted_scores(arm, folds)
+    rng = seeded_generator(seed, "disorder-permutations", arm.name)
+    rows = results.add("classification", classification_rows(scores, folds, rng=rng))
+    results.frames.setdefault("casescores", []).append(
+        scores.assign(is_case=scores["is_case"].astype(int))
+    )
+    pooled = next(row for row in rows if row["held_out_site"] == ALL_SITES)
+    results.notes.append(
+        f"{arm.name}: cases told from controls of a site that was held out: AUC "
+        f"{pooled['auc']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}; p "
+        f"{pooled['p_permutation']:.3f}), {len(folds)} sites, {pooled['n_cases']} cases, "
+        f"{pooled['n_controls']} controls"
+    )
+
+
+def _different_people(cohorts: Sequence[Cohort]) -> list[str]:
+    first, *others = cohorts
+    return [
+        f"the tables {first.arm} and {other.arm} do not hold the same people, so their arms "
+        "cannot be compared"
+        for other in others
+        if not other.people.equals(first.people)
+    ]
+
+
+def _write(
+    output_dir: Path,
+    studies: Sequence[FeatureStudy],
+    cohorts: Sequence[Cohort],
+    results: _Results,
+) -> tuple[Path, ...]:
+    sources = {study.source.arm: study.source.words for study in studies}
+    group = studies[0].control_group
+    words = f"controls are {group.label} of the column {group.column}" if group else ""
+    columns = disorder_columns(sources, words, list(cohorts[0].covariates.columns))
+    names = list(dict.fromkeys(n for cohort in cohorts for n in cohort.features.columns))
+    described = {
+        "deviations": deviation_columns(names, columns),
+        "casescores": score_columns(columns),
+    }
+    frames = {key: pd.DataFrame(rows) for key, rows in results.rows.items()}
+    frames |= {key: pd.concat(p, ignore_index=True) for key, p in results.frames.items()}
+    paths = []
+    for key, frame in frames.items():
+        path = group_output(output_dir, f"group_{key}")
+        own = described.get(key, columns)
+        write_table(path, frame, {name: own[name] for name in frame.columns})
+        paths.append(path)
+    return tuple(paths)
