@@ -7,7 +7,9 @@ from bids_harmonize.stats.agreement import (
     limits_of_agreement,
 )
 from bids_harmonize.stats.association import Association, correlation_ratio, cramers_v
+from bids_harmonize.stats.combat import Combat, fit_combat
 from bids_harmonize.stats.comparisons import holm, wilcoxon_paired
+from bids_harmonize.stats.normative import ShareBeyond, cross_fitted_deviations, share_beyond
 from bids_harmonize.stats.outliers import find_all_outliers, find_outliers, outlier_threshold
 from bids_harmonize.stats.paired import paired_difference_interval
 from bids_harmonize.stats.proportions import mean_proportion_interval, wilson_interval
@@ -19,13 +21,17 @@ from bids_harmonize.stats.resampling import (
 
 __all__ = [
     "Association",
+    "Combat",
     "IntraclassCorrelation",
     "LimitsOfAgreement",
+    "ShareBeyond",
     "bootstrap_interval",
     "correlation_ratio",
     "cramers_v",
+    "cross_fitted_deviations",
     "find_all_outliers",
     "find_outliers",
+    "fit_combat",
     "holm",
     "icc_agreement",
     "limits_of_agreement",
@@ -34,6 +40,7 @@ __all__ = [
     "paired_difference_interval",
     "permutation_p_value",
     "permutation_quantile",
+    "share_beyond",
     "wilcoxon_paired",
     "wilson_interval",
 ]
