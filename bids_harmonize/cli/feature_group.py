@@ -53,7 +53,7 @@ def run_on_features(request: Request, *, run_id: str, tally: Tally) -> None:
 
 def plan_feature_stages(request: Request) -> tuple[str, ...]:
     """The stages that will run on tables; raises as ``plan_stages``."""
-    return plan_stages(request, can_use_features)
+    return plan_stages(request, lambda name: can_use_features(name, request.settings))
 
 
 def load_feature_studies(request: Request) -> tuple[FeatureStudy, ...]:

@@ -8,18 +8,16 @@ A stage has up to three functions: it learns from the study's images; it applies
 another run to them (``--model-dir``); it learns from tables of features (``--features``).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from bids_harmonize.errors import UsageError
+from bids_harmonize.stages.records import FeatureContext, StageContext, StageResult, StageRow
 
 if TYPE_CHECKING:
     from bids_harmonize.bids.study import Study
     from bids_harmonize.config import Settings
-    from bids_harmonize.stages.feature_table.study import FeatureStudy
-    from bids_harmonize.training.runtime import Runtime
 
 __all__ = [
     "CLASSIFY",
@@ -50,56 +48,7 @@ FEATURES = "features"
 DISORDER = "disorder"
 """The stage that compares cases with controls."""
 
-
-@dataclass(frozen=True)
-class StageContext:
-    """All that a stage may use."""
-
-    study: "Study"
-    settings: "Settings"
-    work_dir: Path
-    run_id: str
-    runtime: "Runtime"
-
-
-@dataclass(frozen=True)
-class FeatureContext:
-    """All that a stage may use when tables of features stand in for images."""
-
-    output_dir: Path
-    studies: tuple["FeatureStudy", ...]
-    settings: "Settings"
-    run_id: str
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What a stage did; any failure ends the run with exit code 1.
-
-    ``summary`` stands in the last line of the log.
-    """
-
-    name: str
-    files: tuple[Path, ...] = ()
-    warnings: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    summary: str = ""
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """One stage: its name, the function that runs it, and what it does.
-
-    ``apply_target`` applies models of another run, ``features_target`` works on tables; ``None``
-    where the stage cannot.
-    """
-
-    name: str
-    target: str
-    description: str
-    apply_target: str | None = None
-    features_target: str | None = None
+_NO_GROUP = "it needs --group-column, which tells controls from others"
 
 
 STAGES: dict[str, StageRow] = {
@@ -162,6 +111,8 @@ def can_run(name: str, study: "Study") -> str | None:
         If there is no such stage.
     """
     _row(name)
+    if name == DISORDER:
+        return None if study.control_group else _NO_GROUP
     if name == FEATURES and study.scaling_mask != "brain":
         return f"{name} needs brain masks; the participant level made none (--brain-mask none)"
     n_sites = len(study.trained_sites)
@@ -252,11 +203,11 @@ def applies_harmonizer(settings: "Settings") -> bool:
     return group.model_dir is not None and wanted and can_apply(HARMONIZE, settings) is None
 
 
-def can_use_features(name: str) -> str | None:
+def can_use_features(name: str, settings: "Settings") -> str | None:
     """The reason why a stage cannot use ``--features``, or ``None`` if it can."""
-    if _row(name).features_target is not None:
-        return None
-    return "it needs images, and --features gives tables only"
+    if _row(name).features_target is None:
+        return "it needs images, and --features gives tables only"
+    return _NO_GROUP if name == DISORDER and settings.group.group_column is None else None
 
 
 def run_stage(name: str, context: StageContext | FeatureContext) -> StageResult:
@@ -290,7 +241,11 @@ def run_stage(name: str, context: StageContext | FeatureContext) -> StageResult:
         target = row.apply_target
     if target is None:
         tables = isinstance(context, FeatureContext)
-        reason = can_use_features(name) if tables else can_apply(name, context.settings)
+        reason = (
+            can_use_features(name, context.settings)
+            if tables
+            else can_apply(name, context.settings)
+        )
         message = f"stage {name}: {reason}"
         raise UsageError(message)
     result: StageResult = resolve_name(target)(context)

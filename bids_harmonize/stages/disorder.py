@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
 from bids_harmonize.bids.tables import write_table
 from bids_harmonize.config import Settings
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, make_arms
 from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
@@ -46,7 +45,11 @@ from bids_harmonize.stages.case_control.published import (
     comparison_row,
     read_published,
 )
-from bids_harmonize.stages.feature_table.study import FeatureStudy
+from bids_harmonize.stages.feature_table.study import (
+    FeatureStudy,
+    load_feature_study,
+    own_sources,
+)
 from bids_harmonize.training.runtime import seeded_generator
 
 LOGGER = logging.getLogger(__name__)
@@ -68,6 +71,48 @@ class _Results:
     def add(self, table: str, rows: Rows) -> Rows:
         self.rows.setdefault(table, []).extend(rows)
         return rows
+
+
+def run(context: StageContext) -> StageResult:
+    """Compare cases with controls in the table that the stage ``features`` wrote.
+
+    Parameters
+    ----------
+    context
+        The study; its output directory holds ``group_features.tsv``.
+
+    Returns
+    -------
+    StageResult
+        As :func:`run_on_tables`.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no table of features.
+    UsageError, UnusableDataError
+        As :func:`run_on_tables`.
+    """
+    output_dir = context.study.output_dir
+    path = group_output(output_dir, "group_features")
+    if not path.is_file():
+        message = (
+            f"disorder needs {path.name}, which the stage features writes; run that first, or "
+            "give tables of another tool by --features"
+        )
+        raise MissingInputError(message)
+    studies = tuple(
+        load_feature_study(source, output_dir=output_dir, settings=context.settings)
+        for source in own_sources(path)
+    )
+    return run_on_tables(
+        FeatureContext(
+            output_dir=output_dir,
+            studies=studies,
+            settings=context.settings,
+            run_id=context.run_id,
+        )
+    )
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -133,7 +178,7 @@ def _effects(
     results.add("meta", meta_rows(arm))
     shares = pd.DataFrame(results.add("siteeffects", site_effect_rows(arm)))
     found = pd.DataFrame(rows)
-    largest = found.loc[found["d"].abs().idxmax()]
+    largest = found.iloc[int(found["d"].abs().to_numpy().argmax())]
     results.notes.append(
         f"{arm.name}: {int((found['q'] < _CALLED).sum())} of {len(found)} features differ at a "
         f"false discovery rate of {_CALLED:g}; largest {largest['feature']}, d {largest['d']:.2f} "

@@ -43,7 +43,7 @@ class ShareBeyond(NamedTuple):
 def cross_fitted_deviations(
     features: Floats,
     *,
-    age: Floats,
+    age: Floats | None,
     design: Floats,
     folds: NDArray[np.int64],
     is_control: NDArray[np.bool_],

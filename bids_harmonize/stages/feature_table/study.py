@@ -12,7 +12,7 @@ from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.roles import Roles, assign_roles, stratum_of_participant
 from bids_harmonize.bids.site_sources import SiteFinder, site_columns
 from bids_harmonize.bids.sites import MAX_LISTED
-from bids_harmonize.bids.tables import MISSING, read_people
+from bids_harmonize.bids.tables import MISSING, read_people, read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import ScanError, SiteError, UsageError
 from bids_harmonize.tables.features import (
@@ -21,6 +21,7 @@ from bids_harmonize.tables.features import (
     read_feature_rows,
     select_features,
 )
+from bids_harmonize.tables.own import HARMONIZED, RAW
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,13 @@ def feature_sources(settings: Settings) -> tuple[FeatureSource, ...]:
     except ScanError as error:
         message = f"--features {error}"
         raise UsageError(message) from None
+
+
+def own_sources(path: Path) -> tuple[FeatureSource, ...]:
+    """The arms of our own table of features, raw and harmonized, as far as it has them."""
+    arms = set(read_tsv(path)["arm"].dropna())
+    digest = file_sha256(path)
+    return tuple(FeatureSource(arm, path, digest) for arm in (RAW, HARMONIZED) if arm in arms)
 
 
 def load_feature_study(
