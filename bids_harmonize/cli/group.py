@@ -18,11 +18,14 @@ from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
 from bids_harmonize.errors import BusyError, HarmonizeError
 from bids_harmonize.stages import (
+    DISORDER,
+    FEATURES,
     HARMONIZE,
     STAGES,
     StageContext,
     can_apply,
     can_run,
+    has_features,
     left_out_by_default,
     run_stage,
 )
@@ -121,9 +124,18 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
 
     def reason_of(name: str) -> str | None:
         by_default = left_out_by_default(name, study) if group.stages is None else None
-        return can_run(name, study) or by_default
+        reason = can_run(name, study) or by_default
+        if name != DISORDER or reason is not None or has_features(study):
+            return reason
+        measured = FEATURES in (group.stages or (FEATURES,)) and reason_of(FEATURES) is None
+        return None if measured else f"it needs group_features.tsv, which {FEATURES} writes"
 
-    return plan_stages(request, reason_of)
+    stages = plan_stages(request, reason_of)
+    if DISORDER in stages:
+        from bids_harmonize.stages.case_control.checks import check_disorder
+
+        check_disorder(study, request.settings)  # before hours of work
+    return stages
 
 
 def cite_group(request: Request) -> Path:

@@ -42,7 +42,34 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults += _atlas_faults(group.atlas, group, levels)
     if group.judge:
         faults += _judge_faults(group, levels)
-    return faults + _control_faults(group, levels)
+    return faults + _control_faults(group, levels) + _disorder_faults(group, levels)
+
+
+def _disorder_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
+    """Options of the stage disorder where it does not run, or whose files are not there."""
+    given = {
+        "--case-label": group.case_label,
+        "--covariates": group.covariates,
+        "--compare-map": group.compare_map,
+    }
+    useless = {
+        "the group level uses it; add the word group": "group" not in levels,
+        "it goes with --group-column, which tells controls from others": group.group_column
+        is None,
+        "the stage disorder uses it; add it to --stages": "disorder"
+        not in (group.stages or ("disorder",)),
+    }
+    faults = [
+        f"{option}: {words}, or leave it out"
+        for option, value in given.items()
+        for words, is_so in useless.items()
+        if value and is_so
+    ]
+    return faults + [
+        f"--compare-map {name}={path}: no such file; expected a table of published effects"
+        for name, path in group.compare_map.items()
+        if not Path(path).is_file()
+    ]
 
 
 def _control_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:

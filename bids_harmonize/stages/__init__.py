@@ -34,6 +34,7 @@ __all__ = [
     "can_apply",
     "can_run",
     "can_use_features",
+    "has_features",
     "left_out_by_default",
     "run_stage",
 ]
@@ -152,6 +153,13 @@ def left_out_by_default(name: str, study: "Study") -> str | None:
         "without tissue maps of the participant level (--no-tissue) it runs only where --stages "
         "names it, and then segments the preprocessed scans too"
     )
+
+
+def has_features(study: "Study") -> bool:
+    """Whether an earlier run has measured features of this study's images."""
+    from bids_harmonize.bids.names import group_output
+
+    return group_output(study.output_dir, "group_features").is_file()
 
 
 def applies_models(name: str) -> bool:

@@ -18,6 +18,7 @@ from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, make_arms
+from bids_harmonize.stages.case_control.checks import read_maps
 from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
 from bids_harmonize.stages.case_control.columns import (
     deviation_columns,
@@ -40,11 +41,7 @@ from bids_harmonize.stages.case_control.prediction import (
     held_out_sites,
     predicted_scores,
 )
-from bids_harmonize.stages.case_control.published import (
-    PublishedMap,
-    comparison_row,
-    read_published,
-)
+from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
     load_feature_study,
@@ -136,9 +133,7 @@ def run_on_tables(context: FeatureContext) -> StageResult:
         If cases and controls cannot be compared.
     """
     settings = context.settings
-    published = [
-        read_published(name, Path(path)) for name, path in settings.group.compare_map.items()
-    ]
+    published = read_maps(settings)
     results = _Results()
     cohorts = [make_cohort(study, settings) for study in context.studies]
     for cohort in cohorts:
@@ -192,7 +187,7 @@ def _effects(
         results.add("comparedmaps", [row])
         results.notes.append(
             f"{arm.name}: correlation with {one.name} over {row['n_regions']} regions "
-            f"{row['r']:.2f} (p {row['p_permutation']:.3f})"
+            f"{row['r']:.2f} (p {row['p_permutation']:.2g})"
         )
 
 
@@ -225,7 +220,7 @@ def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
     results.notes.append(
         f"{arm.name}: cases told from controls of a site that was held out: AUC "
         f"{pooled['auc']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}; p "
-        f"{pooled['p_permutation']:.3f}), {len(folds)} sites, {pooled['n_cases']} cases, "
+        f"{pooled['p_permutation']:.2g}), {len(folds)} sites, {pooled['n_cases']} cases, "
         f"{pooled['n_controls']} controls"
     )
 

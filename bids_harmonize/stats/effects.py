@@ -47,7 +47,9 @@ class GroupEffects:
     df: int
 
 
-def adjusted_effects(features: Array, is_case: Array, covariates: Array) -> GroupEffects:
+def adjusted_effects(
+    features: Array, is_case: Array, covariates: Array, *, removed_sites: Array | None = None
+) -> GroupEffects:
     """How far cases differ from controls in each feature, given the covariates.
 
     Parameters
@@ -59,6 +61,11 @@ def adjusted_effects(features: Array, is_case: Array, covariates: Array) -> Grou
     covariates
         Shape (n_people, n_covariates) without intercept; dummy columns for categories. A column
         that the others tell is passed over.
+    removed_sites
+        Site of each person where the sites' means among controls were taken out of the features
+        beforehand. These means are estimates: where the share of cases differs between sites, all
+        cases of a site with few controls are off by one error, which the model cannot see. The
+        interval and p are widened by it.
 
     Returns
     -------
@@ -101,8 +108,13 @@ def adjusted_effects(features: Array, is_case: Array, covariates: Array) -> Grou
         raise ValueError(message)
     left = _residuals(np.asarray(features, dtype=np.float64), base)
     slope = own @ left / spread
-    residual = np.sqrt(((left - own[:, None] * slope) ** 2).sum(axis=0) / df)
-    scale = 1 / np.sqrt(spread)  # standard error of the slope in residual deviations
+    n_told = base.shape[1] + 1
+    residual = np.sqrt(((left - own[:, None] * slope) ** 2).sum(axis=0) / (len(case) - n_told))
+    weights = own / spread  # of each person in the slope
+    if removed_sites is not None:
+        weights = weights - _through_sites(weights, removed_sites, ~case, base[:, 1:])
+        df = df - len(np.unique(removed_sites)) + 1
+    scale = float(np.linalg.norm(weights))  # standard error of the slope in residual deviations
     t = slope / (residual * scale)
     d = small_sample_correction(df) * slope / residual
     return GroupEffects(
@@ -218,3 +230,17 @@ def _residuals(values: Array, design: Array) -> Array:
     """What the columns of the design do not explain; same shape as the values."""
     basis, _ = np.linalg.qr(design)
     return values - basis @ (basis.T @ values)
+
+
+def _through_sites(weights: Array, sites: Array, fitted: Array, covariates: Array) -> Array:
+    """Weight that each person has in the slope by way of the means of the sites, (n_people,).
+
+    The means are those of a regression on site and covariates among the fitted people.
+    """
+    labels = np.asarray(sites)
+    members = (labels[:, None] == np.unique(labels)[None, :]).astype(np.float64)
+    design = np.column_stack([members, covariates])[fitted]
+    of_sites = np.linalg.pinv(design)[: members.shape[1]]  # (n_sites, n_fitted)
+    through = np.zeros(len(weights))
+    through[fitted] = (weights @ members) @ of_sites
+    return through

@@ -61,7 +61,7 @@ def cross_fitted_deviations(
     features
         Finite, shape (n, p), one row a person.
     age
-        Finite, shape (n,), years or any other unit.
+        Finite, shape (n,), years or any other unit; ``None`` where it is not known.
     design
         Finite, shape (n, c): further covariates that act linearly, without intercept; c may be 0.
     folds
@@ -104,7 +104,8 @@ def cross_fitted_deviations(
     1.0
     """
     values, covariates = finite_table(features, "features"), finite_table(design, "covariates")
-    years = finite_table(np.asarray(age, dtype=np.float64).reshape(-1, 1), "ages")[:, 0]
+    told = np.empty((len(values), 0)) if age is None else np.reshape(age, (-1, 1))
+    years = finite_table(told.astype(np.float64), "ages")
     lengths = [len(column) for column in (values, covariates, years, folds, is_control)]
     if len(set(lengths)) > 1 or n_knots < 3:
         message = (
@@ -121,8 +122,8 @@ def cross_fitted_deviations(
         if trains.sum() < 2:
             message = f"{who} are too few: deal more folds, or add controls"
             raise ValueError(message)
-        spline = _spline(years, _knots(years[trains], n_knots, who))
-        columns = np.column_stack([np.ones(len(values)), spline, covariates])
+        splines = [_spline(year, _knots(year[trains], n_knots, who)) for year in years.T]
+        columns = np.column_stack([np.ones(len(values)), *splines, covariates])
         _require_enough(columns[trains], who)
         deviations[asked] = _judge(values, columns, trains, asked, who)
     return deviations

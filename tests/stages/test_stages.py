@@ -12,17 +12,23 @@ from bids_harmonize.stages import STAGES, can_run, left_out_by_default, run_stag
 def _study(trained_sites, reference_site):
     return SimpleNamespace(
         trained_sites=trained_sites, reference_site=reference_site, outside_reference=False,
-        scaling_mask="brain",
+        scaling_mask="brain", control_group=SimpleNamespace(column="diagnosis"),
     )  # fmt: skip
 
 
 def test_stages_come_in_the_order_in_which_they_need_each_other():
-    assert list(STAGES) == ["classify", "harmonize", "features", "evaluate"]
+    assert list(STAGES) == ["classify", "harmonize", "features", "evaluate", "disorder"]
 
 
 def test_a_study_with_two_trained_sites_can_run_every_stage():
     study = _study(("A", "B"), "A")
-    assert [can_run(name, study) for name in STAGES] == [None, None, None, None]
+    assert [can_run(name, study) for name in STAGES] == [None] * len(STAGES)
+
+
+def test_a_disorder_needs_to_be_told_who_is_a_control():
+    study = _study(("A", "B"), "A")
+    study.control_group = None
+    assert "--group-column" in can_run("disorder", study)
 
 
 def test_one_trained_site_is_named_as_the_reason():

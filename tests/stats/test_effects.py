@@ -84,6 +84,36 @@ def test_no_effect_gives_uniform_p():
     assert (found.p < 0.5).mean() == pytest.approx(0.5, abs=0.025)
 
 
+def _without_site_means(features, sites, controls):
+    adjusted = features.copy()
+    for site in np.unique(sites):
+        adjusted[sites == site] -= features[(sites == site) & controls].mean(axis=0)
+    return adjusted
+
+
+def test_sites_means_that_few_controls_gave_do_not_pass_for_an_effect():
+    rng = np.random.default_rng(12)
+    sites = np.repeat(["A", "B", "C"], 40)
+    is_case = np.concatenate([np.arange(40) < n for n in (36, 20, 4)])
+    features = rng.normal(size=(120, 4000)) + rng.normal(size=(3, 4000))[np.repeat([0, 1, 2], 40)]
+    adjusted = _without_site_means(features, sites, ~is_case)
+    none = np.empty((120, 0))
+    blind = adjusted_effects(adjusted, is_case, none)
+    assert (blind.p < 0.05).mean() > 0.15  # what a model that cannot see it would claim
+    honest = adjusted_effects(adjusted, is_case, none, removed_sites=sites)
+    assert (honest.p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
+    np.testing.assert_allclose(honest.d, blind.d, rtol=1e-3)
+
+
+def test_equal_shares_of_cases_leave_the_interval_as_it_is():
+    rng = np.random.default_rng(13)
+    sites, is_case = np.repeat(["A", "B"], 100), np.arange(200) % 2 == 0
+    features = rng.normal(size=(200, 3))
+    plain = adjusted_effects(features, is_case, np.empty((200, 0)))
+    told = adjusted_effects(features, is_case, np.empty((200, 0)), removed_sites=sites)
+    np.testing.assert_allclose(told.high - told.low, plain.high - plain.low, rtol=1e-3)
+
+
 def test_columns_that_others_tell_change_nothing(study_60):
     features, is_case, covariates = study_60
     whole = np.column_stack([covariates, covariates.sum(axis=1), np.full(60, 7.0)])

@@ -176,3 +176,18 @@ def test_a_limit_that_is_none_is_refused(limit, said):
         share_beyond(np.zeros((2, 2)), limit)
     with pytest.raises(ValueError, match="1 values of the deviations are not finite"):
         share_beyond(np.array([[np.nan]]))
+
+
+def test_without_age_the_expected_value_is_the_mean_of_controls():
+    rng = np.random.default_rng(9)
+    features, folds = rng.normal(5, 2, size=(300, 1)), np.arange(300) % 5
+    z = cross_fitted_deviations(
+        features,
+        age=None,
+        design=np.empty((300, 0)),
+        folds=folds,
+        is_control=np.ones(300, dtype=bool),
+    )
+    trains = folds != 0
+    expected = (features[~trains] - features[trains].mean()) / features[trains].std(ddof=1)
+    np.testing.assert_allclose(z[~trains], expected, rtol=0.03)

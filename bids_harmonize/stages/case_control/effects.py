@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.stages.case_control.arms import Arm
+from bids_harmonize.stages.case_control.arms import COMBAT, Arm
 from bids_harmonize.stats.effects import (
     GroupEffects,
     adjusted_effects,
@@ -34,7 +34,12 @@ def case_control_rows(arm: Arm) -> list[dict[str, Any]]:
     list of dict
         Rows of group_casecontrol.tsv.
     """
-    found = adjusted_effects(arm.features, arm.cohort.is_case, arm.design)
+    found = adjusted_effects(
+        arm.features,
+        arm.cohort.is_case,
+        arm.design,
+        removed_sites=arm.cohort.sites if arm.name == COMBAT else None,
+    )
     q = false_discovery_rate(found.p)
     return [
         {
