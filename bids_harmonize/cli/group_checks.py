@@ -36,8 +36,11 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults += _model_faults(Path(group.model_dir), group, levels)
     if group.features:
         faults += _feature_faults(group, settings.site, levels)
-    elif group.feature_columns:
-        faults.append("--feature-columns goes with --features, which names the table")
+    elif group.feature_columns and "disorder" not in (group.stages or ()):
+        faults.append(
+            "--feature-columns goes with --features, which names the table, or with --stages "
+            "disorder, which reads group_features.tsv"
+        )
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)
     if group.judge:
@@ -90,10 +93,12 @@ def _control_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
 def _atlas_faults(atlas: str, group: GroupSettings, levels: Sequence[str]) -> list[str]:
     useless = {
         "the group level uses it; add the word group": "group" not in levels,
-        "--features has no image and so no saliency map": bool(group.features),
-        "--model-dir makes no saliency map": group.model_dir is not None,
-        "the stage classify uses it; add it to --stages": "classify"
-        not in (group.stages or ("classify",)),
+        "--features has no image": bool(group.features),
+        "--model-dir looks at no region": group.model_dir is not None,
+        "the stages classify and features use it; add one to --stages": not {
+            "classify",
+            "features",
+        }.intersection(group.stages or ("classify",)),
     }
     faults = [f"--atlas: {words}, or leave it out" for words, given in useless.items() if given]
     if not Path(atlas).is_file():

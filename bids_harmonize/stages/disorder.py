@@ -6,14 +6,15 @@ shows what the site does, and a difference that only one arm shows is that arm's
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.tables import write_table
+from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
@@ -47,6 +48,7 @@ from bids_harmonize.stages.feature_table.study import (
     load_feature_study,
     own_sources,
 )
+from bids_harmonize.tables.own import PARCEL_PREFIX
 from bids_harmonize.training.runtime import seeded_generator
 
 LOGGER = logging.getLogger(__name__)
@@ -98,18 +100,12 @@ def run(context: StageContext) -> StageResult:
             "give tables of another tool by --features"
         )
         raise MissingInputError(message)
+    settings = _with_parcels(context.settings, path)
     studies = tuple(
-        load_feature_study(source, output_dir=output_dir, settings=context.settings)
+        load_feature_study(source, output_dir=output_dir, settings=settings)
         for source in own_sources(path)
     )
-    return run_on_tables(
-        FeatureContext(
-            output_dir=output_dir,
-            studies=studies,
-            settings=context.settings,
-            run_id=context.run_id,
-        )
-    )
+    return run_on_tables(FeatureContext(output_dir, studies, settings, context.run_id))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -146,6 +142,15 @@ def run_on_tables(context: FeatureContext) -> StageResult:
         warnings=tuple(results.warnings),
         notes=tuple(results.notes),
     )
+
+
+def _with_parcels(settings: Settings, path: Path) -> Settings:
+    """Settings that take the volumes of the parcels, unless columns were named."""
+    pattern = f"{PARCEL_PREFIX}*_volume_ml"
+    named = bool(settings.group.feature_columns)
+    if named or not any(fnmatchcase(name, pattern) for name in read_tsv(path).columns):
+        return settings
+    return replace(settings, group=replace(settings.group, feature_columns=(pattern,)))
 
 
 def _compare(

@@ -17,6 +17,7 @@ from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import ScanError, UnusableDataError
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.tissue.parcels import parcel_columns
 from bids_harmonize.stages.tissue.plan import (
     Choice,
     FittedModels,
@@ -97,9 +98,10 @@ def run(context: StageContext) -> StageResult:
         raise UnusableDataError(message)
     why_none = models.why_none if work.not_harmonized else ""
     path = group_output(context.study.output_dir, "group_features")
+    atlas = context.settings.group.atlas
     write_table(
         path,
-        features_table(context.study, kept),
+        features_table(context.study, kept, atlas=atlas),
         features_columns(
             context.study,
             model=models.maker.folder_name,
@@ -111,7 +113,8 @@ def run(context: StageContext) -> StageResult:
                 RAW: _raw_words(work.jobs),
                 **{one.method: str(one.folder) for one in judged},
             },
-        ),
+        )
+        | parcel_columns(atlas, voxel_size_mm=context.study.voxel_size_mm),
     )
     return StageResult(
         "features",

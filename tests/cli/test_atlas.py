@@ -34,8 +34,8 @@ def test_everything_that_makes_it_useless_is_told_at_once_and_gives_2(run, tmp_p
     for fault in (
         "b.nii: no such file",
         "--atlas: the group level uses it",
-        "--atlas: --model-dir makes no saliency map",
-        "--atlas: the stage classify uses it; add it to --stages",
+        "--atlas: --model-dir looks at no region",
+        "--atlas: the stages classify and features use it; add one to --stages",
     ):
         assert fault in run.text
     assert run.calls.stages == []
@@ -44,4 +44,4 @@ def test_everything_that_makes_it_useless_is_told_at_once_and_gives_2(run, tmp_p
 def test_a_table_of_features_has_no_map_to_name_regions_of(run, tmp_path):
     (tmp_path / "t.tsv").write_text("participant_id\tsite\tx\n")
     assert run("--atlas", tmp_path / "a.nii", "--features", tmp_path / "t.tsv") == 2
-    assert "--features has no image and so no saliency map" in run.text
+    assert "--features has no image" in run.text

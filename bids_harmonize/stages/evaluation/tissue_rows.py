@@ -12,7 +12,7 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.harmonization.fitted import delivered_sha256
-from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
+from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, PARCEL_PREFIX, RAW
 
 TISSUES: Final = ("gm_volume_ml", "wm_volume_ml", "csf_volume_ml")
 """Features that answer for all of them in the verdict."""
@@ -67,7 +67,11 @@ def read_tissue(context: StageContext) -> TissueRows:
         reason = f"{path.name} is of another model; run the stage features again"
         return TissueRows(None, why_none=reason)
     table = read_tsv(path)
-    features = tuple(name for name in table.columns if name not in OWN_COLUMNS)
+    features = tuple(
+        name
+        for name in table.columns
+        if name not in OWN_COLUMNS and not name.startswith(PARCEL_PREFIX)
+    )
     methods = {RAW: IDENTITY, HARMONIZED: context.settings.group.harmonizer}
     tools = [f"{JUDGED_PREFIX}{name}" for name in context.settings.group.judge]
     methods |= {tool: tool for tool in tools if tool in set(table["arm"])}

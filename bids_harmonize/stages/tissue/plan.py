@@ -23,6 +23,7 @@ from bids_harmonize.stages.harmonization.fitted import (
 )
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker, is_current
+from bids_harmonize.stages.tissue.parcels import study_parcels
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueMaps
 from bids_harmonize.tables.own import HARMONIZED, RAW
 from bids_harmonize.training.runtime import seeded_generator
@@ -32,7 +33,7 @@ DELIVERED: Final = "delivered"
 QUICK_PER_SITE: Final = 8
 QUICK_TRAVELLING: Final = 4
 
-_VERSION = 1  # raise when the numbers change, so that old ones are not reused
+_VERSION = 2  # raise when the numbers change, so that old ones are not reused
 
 
 @dataclass(frozen=True)
@@ -272,6 +273,7 @@ def _job(
     facts = read_json(own) if own.is_file() else {}
     files = maps.files if maps is not None else (image, scan.head_mask)
     masks = () if scan.brain_mask is None else (scan.brain_mask,)
+    atlas = context.settings.group.atlas
     return TissueJob(
         scan=scan,
         arm=arm,
@@ -286,5 +288,7 @@ def _job(
             [arm, fit, scan.site, sha256, maps is not None],
             [facts.get("SkullStripped"), facts.get("TissueDoubtful")],
             [file_sha256(path) for path in (*files, *masks)],
+            study_parcels(atlas).sha256,
         ),
+        atlas=atlas,
     )

@@ -32,6 +32,7 @@ from bids_harmonize.imaging.tissue import find_tissue, mask_points
 from bids_harmonize.imaging.types import Affine, Array, Volume
 from bids_harmonize.stages.harmonization.images import make_image
 from bids_harmonize.stages.inputs import read_on_grid
+from bids_harmonize.stages.tissue.parcels import measure_parcels
 from bids_harmonize.stages.tissue.transforms import read_template_points
 
 _MM3_PER_ML = 1e3
@@ -75,6 +76,8 @@ class TissueJob:
         Where the numbers go.
     fingerprint
         Of all that they depend on.
+    atlas
+        Path of a label image whose parcels are measured; ``None`` takes our own.
     """
 
     scan: DerivedScan
@@ -86,6 +89,7 @@ class TissueJob:
     model_sha256: str
     row_file: Path
     fingerprint: str
+    atlas: str | None = None
 
     @property
     def stem(self) -> str:
@@ -115,7 +119,7 @@ class TissueRow:
 
 
 def feature_names() -> tuple[str, ...]:
-    """All features in the order of the table's columns."""
+    """Features of the whole brain and of its coarse regions, in the order of the table."""
     regions = load_brain_regions().names.values()
     return (
         *(f"{tissue}_volume_ml" for tissue in ("csf", "gm", "wm")),
@@ -188,18 +192,20 @@ def measure(job: TissueJob) -> TissueRow:
         If a file cannot be read, or no tissue is found.
     """
     if job.maps is not None:
-        return _read_maps(job.scan, job.maps)
+        return _read_maps(job.scan, job.maps, job.atlas)
     volume, affine = _image_of(job)
     head, _ = read_mask(job.scan.head_mask)
     brain, _ = _brain_mask(job.scan)
     template = load_template()
     _, fit = fit_head(volume, affine, head, template, skull_stripped=_is_stripped(job.scan))
     found = find_tissue(volume, affine, brain, template, to_template=fit.to_template)
-    values = _features(found.volumes_ml, found.gm[brain], found.template_points, _voxel_ml(affine))
+    grey, points, voxel_ml = found.gm[brain], found.template_points, _voxel_ml(affine)
+    values = _features(found.volumes_ml, grey, points, voxel_ml)
+    values |= measure_parcels(grey, points, voxel_ml=voxel_ml, atlas=job.atlas)
     return TissueRow(values, "; ".join(found.flags) if found.doubtful else "")
 
 
-def _read_maps(scan: DerivedScan, maps: TissueMaps) -> TissueRow:
+def _read_maps(scan: DerivedScan, maps: TissueMaps, atlas: str | None) -> TissueRow:
     brain, affine = _brain_mask(scan)
     voxel_ml = _voxel_ml(affine)
     shares = {name: read_image(getattr(maps, name))[0] for name in ("csf", "gm", "wm")}
@@ -212,6 +218,7 @@ def _read_maps(scan: DerivedScan, maps: TissueMaps) -> TissueRow:
     }
     points = read_template_points(maps.transform, mask_points(brain, affine))
     values = _features(volumes, shares["gm"][brain], points, voxel_ml)
+    values |= measure_parcels(shares["gm"][brain], points, voxel_ml=voxel_ml, atlas=atlas)
     own = sidecar_path(scan.t1w)
     doubtful = own.is_file() and bool(read_json(own).get("TissueDoubtful"))
     return TissueRow(values, _DOUBTFUL_MAPS if doubtful else "")

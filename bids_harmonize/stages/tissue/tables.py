@@ -7,6 +7,7 @@ import pandas as pd
 
 from bids_harmonize.atlases.regions import load_brain_regions
 from bids_harmonize.bids.study import Study
+from bids_harmonize.stages.tissue.parcels import parcel_features
 from bids_harmonize.stages.tissue.plan import DELIVERED
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueRow, feature_names, region_feature
 from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
@@ -16,7 +17,9 @@ Columns = dict[str, dict[str, Any]]
 _TISSUES = {"csf": "fluid", "gm": "grey matter", "wm": "white matter"}
 
 
-def features_table(study: Study, rows: Sequence[tuple[TissueJob, TissueRow]]) -> pd.DataFrame:
+def features_table(
+    study: Study, rows: Sequence[tuple[TissueJob, TissueRow]], *, atlas: str | None
+) -> pd.DataFrame:
     """Rows of group_features.tsv.
 
     Parameters
@@ -25,6 +28,8 @@ def features_table(study: Study, rows: Sequence[tuple[TissueJob, TissueRow]]) ->
         Names are relative to its root.
     rows
         Jobs with their numbers, in the order of the table.
+    atlas
+        Label image of the parcels; ``None`` for our own.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def features_table(study: Study, rows: Sequence[tuple[TissueJob, TissueRow]]) ->
         }
         for job, row in rows
     ]
-    return pd.DataFrame(records, columns=[*OWN_COLUMNS, *feature_names()])
+    return pd.DataFrame(records, columns=[*OWN_COLUMNS, *feature_names(), *parcel_features(atlas)])
 
 
 def features_columns(
@@ -56,7 +61,7 @@ def features_columns(
     not_harmonized: str,
     sources: Mapping[str, str],
 ) -> Columns:
-    """Descriptions of group_features.tsv.
+    """Descriptions of group_features.tsv, those of the parcels apart.
 
     Parameters
     ----------
