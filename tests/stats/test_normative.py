@@ -142,7 +142,7 @@ def test_deviations_are_those_of_a_natural_spline_in_statsmodels(n_knots):
 
 def test_controls_of_two_ages_are_judged_along_a_line():
     rng = np.random.default_rng(12)
-    age = np.tile([20.0, 60.0], 14)  # two knots, none between
+    age = np.tile([20.0, 60.0], 14)  # the middle knot must not lie between
     features, folds = rng.normal(size=(28, 1)) + 0.1 * age[:, None], np.repeat([0, 1], 14)
     z = cross_fitted_deviations(
         features,
@@ -150,6 +150,7 @@ def test_controls_of_two_ages_are_judged_along_a_line():
         design=np.empty((28, 0)),
         folds=folds,
         is_control=np.ones(28, dtype=bool),
+        n_knots=3,
     )
     columns, first = sm.add_constant(age), folds == 0
     wanted = asked_of_statsmodels(features[:, 0], columns, trains=~first, asked=first)
