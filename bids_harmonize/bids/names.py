@@ -33,6 +33,7 @@ __all__ = [
     "citation_file",
     "classifier_folder",
     "classifier_in",
+    "combat_folder",
     "crash_file",
     "features_crash_file",
     "group_crash_file",
@@ -252,6 +253,11 @@ def card_folder(output_dir: Path, site: str) -> Path:
 def classifier_folder(output_dir: Path) -> Path:
     """Folder of the site classifier's model."""
     return output_dir / "models" / "classifier"
+
+
+def combat_folder(output_dir: Path) -> Path:
+    """Folder of the ComBat of the table of features."""
+    return output_dir / "models" / "combat"
 
 
 def classifier_in(model_dir: Path) -> Path | None:

@@ -168,7 +168,9 @@ def share_beyond(deviations: Floats, limit: float = 1.96) -> ShareBeyond:
 
 def _knots(age: Floats, n_knots: int, who: str) -> Floats:
     """Quantiles of age, each once; 2 or more."""
-    knots: Floats = np.unique(np.quantile(age, np.linspace(_OUTER, 1 - _OUTER, n_knots)))
+    shares = np.linspace(_OUTER, 1 - _OUTER, n_knots)
+    # Ages that somebody has: a curve through more knots than ages would be undetermined.
+    knots: Floats = np.unique(np.quantile(age, shares, method="inverted_cdf"))
     if len(knots) < 2:
         message = f"{who} are nearly all of age {knots[0]:g}, so that age cannot be adjusted for"
         raise ValueError(message)

@@ -155,9 +155,10 @@ def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
     except (OSError, ValueError) as error:
         message = f"{folder}: not a model folder ({error}); give one that this app wrote"
         raise UnusableDataError(message) from error
-    if model.get("format_version") != FORMAT_VERSION:
+    version = model.get("format_version") if isinstance(model, dict) else None
+    if version != FORMAT_VERSION:
         message = (
-            f"{folder / MODEL_NAME}: format_version is {model.get('format_version')}, expected "
+            f"{folder / MODEL_NAME}: format_version is {version}, expected "
             f"{FORMAT_VERSION}; use the version of the app that wrote it, or train again"
         )
         raise UnusableDataError(message)

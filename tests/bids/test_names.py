@@ -5,6 +5,7 @@ import pytest
 from bids_harmonize.bids.names import (
     OUTPUTS,
     check_site_labels,
+    combat_folder,
     crash_file,
     group_crash_file,
     group_output,
@@ -71,6 +72,7 @@ def test_other_paths_have_their_places():
     assert scans_table(OUT, "sub-01_ses-A_run-1") == OUT / "sub-01/ses-A/sub-01_ses-A_scans.tsv"
     assert scans_table(OUT, "sub-01") == OUT / "sub-01/sub-01_scans.tsv"
     assert group_output(OUT, "group_methods") == OUT / "group_methods.tsv"
+    assert combat_folder(OUT) == OUT / "models/combat"
     assert harmonizer_folder(OUT, "cyclegan", "Site B") == OUT / "models/cyclegan_to-SiteB"
     assert site_output(OUT, "Site B", "site_mean") == OUT / (
         "tpl-SiteB/anat/tpl-SiteB_desc-mean_T1w.nii.gz"

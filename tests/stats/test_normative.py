@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy.interpolate import CubicSpline
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
@@ -109,23 +110,51 @@ def test_beyond_the_ages_of_controls_the_expected_value_goes_on_along_a_line():
     assert (lost[600:] > 30).all()
 
 
-def test_few_controls_of_two_ages_are_judged_as_by_a_prediction_of_statsmodels():
+def natural_spline(age, knots):
+    """Another basis of the same curves, shape (n, n_knots), an intercept among them."""
+    inside = np.clip(age, knots[0], knots[-1])
+    spline = CubicSpline(knots, np.eye(len(knots)), bc_type="natural")
+    return spline(inside) + (age - inside)[:, None] * spline(inside, 1)
+
+
+def asked_of_statsmodels(features, columns, *, trains, asked):
+    """Deviations of those who are asked, from predictions for new people."""
+    model = sm.OLS(features[trains], columns[trains]).fit()
+    told = model.get_prediction(columns[asked])
+    t = (features[asked] - told.predicted_mean) / told.se_obs
+    return norm.ppf(student_t.cdf(t, model.df_resid))
+
+
+@pytest.mark.parametrize("n_knots", [3, 4, 5])
+def test_deviations_are_those_of_a_natural_spline_in_statsmodels(n_knots):
+    features, told = people(np.random.default_rng(13), n_controls=80, n_features=1)
+    told["age"][80:86] = [1, 9, 75, 80, 90, 110]  # patients: no model rests on their age
+    z = cross_fitted_deviations(features, n_knots=n_knots, **told)
+    for fold in range(5):
+        asked = told["folds"] == fold
+        trains = told["is_control"] & ~asked
+        ages = np.sort(told["age"][trains])
+        places = np.ceil(np.linspace(0.05, 0.95, n_knots) * len(ages)).astype(int) - 1
+        columns = np.hstack([natural_spline(told["age"], ages[places]), told["design"]])
+        wanted = asked_of_statsmodels(features[:, 0], columns, trains=trains, asked=asked)
+        assert z[asked, 0] == pytest.approx(wanted, abs=1e-8)
+
+
+def test_controls_of_two_ages_are_judged_along_a_line():
     rng = np.random.default_rng(12)
-    age = np.tile([20.0, 60.0], 13)  # so that the spline has two knots: it is a line
-    features, folds = rng.normal(size=(26, 1)) + 0.1 * age[:, None], np.repeat([0, 1], 13)
+    age = np.tile([20.0, 60.0], 14)  # the middle knot must not lie between
+    features, folds = rng.normal(size=(28, 1)) + 0.1 * age[:, None], np.repeat([0, 1], 14)
     z = cross_fitted_deviations(
         features,
         age=age,
-        design=np.empty((26, 0)),
+        design=np.empty((28, 0)),
         folds=folds,
-        is_control=np.ones(26, dtype=bool),
+        is_control=np.ones(28, dtype=bool),
+        n_knots=3,
     )
-    for fold in (0, 1):
-        asked, columns = folds == fold, sm.add_constant(age)
-        model = sm.OLS(features[~asked, 0], columns[~asked]).fit()
-        told = model.get_prediction(columns[asked])
-        t = (features[asked, 0] - told.predicted_mean) / told.se_obs
-        assert z[asked, 0] == pytest.approx(norm.ppf(student_t.cdf(t, 11)), abs=1e-9)
+    columns, first = sm.add_constant(age), folds == 0
+    wanted = asked_of_statsmodels(features[:, 0], columns, trains=~first, asked=first)
+    assert z[first, 0] == pytest.approx(wanted, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def test_another_format_is_refused(tmp_path):
         load_weights(tmp_path)
 
 
+def test_a_description_that_is_no_object_is_refused(tmp_path):
+    save_weights(tmp_path, TENSORS, {})
+    (tmp_path / "model.json").write_text("[1, 2]")
+    with pytest.raises(UnusableDataError, match="format_version is None, expected 1"):
+        load_weights(tmp_path)
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UnusableDataError, match="not a model folder"):
         load_weights(tmp_path / "nothing")
