@@ -37,7 +37,7 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
     if group.features:
         faults += _feature_faults(group, settings.site, levels)
     elif group.feature_columns:
-        faults.append("--feature-columns goes with --features, which names the table")
+        faults.append("--feature-columns goes with --features, which names the table or folder")
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)
     if group.judge:
@@ -146,9 +146,9 @@ def _classifier_faults(model_dir: Path, group: GroupSettings) -> list[str]:
 
 def _feature_faults(group: GroupSettings, site: SiteSettings, levels: Sequence[str]) -> list[str]:
     faults = [
-        f"--features {path}: no such file"
+        f"--features {path}: no such file or folder"
         for path in group.features.values()
-        if not Path(path).is_file()
+        if not Path(path).exists()
     ]
     if "participant" in levels:
         faults.append(
@@ -160,8 +160,8 @@ def _feature_faults(group: GroupSettings, site: SiteSettings, levels: Sequence[s
         "--site-from-session": site.site_from_session is not None,
     }
     faults += [
-        f"{option} goes ill with --features: the site is read in --site-map, in the table, and "
-        "in the participants.tsv of output_dir, in this order"
+        f"{option} goes ill with --features: the site is read in --site-map, in the table (of a "
+        "folder: its participants.tsv), and in the participants.tsv of output_dir, in this order"
         for option, given in asked.items()
         if given
     ]
