@@ -57,7 +57,7 @@ def plan_feature_stages(request: Request) -> tuple[str, ...]:
 
 
 def load_feature_studies(request: Request) -> tuple[FeatureStudy, ...]:
-    """One study a table of ``--features``, in the order given; raises as its loading does."""
+    """One study a path of ``--features``, in the order given; raises as its loading does."""
     return tuple(
         load_feature_study(
             source,
@@ -72,6 +72,10 @@ def load_feature_studies(request: Request) -> tuple[FeatureStudy, ...]:
 def _log_study(study: FeatureStudy) -> None:
     arm = study.source.arm
     LOGGER.info("%s: %s", arm, study.source.words)
+    for note in study.source.notes:
+        LOGGER.warning("%s: %s", arm, note)
+    for path in study.people:
+        LOGGER.info("%s: people as in %s", arm, path)
     names = list(study.features.columns)
     LOGGER.info("%s: %d features, %s to %s", arm, len(names), names[0], names[-1])
     counts = list(study.site_of_participant().values())

@@ -38,8 +38,8 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults += _feature_faults(group, settings.site, levels)
     elif group.feature_columns and "disorder" not in (group.stages or ()):
         faults.append(
-            "--feature-columns goes with --features, which names the table, or with --stages "
-            "disorder, which reads group_features.tsv"
+            "--feature-columns goes with --features, which names the table or folder, or with "
+            "--stages disorder, which reads group_features.tsv"
         )
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)
@@ -178,9 +178,9 @@ def _classifier_faults(model_dir: Path, group: GroupSettings) -> list[str]:
 
 def _feature_faults(group: GroupSettings, site: SiteSettings, levels: Sequence[str]) -> list[str]:
     faults = [
-        f"--features {path}: no such file"
+        f"--features {path}: no such file or folder"
         for path in group.features.values()
-        if not Path(path).is_file()
+        if not Path(path).exists()
     ]
     if "participant" in levels:
         faults.append(
@@ -192,8 +192,8 @@ def _feature_faults(group: GroupSettings, site: SiteSettings, levels: Sequence[s
         "--site-from-session": site.site_from_session is not None,
     }
     faults += [
-        f"{option} goes ill with --features: the site is read in --site-map, in the table, and "
-        "in the participants.tsv of output_dir, in this order"
+        f"{option} goes ill with --features: the site is read in --site-map, in the table (of a "
+        "folder: its participants.tsv), and in the participants.tsv of output_dir, in this order"
         for option, given in asked.items()
         if given
     ]

@@ -97,9 +97,10 @@ GROUP_LEVEL: tuple[Option, ...] = (
     Option(
         ("--features",),
         "group.features",
-        "[ARM=]TSV",
-        "table of features to work on instead of images; ARM is raw (default) or harmonized. "
-        "Needs participant_id, and site there or in the participants.tsv of output_dir",
+        "[ARM=]PATH",
+        "features to work on instead of images: a TSV with participant_id, or a folder of "
+        "FreeSurfer or FastSurfer (subjects directory) or CAT12; ARM is raw (default) or "
+        "harmonized. The site stands there, or in a participants.tsv of the folder or output_dir",
         "words",
     ),
     Option(

@@ -153,15 +153,15 @@ def _pairs(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
 
 
 def _arms(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
-    """Arm to table; a word without a known arm before its ``=`` is a path of the raw arm."""
+    """Arm to path; a word without a known arm before its ``=`` is a path of the raw arm."""
     arms: dict[str, str] = {}
     for word in words:
         name, equals, path = word.partition("=")
-        if not equals or (name not in get_args(FeatureArm) and Path(word).is_file()):
+        if not equals or (name not in get_args(FeatureArm) and Path(word).exists()):
             name, path = "raw", word
         if name not in get_args(FeatureArm) or not path:
             known = " or ".join(get_args(FeatureArm))
-            faults.append(f"{option} {word}: expected TSV or ARM=TSV, where ARM is {known}")
+            faults.append(f"{option} {word}: expected PATH or ARM=PATH, where ARM is {known}")
         elif arms.setdefault(name, path) != path:
             faults.append(f"{option}: the arm {name} is both {arms[name]} and {path}; keep one")
     return arms

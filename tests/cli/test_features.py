@@ -78,7 +78,7 @@ def test_wrong_use_gives_2_and_names_all_faults(run, table, tmp_path):
     assert run("--feature-columns", "f*") == 2
     assert "--feature-columns goes with --features" in run.text
     assert run("--features", f"cleaned={table}") == 2
-    assert "expected TSV or ARM=TSV, where ARM is raw or harmonized" in run.text
+    assert "expected PATH or ARM=PATH, where ARM is raw or harmonized" in run.text
     assert run("--features", table, f"raw={tmp_path}/other.tsv") == 2
     assert "the arm raw is both" in run.text
     assert run("--features", table, "--site-source", "metadata") == 2

@@ -1,7 +1,7 @@
-"""A study made of a table of features: who was where, and who may be trained on."""
+"""A study made of features alone: who was where, and who may be trained on."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +15,46 @@ from bids_harmonize.bids.sites import MAX_LISTED
 from bids_harmonize.bids.tables import MISSING, read_people, read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import ScanError, SiteError, UsageError
-from bids_harmonize.tables.features import (
-    COVARIATES,
-    covariate,
-    read_feature_rows,
-    select_features,
+from bids_harmonize.stages.feature_table.people import (
+    PEOPLE,
+    all_details,
+    people_tables,
+    with_people,
 )
+from bids_harmonize.tables.features import read_feature_rows, select_features
+from bids_harmonize.tables.folders import FolderRows
 from bids_harmonize.tables.own import HARMONIZED, RAW
+from bids_harmonize.tables.sources import read_folder
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """A table that a user gave: its arm (``raw``, ``harmonized``), path and SHA-256."""
+    """What a user gave: its arm (``raw``, ``harmonized``), path and SHA-256.
+
+    ``folder`` holds the features of a folder of another tool's results; ``None`` for a table.
+    """
 
     arm: str
     path: Path
     sha256: str
+    folder: FolderRows | None = field(default=None, repr=False, compare=False)
 
     @property
     def words(self) -> str:
-        """One phrase for logs and descriptions; the folder is nobody's business."""
-        return f"feature table {self.path.name}, sha256 {self.sha256}"
+        """One phrase for logs and descriptions; where it lies is nobody's business."""
+        what = f"{self.folder.kind} in" if self.folder else "feature table"
+        return f"{what} {self.path.name}, sha256 {self.sha256}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of a folder."""
+        return self.folder.notes if self.folder else ()
+
+    def read(self) -> pd.DataFrame:
+        """One row a participant or session; raises as ``read_feature_rows``."""
+        if self.folder is not None:
+            return self.folder.rows
+        return read_feature_rows(self.path, arm=self.arm)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,15 +72,18 @@ class FeatureStudy(Roles):
         Float64, shape (n_rows, n_features), in the order of ``rows``.
     skipped
         Columns passed over because they hold text.
+    people
+        The ``participants.tsv`` files that say what the source does not, the first one first.
     details
-        Everything that the table and ``participants.tsv`` say of each row, as text, NA where they
-        do not; columns of the table first, none twice in another case.
+        Everything that the source and these files say of each row, as text, NA where they do not;
+        columns of the source first, none twice in another case.
     """
 
     source: FeatureSource
     rows: pd.DataFrame
     features: pd.DataFrame
     skipped: tuple[str, ...]
+    people: tuple[Path, ...]
     details: pd.DataFrame
 
     @property
@@ -86,7 +108,7 @@ class FeatureStudy(Roles):
 
 
 def feature_sources(settings: Settings) -> tuple[FeatureSource, ...]:
-    """The tables of ``--features``, with the SHA-256 of their content.
+    """The tables and folders of ``--features``, with the SHA-256 of their content.
 
     Parameters
     ----------
@@ -96,18 +118,26 @@ def feature_sources(settings: Settings) -> tuple[FeatureSource, ...]:
     Returns
     -------
     tuple of FeatureSource
-        In the order in which they were given.
+        In the order in which they were given; folders have been read.
 
     Raises
     ------
     UsageError
-        If one cannot be read.
+        If a table cannot be read, or a folder is of no tool that is known.
+    UnusableDataError
+        If subjects in a folder are faulty; all are named.
     """
+    return tuple(
+        _source(arm, Path(path).absolute()) for arm, path in settings.group.features.items()
+    )
+
+
+def _source(arm: str, path: Path) -> FeatureSource:
+    if path.is_dir():
+        folder = read_folder(path)
+        return FeatureSource(arm, path, folder.sha256, folder)
     try:
-        return tuple(
-            FeatureSource(arm=arm, path=Path(path).absolute(), sha256=file_sha256(Path(path)))
-            for arm, path in settings.group.features.items()
-        )
+        return FeatureSource(arm, path, file_sha256(path))
     except ScanError as error:
         message = f"--features {error}"
         raise UsageError(message) from None
@@ -127,18 +157,18 @@ def load_feature_study(
     settings: Settings,
     site_map: Mapping[str, str] | None = None,
 ) -> FeatureStudy:
-    """The study that one table makes.
+    """The study that one table or folder makes.
 
     Parameters
     ----------
     source
-        The table; site, age and sex are read there first.
+        Of the features; site, age and sex are read in a table first.
     output_dir
-        Its ``participants.tsv``, if any, says what the table does not.
+        Its ``participants.tsv``, if any, says what source and its own ``participants.tsv`` do not.
     settings
         Which columns are features, how the site is called, who trains.
     site_map
-        Stem, ``sub-01_ses-A`` or ``sub-01`` to site; overrides both tables.
+        Stem, ``sub-01_ses-A`` or ``sub-01`` to site; overrides all tables.
 
     Returns
     -------
@@ -155,7 +185,8 @@ def load_feature_study(
     UnusableDataError
         If rows disagree, or a column cannot be a feature.
     """
-    rows = read_feature_rows(source.path, arm=source.arm)
+    rows = source.read()
+    people = people_tables(source.path, output_dir)
     sites = site_columns(list(rows.columns), wanted=settings.site.site_key)
     column = settings.group.group_column
     selected = select_features(
@@ -164,92 +195,60 @@ def load_feature_study(
         patterns=settings.group.feature_columns,
         reserved=[*sites, *([column] if column else [])],
     )
-    known = _with_people(rows, sites, output_dir, settings)
+    known = with_people(rows, sites, people, settings.site)
     finder = SiteFinder(output_dir, settings=settings.site, site_map=site_map)
     stems = [
         "_".join(key.dropna()) for _, key in known[["participant_id", "session_id"]].iterrows()
     ]
     mapped = pd.Series([finder.from_map(stem)[0] for stem in stems], dtype=object)
     known["site"] = mapped.where(mapped.notna(), known["site"])
-    _require_sites(known, source.path, stems)
-    group = _control_group(rows, source, output_dir=output_dir, settings=settings)
+    _require_sites(known, source, stems)
+    group = _control_group(rows, source.path, people or (output_dir / PEOPLE,), settings)
     roles = _roles(known, settings, group)
     return FeatureStudy(
         source=source,
         rows=known,
         features=selected.values,
         skipped=selected.skipped,
-        details=_details(rows, output_dir / "participants.tsv"),
+        people=people,
+        details=all_details(rows, people),
         **vars(roles),
     )
 
 
-def _with_people(
-    rows: pd.DataFrame, sites: list[str], output_dir: Path, settings: Settings
-) -> pd.DataFrame:
-    """Keys, site, age and sex of every row; cells that the table lacks come from people."""
-    found = rows[["participant_id", "session_id"]].copy()
-    found["site"] = _joined(rows, sites)
-    for name in COVARIATES:
-        found[name] = covariate(rows, name)
-    path = output_dir / "participants.tsv"
-    if path.is_file():
-        people = read_people(path)
-        own = site_columns(list(people.columns), wanted=settings.site.site_key)
-        told = {name: covariate(people, name) for name in COVARIATES}
-        for name, column in {"site": _joined(people, own), **told}.items():
-            found[name] = found[name].fillna(found["participant_id"].map(column))
-    found["age"] = pd.to_numeric(found["age"], errors="coerce").astype(np.float64)
-    return found.astype({"site": object, "sex": object})
-
-
-def _details(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The table's columns, and those of ``participants.tsv`` that it lacks or leaves empty."""
-    found = rows.drop(columns=["participant_id", "session_id"]).astype(object)
-    people = read_people(path)
-    own = {str(name).lower(): name for name in reversed(found.columns)}
-    told = {
-        own.get(str(name).lower(), name): rows["participant_id"].map(people[name])
-        for name in people.columns
-    }
-    known = pd.DataFrame(told, index=rows.index, dtype=object)
-    return found.combine_first(known)[[*found.columns, *known.columns.difference(found.columns)]]
-
-
-def _joined(rows: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """The columns as one text a row; NA where all are."""
-    if not columns:
-        return pd.Series(pd.NA, index=rows.index, dtype=object)
-    words = rows[columns].apply(lambda row: " ".join(row.dropna()) or pd.NA, axis=1)
-    return words.astype(object)
-
-
-def _require_sites(rows: pd.DataFrame, path: Path, stems: list[str]) -> None:
+def _require_sites(rows: pd.DataFrame, source: FeatureSource, stems: list[str]) -> None:
     missing = [stem for stem, site in zip(stems, rows["site"], strict=True) if pd.isna(site)]
     if not missing:
         return
-    lines = [f"{path}: the site of {len(missing)} of {len(rows)} rows is unknown:"]
+    lines = [f"{source.path}: the site of {len(missing)} of {len(rows)} rows is unknown:"]
     lines += [f"  {stem}\t{MISSING}" for stem in missing[:MAX_LISTED]]
     if len(missing) > MAX_LISTED:
         lines.append(f"  and {len(missing) - MAX_LISTED} more")
+    where = "in a column site of the table, in the participants.tsv of output_dir"
+    if source.folder:
+        where = (
+            "in a participants.tsv in this folder, beside it, of the dataset whose derivatives it "
+            "belongs to, or in output_dir"
+        )
     lines.append(
-        "expected it in a column site of the table, in the participants.tsv of output_dir, or in "
-        "--site-map TSV (participant_id, [session_id], site); --site-key names another column"
+        f"expected it {where}, or in --site-map TSV (participant_id, [session_id], site); "
+        "--site-key names another column"
     )
     raise SiteError("\n".join(lines))
 
 
 def _control_group(
-    rows: pd.DataFrame, source: FeatureSource, *, output_dir: Path, settings: Settings
+    rows: pd.DataFrame, path: Path, tables: Sequence[Path], settings: Settings
 ) -> ControlGroup | None:
-    """The controls by the table's own column, else by that of ``participants.tsv``."""
+    """The controls by the source's own column, else by the first table of people that has it."""
     column = settings.group.group_column
     if column is None:
         return None
-    people, path = rows.drop_duplicates("participant_id").set_index("participant_id"), source.path
-    if column.lower() not in {str(name).lower() for name in people.columns}:
-        path = output_dir / "participants.tsv"
-        people = read_people(path).reindex(people.index)
+    people = rows.drop_duplicates("participant_id").set_index("participant_id")
+    for table in tables:
+        if column.lower() in {str(name).lower() for name in people.columns}:
+            break
+        people, path = read_people(table).reindex(people.index), table
     label = settings.group.control_label
     return find_control_group(people, column=column, label=label, source=str(path))
 
