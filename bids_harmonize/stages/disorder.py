@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.names import combat_folder, group_output
 from bids_harmonize.bids.tables import read_tsv, write_table
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
-from bids_harmonize.stages.case_control.arms import Arm, make_arms
+from bids_harmonize.stages.case_control.arms import Arm, CombatFeatures, make_arms
 from bids_harmonize.stages.case_control.checks import read_maps
 from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
 from bids_harmonize.stages.case_control.columns import (
@@ -26,6 +26,8 @@ from bids_harmonize.stages.case_control.columns import (
     disorder_columns,
     score_columns,
 )
+from bids_harmonize.stages.case_control.combat_model import CombatModel, save_combat
+from bids_harmonize.stages.case_control.covariates import AGE, TIV
 from bids_harmonize.stages.case_control.deviations import (
     deal_folds,
     deviations,
@@ -66,6 +68,7 @@ class _Results:
     frames: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    combat: tuple[Cohort, CombatFeatures] | None = None
 
     def add(self, table: str, rows: Rows) -> Rows:
         self.rows.setdefault(table, []).extend(rows)
@@ -136,6 +139,7 @@ def run_on_tables(context: FeatureContext) -> StageResult:
         _compare(cohort, settings, published, results)
     results.warnings += _different_people(cohorts)
     files = _write(context.output_dir, context.studies, cohorts, results)
+    files += _keep_combat(context, results)
     return StageResult(
         "disorder",
         files=files,
@@ -160,12 +164,14 @@ def _compare(
     results.notes.append(f"{cohort.arm}: {cohort.words}")
     results.warnings += [f"{cohort.arm}: {words}" for words in cohort.left_out]
     try:
-        arms, _ = make_arms(cohort)
+        arms, combat = make_arms(cohort)
         for arm in arms:
             _effects(arm, settings, published, results)
     except ValueError as error:
         message = f"the table of the arm {cohort.arm} cannot be used: {error}"
         raise UnusableDataError(message) from None
+    if combat is not None:
+        results.combat = (cohort, combat)
     for arm in arms:
         _deviate(arm, settings, results)
         _predict(arm, settings, results)
@@ -264,3 +270,25 @@ def _write(
         write_table(path, frame, {name: own[name] for name in frame.columns})
         paths.append(path)
     return tuple(paths)
+
+
+def _keep_combat(context: FeatureContext, results: _Results) -> tuple[Path, ...]:
+    """Write the ComBat of the raw table to ``models/combat``, so that it can be looked at."""
+    if results.combat is None:
+        return ()
+    cohort, found = results.combat
+    source = next(study.source for study in context.studies if study.source.arm == cohort.arm)
+    controls = cohort.people[~cohort.is_case]
+    words = {AGE: "years", TIV: "as in the table"}
+    model = CombatModel(
+        found.combat,
+        tuple(map(str, cohort.features.columns)),
+        {name: words.get(name, "1 or 0, or as in the table") for name in found.covariates},
+        "controls alone",
+    )
+    return save_combat(
+        combat_folder(context.output_dir),
+        model,
+        people={str(name): str(site) for name, site in controls["site"].items()},
+        provenance={"table": source.words, "run_id": context.run_id},
+    )

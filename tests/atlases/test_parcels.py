@@ -9,7 +9,6 @@ from bids_harmonize.atlases.parcels import N_PARCELS, load_parcels
 # Centres of regions in the published list, mm, MNI.
 POINTS = {
     (-20, -24, -18): "hippocampus_left",
-    (24, -5, -20): "amygdala_right",
     (-8, -92, 2): "Visual_left",
     (10, -18, 8): "thalamus_right",
     (28, -62, -32): "cerebellum_right",

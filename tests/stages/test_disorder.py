@@ -8,6 +8,7 @@ import pytest
 
 from bids_harmonize.errors import MissingInputError, UnusableDataError, UsageError
 from bids_harmonize.stages import run_stage
+from bids_harmonize.stages.case_control.combat_model import load_combat
 from bids_harmonize.stages.disorder import run as run_on_images
 from tests.stages.disorder_tables import FEATURES, MOVED, make_cases
 from tests.stages.feature_tables import make_feature_context, make_feature_settings, write_tsv
@@ -31,6 +32,7 @@ def disorder(tmp_path, frame, *, name="table.tsv", harmonized=None, **group):
     tables = {
         path.stem.removeprefix("group_"): pd.read_csv(path, sep="\t", na_values="n/a")
         for path in result.files
+        if path.suffix == ".tsv" and path.parent == out
     }
     return result, tables
 
@@ -134,12 +136,37 @@ def test_every_column_is_described_and_every_table_written(planted, tmp_path):
     result, tables = planted
     assert set(tables) == set(TABLES)
     for path in result.files:
+        if path.parent.name == "combat":
+            continue
         described = json.loads(path.with_suffix(".json").read_text())
         header = path.read_text().split("\n", 1)[0].split("\t")
         assert set(header) == set(described)
     arm = json.loads(result.files[0].with_suffix(".json").read_text())["arm"]
     assert "controls are HC of the column diagnosis; adjusted for age, sex_m" in arm["Description"]
     assert "sha256" in arm["Tables"]["raw"]
+
+
+def test_the_combat_of_the_controls_is_kept_and_gives_the_same_features(planted):
+    result, _ = planted
+    folder = next(path.parent for path in result.files if path.name == "model.json")
+    model = load_combat(folder)
+    assert model.features == FEATURES
+    assert list(model.covariates) == ["age", "sex_m"]
+    trained = pd.read_csv(folder / "training.tsv", sep="\t")
+    assert len(trained) == 90
+    frame = make_cases(seed=7)
+    design = np.column_stack([frame["age"], frame["sex"] == "M"]).astype(float)
+    values = model.combat.transform(frame[list(FEATURES)].to_numpy(), list(frame["site"]), design)
+    controls = (frame["diagnosis"] == "HC").to_numpy()
+    means = pd.DataFrame(values[controls]).groupby(frame["site"][controls].to_numpy()).mean()
+    assert np.ptp(means.to_numpy(), axis=0).max() < 0.5 * values.std()
+
+
+def test_combat_that_knows_the_controls_alone_does_not_make_cases_deviate(tmp_path):
+    _, tables = disorder(tmp_path, make_cases(n_per_site=24, d=0.0, seed=5))
+    rows = tables["normative"]
+    own = rows[rows["arm"] == "combat"].groupby("group")["share_beyond"].mean()
+    assert own["cases"] == pytest.approx(own["controls"], abs=0.035)
 
 
 def test_the_seed_fixes_everything_and_the_order_of_rows_nothing(planted, tmp_path):

@@ -11,6 +11,7 @@ from bids_harmonize.errors import MissingInputError, UnusableDataError
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import run_stage
 from bids_harmonize.stages.feature_table.study import feature_sources, load_feature_study
+from bids_harmonize.stages.tissue.parcels import parcel_features
 from bids_harmonize.stages.tissue.plan import choose_scans, load_models, plan_harmonized, plan_raw
 from bids_harmonize.stages.tissue.scan import feature_names, measure
 from tests.stages.feature_tables import make_feature_settings
@@ -54,7 +55,7 @@ def test_every_scan_has_a_row_in_both_arms_and_the_columns_are_described(done, t
     assert list(table.columns[:6]) == [
         *("filename", "participant_id", "session_id", "site", "arm", "fit")
     ]
-    assert list(table.columns[6:]) == list(feature_names())
+    assert list(table.columns[6:]) == [*feature_names(), *parcel_features(None)]
     assert len(REGIONS) == 13
     assert list(table["arm"]) == ["raw", "harmonized"] * 6
     assert table["filename"].iloc[0] == "sub-A0/ses-A/anat/sub-A0_ses-A_desc-preproc_T1w.nii.gz"

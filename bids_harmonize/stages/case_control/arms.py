@@ -49,7 +49,26 @@ class Arm:
         return np.column_stack([covariates, dummies(self.cohort.sites)])
 
 
-def make_arms(cohort: Cohort) -> tuple[tuple[Arm, ...], Combat | None]:
+@dataclass(frozen=True, eq=False)
+class CombatFeatures:
+    """Features after a ComBat.
+
+    Attributes
+    ----------
+    features
+        Float64, shape (n_wanted, n_features).
+    combat
+        What was fitted.
+    covariates
+        Names of the covariates that it keeps: those that can be told from the site.
+    """
+
+    features: np.ndarray
+    combat: Combat
+    covariates: tuple[str, ...]
+
+
+def make_arms(cohort: Cohort) -> tuple[tuple[Arm, ...], CombatFeatures | None]:
     """Every arm that a table gives, and the ComBat that was fitted for one of them.
 
     Parameters
@@ -66,18 +85,16 @@ def make_arms(cohort: Cohort) -> tuple[tuple[Arm, ...], Combat | None]:
     if cohort.arm == HARMONIZED:
         return (Arm(HARMONIZED, cohort, features),), None
     everybody = np.ones(len(features), dtype=bool)
-    adjusted, combat = combat_features(cohort, ~cohort.is_case, everybody)
+    adjusted = combat_features(cohort, ~cohort.is_case, everybody)
     arms = (
         Arm(RAW, cohort, features),
         Arm(COVARIATE, cohort, features),
-        Arm(COMBAT, cohort, adjusted),
+        Arm(COMBAT, cohort, adjusted.features),
     )
-    return arms, combat
+    return arms, adjusted
 
 
-def combat_features(
-    cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray
-) -> tuple[np.ndarray, Combat]:
+def combat_features(cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray) -> CombatFeatures:
     """Features of some people after a ComBat that was fitted on others, or the same.
 
     Parameters
@@ -89,14 +106,19 @@ def combat_features(
 
     Returns
     -------
-    tuple
-        Shape (n_wanted, n_features), and the fitted ComBat.
+    CombatFeatures
+        Of the wanted people, in their order.
     """
     features, sites = cohort.features.to_numpy(), cohort.sites
     columns = cohort.covariates.to_numpy()
-    design = columns[:, _independent(columns, fitted_on, sites)]
+    kept = _independent(columns, fitted_on, sites)
+    design = columns[:, kept]
     combat = fit_combat(features[fitted_on], sites[fitted_on], design[fitted_on])
-    return combat.transform(features[wanted], sites[wanted], design[wanted]), combat
+    return CombatFeatures(
+        combat.transform(features[wanted], sites[wanted], design[wanted]),
+        combat,
+        tuple(str(cohort.covariates.columns[index]) for index in kept),
+    )
 
 
 def within_sites(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.stages.case_control.arms import Arm
+from bids_harmonize.stages.case_control.arms import COMBAT, Arm, combat_features
 from bids_harmonize.stages.case_control.covariates import AGE
 from bids_harmonize.stats import cross_fitted_deviations, share_beyond
 from bids_harmonize.training.runtime import seeded_generator
@@ -64,17 +64,14 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
     ValueError
         If the controls of a fold are too few.
     """
+    if arm.name == COMBAT:
+        z = np.empty_like(arm.features)
+        for fold in np.unique(folds):
+            own, asked = _combat_outside(arm, folds == fold), folds == fold
+            z[asked] = _judged(own, asked.astype(np.int64))[asked]
+    else:
+        z = _judged(arm, folds)
     cohort = arm.cohort
-    columns = list(cohort.covariates.columns)
-    others = [index for index, name in enumerate(columns) if name != AGE]
-    extra = arm.design[:, len(columns) :]
-    z = cross_fitted_deviations(
-        arm.features,
-        age=cohort.covariates[AGE].to_numpy() if AGE in columns else None,
-        design=np.column_stack([cohort.covariates.to_numpy()[:, others], extra]),
-        folds=folds,
-        is_control=~cohort.is_case,
-    )
     told = pd.DataFrame(z, columns=cohort.features.columns)
     keys = {
         "participant_id": cohort.people.index,
@@ -84,6 +81,32 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
         "fold": folds + 1,
     }
     return pd.concat([pd.DataFrame(keys), told], axis=1)
+
+
+def _combat_outside(arm: Arm, asked: np.ndarray) -> Arm:
+    """The arm after a ComBat that knows none of these people.
+
+    Fitted on all controls it would know the controls and not the cases, who would then seem to
+    deviate: on ABIDE 9 % of values beyond 1.96 against 5 %, half of that for this reason alone.
+    """
+    everybody = np.ones(len(asked), dtype=bool)
+    features = combat_features(arm.cohort, ~arm.cohort.is_case & ~asked, everybody).features
+    return Arm(arm.name, arm.cohort, features)
+
+
+def _judged(arm: Arm, folds: np.ndarray) -> np.ndarray:
+    """Deviations by controls of other folds, shape (n_people, n_features)."""
+    cohort = arm.cohort
+    columns = list(cohort.covariates.columns)
+    others = [index for index, name in enumerate(columns) if name != AGE]
+    extra = arm.design[:, len(columns) :]
+    return cross_fitted_deviations(
+        arm.features,
+        age=cohort.covariates[AGE].to_numpy() if AGE in columns else None,
+        design=np.column_stack([cohort.covariates.to_numpy()[:, others], extra]),
+        folds=folds,
+        is_control=~cohort.is_case,
+    )
 
 
 def normative_rows(arm: Arm, found: pd.DataFrame) -> list[dict[str, Any]]:

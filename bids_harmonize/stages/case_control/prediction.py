@@ -176,7 +176,7 @@ def _adjusted(arm: Arm, fold: Held) -> np.ndarray:
     known = ~cohort.is_case & (fold.train | fold.calibration)
     values = cohort.features.to_numpy()
     if arm.name == COMBAT:
-        values, _ = combat_features(cohort, known, np.ones(len(values), dtype=bool))
+        values = combat_features(cohort, known, np.ones(len(values), dtype=bool)).features
     covariates = cohort.covariates.to_numpy()
     sites = dummies(cohort.sites) if arm.name == COVARIATE else np.empty((len(values), 0))
     learnt = known if arm.name == COVARIATE else known & fold.train
