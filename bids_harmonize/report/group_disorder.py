@@ -2,7 +2,15 @@
 
 import pandas as pd
 
-from bids_harmonize.report.group_blocks import Block, Cell, Figure, Paragraph, Section, make_table
+from bids_harmonize.report.group_blocks import (
+    Block,
+    Cell,
+    Figure,
+    Paragraph,
+    Section,
+    Tone,
+    make_table,
+)
 from bids_harmonize.report.group_disorderarms import (
     ARM_WORDS,
     CALLED,
@@ -169,7 +177,7 @@ def _effect_table(table: pd.DataFrame, names: list[str]) -> Block:
                 cells += [MISSING] * 3
                 continue
             row = frame.loc[name]
-            tone = "strong" if row["q"] < CALLED else ""
+            tone: Tone = "strong" if row["q"] < CALLED else ""
             d = with_interval(row["d"], row["low"], row["high"])
             cells += [Cell(d, tone), p_value(row["p"]), Cell(p_value(row["q"]), tone)]
         rows.append(cells)

@@ -58,7 +58,7 @@ def draw_ranked(table: pd.DataFrame, features: Sequence[str], arms: Sequence[str
         axes.axvline(0, color=INK, linewidth=1)
         step = 0.72 / max(len(arms), 2)
         for order, arm in enumerate(arms):
-            own = rows_of_arm(table, arm).reindex(features)
+            own = rows_of_arm(table, arm).reindex(list(features))
             places = np.arange(len(features)) + step * (order - (len(arms) - 1) / 2)
             _draw_effects(axes, own, places, arm)
         axes.set_yticks(range(len(features)), labels, size=_LABEL_SIZE)
@@ -67,7 +67,7 @@ def draw_ranked(table: pd.DataFrame, features: Sequence[str], arms: Sequence[str
         only_vertical_grid(axes)
         for place in range(1, len(features)):
             axes.axhline(place - 0.5, color=FAINT, linewidth=0.3)
-        _place(axes, [_key(arm_mark(arm), arm) for arm in arms])
+        _place(figure, [_key(arm_mark(arm), arm) for arm in arms])
         return svg_uri(figure)
 
 
@@ -106,7 +106,7 @@ def draw_shares(table: pd.DataFrame, arms: Sequence[str]) -> str:
         ]
         keys.append(Line2D([], [], color=INK, marker="|", markersize=11, linewidth=0,
                            markeredgewidth=2, label="by chance"))  # fmt: skip
-        _place(axes, keys, left=0.18)
+        _place(figure, keys, left=0.18)
         return svg_uri(figure)
 
 
@@ -143,7 +143,7 @@ def draw_forest(rows: pd.DataFrame) -> str:
         axes.set_ylim(len(sites) + 0.5 * len(mean) + 0.3, -0.7)
         axes.set_xlabel(_D_WORDS)
         only_vertical_grid(axes)
-        _place(axes, left=0.32)
+        _place(figure, left=0.32)
         return svg_uri(figure)
 
 
@@ -208,10 +208,9 @@ def _key(mark: tuple[str, str], label: str) -> Line2D:
     return Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=1.4, label=label)
 
 
-def _place(axes: Axes, keys: Sequence[Line2D] = (), *, left: float = _LEFT) -> None:
+def _place(figure: Figure, keys: Sequence[Line2D] = (), *, left: float = _LEFT) -> None:
     """Room for the labels inside the width, and a row of keys on top of figures of any height."""
-    figure = axes.figure
-    height = figure.get_size_inches()[1]
+    height = figure.get_figheight()
     top = 1 - (0.32 if keys else 0.1) / height
     figure.subplots_adjust(left=left, right=0.98, top=top, bottom=0.5 / height)
     if keys:
