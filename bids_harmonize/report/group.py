@@ -6,6 +6,7 @@ from pathlib import Path
 from bids_harmonize.bids.names import group_page
 from bids_harmonize.report.group_about import about_section
 from bids_harmonize.report.group_classification import classification_section
+from bids_harmonize.report.group_disorder import disorder_section
 from bids_harmonize.report.group_harmonization import harmonization_section
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import GroupInputs, read_group_inputs
@@ -61,6 +62,7 @@ def make_group_page(inputs: GroupInputs) -> str:
         harmonization_section(inputs),
         tissue_section(inputs),
         probe_section(inputs),
+        disorder_section(inputs),
         verdict_section(inputs),
         about_section(inputs),
     )

@@ -1,6 +1,5 @@
 """Section "Methods": a paragraph to start from, references, settings, software, files."""
 
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,61 +10,19 @@ from bids_harmonize.report.group_blocks import (
     Block,
     Cell,
     Paragraph,
-    Reference,
     References,
     Section,
     make_table,
 )
+from bids_harmonize.report.group_disordermethods import disorder_methods
 from bids_harmonize.report.group_files import files_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence, reference_words
+from bids_harmonize.report.group_references import REFERENCES
 from bids_harmonize.report.group_tissue import tissue_words
 from bids_harmonize.report.group_words import count, listing, method_words
 
 _SOFTWARE = ("torch", "monai", "SimpleITK", "scikit-image", "nibabel", "nilearn", "numpy")
-_REFERENCES: Mapping[str, Reference] = {
-    "template": Reference(
-        "Fonov V, et al. Unbiased average age-appropriate atlases for pediatric studies. "
-        "NeuroImage 2011.",
-        "10.1016/j.neuroimage.2010.07.033",
-    ),
-    "n4": Reference(
-        "Tustison NJ, et al. N4ITK: improved N3 bias correction. IEEE Trans Med Imaging 2010.",
-        "10.1109/TMI.2010.2046908",
-    ),
-    "nyul": Reference(
-        "Nyul LG, Udupa JK, Zhang X. New variants of a method of MRI scale standardization. "
-        "IEEE Trans Med Imaging 2000.",
-        "10.1109/42.836373",
-    ),
-    "cyclegan": Reference(
-        "Zhu JY, et al. Unpaired image-to-image translation using cycle-consistent adversarial "
-        "networks. ICCV 2017.",
-        "10.1109/ICCV.2017.244",
-    ),
-    "hdrnet": Reference(
-        "Gharbi M, et al. Deep bilateral learning for real-time image enhancement. ACM Trans "
-        "Graph 2017.",
-        "10.1145/3072959.3073592",
-    ),
-    "ssim": Reference(
-        "Wang Z, et al. Image quality assessment: from error visibility to structural "
-        "similarity. IEEE Trans Image Process 2004.",
-        "10.1109/TIP.2003.819861",
-    ),
-    "holm": Reference(
-        "Holm S. A simple sequentially rejective multiple test procedure. Scand J Stat 1979."
-    ),
-    "lesions": Reference(
-        "Cohen JP, Luck M, Honari S. Distribution matching losses can hallucinate features in "
-        "medical image translation. MICCAI 2018.",
-        "10.1007/978-3-030-00928-1_60",
-    ),
-    "bids": Reference(
-        "Gorgolewski KJ, et al. The brain imaging data structure. Sci Data 2016.",
-        "10.1038/sdata.2016.44",
-    ),
-}
 
 
 def about_section(inputs: GroupInputs) -> Section:
@@ -87,7 +44,7 @@ def about_section(inputs: GroupInputs) -> Section:
             "This paragraph describes what was done in this run. It may be copied into a paper."
         ),
         Paragraph(" ".join(sentences), kind="lead"),
-        References(tuple(_REFERENCES[key] for key in cited)),
+        References(tuple(REFERENCES[key] for key in cited)),
         files_table(inputs),
         _software_table(inputs),
         _settings_block(inputs),
@@ -111,18 +68,14 @@ def group_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         With a DOI where there is one.
     """
     sentences, cited = _methods(inputs)
-    rows = (_REFERENCES[key] for key in cited)
+    rows = (REFERENCES[key] for key in cited)
     return sentences, [row.text + (f" doi:{row.doi}" if row.doi else "") for row in rows]
 
 
 def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
+    compared, works = disorder_methods(inputs)
     if inputs.from_features:
-        words = (
-            f"The site was told from a table of features with bids-harmonize {__version__}: "
-            "logistic regression, tested by cross-validation split by participant and pooled over "
-            "folds."
-        )
-        return [words], []
+        return [*_feature_methods(inputs), *compared], works
     sentences = [
         f"T1-weighted images, organised by the Brain Imaging Data Structure, were processed with "
         f"bids-harmonize {__version__}."
@@ -171,7 +124,16 @@ def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         methods = set(inputs.tables["methods"]["method"])
         cited += ["ssim", "holm", *(["nyul"] if "nyul" in methods else [])]
         cited += ["n4"] if {"n4", "n4_histogram"} & methods else []
-    return [*sentences, *tissue_words(inputs)], list(dict.fromkeys(cited))
+    return [*sentences, *tissue_words(inputs), *compared], list(dict.fromkeys((*cited, *works)))
+
+
+def _feature_methods(inputs: GroupInputs) -> list[str]:
+    if "siteclassification" not in inputs.tables:
+        return [f"A table of features was examined with bids-harmonize {__version__}."]
+    return [
+        f"The site was told from a table of features with bids-harmonize {__version__}: logistic "
+        "regression, tested by cross-validation split by participant and pooled over folds."
+    ]
 
 
 def _harmonizer_words(inputs: GroupInputs) -> tuple[list[str], list[str]]:

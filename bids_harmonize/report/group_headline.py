@@ -11,6 +11,7 @@ from bids_harmonize.report.group_blocks import (
     Section,
     make_table,
 )
+from bids_harmonize.report.group_disorderclaims import disorder_findings, disorder_sentence
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_methods_table import (
     best_training_free,
@@ -58,6 +59,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_lost_to_baseline(inputs),
         *_fitted_on_everybody(inputs),
         *site_findings(inputs),
+        *disorder_findings(inputs),
         *_missing_proof(inputs),
         *reference_findings(inputs),
         *_quick(inputs),
@@ -92,6 +94,8 @@ def _summary(inputs: GroupInputs) -> str:
     result = _primary_result(inputs) or applied_words(inputs)
     if result:
         parts.append(result)
+    if compared := disorder_sentence(inputs):
+        parts.append(compared)
     if not parts:
         parts.append(
             "The scans were preprocessed. No group result (site classification, harmonization, "
@@ -247,8 +251,8 @@ def _unread_study(inputs: GroupInputs) -> list[Finding]:
         return []
     if inputs.from_features:
         text = (
-            "The site was told from the numbers of a table. No scan was looked at, so nothing is "
-            "said about image quality, harmonized images or where a network looks."
+            "All is told from the numbers of a table. No scan was looked at, so nothing is said "
+            "about image quality, harmonized images or where a network looks."
         )
         return [Finding("note", "Made from a feature table", text)]
     return [Finding("note", "The study could not be read", inputs.study_problem)]

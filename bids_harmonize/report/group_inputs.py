@@ -20,47 +20,9 @@ from bids_harmonize.config import Settings
 from bids_harmonize.errors import HarmonizeError, MissingInputError
 from bids_harmonize.networks.generators import GENERATORS
 from bids_harmonize.report.group_run import RunRecord, newest_run
+from bids_harmonize.report.group_tables import DISORDER_TABLES, NUMBER_COLUMNS, TABLES
 from bids_harmonize.report.group_words import NOT_HARMONIZERS, is_feature_table
 
-TABLES = (
-    "quality",
-    "siteclassification",
-    "sitepredictions",
-    "siterecall",
-    "sitecalibration",
-    "sitevisibility",
-    "siteconfounding",
-    "siteverdict",
-    "saliency",
-    "saliencyregions",
-    "saliencydeletion",
-    "saliencychecks",
-    "travelling",
-    "methods",
-    "siteprobe",
-    "features",
-    "reidentification",
-    "lesions",
-    "reliability",
-    "biology",
-    "verdict",
-)
-NUMBER_COLUMNS = frozenset(
-    (
-        *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
-        *("value", "mean", "low", "high", "gap_closed", "p_vs_best_baseline"),
-        *("share_reference", "null_q001", "mmd", "seed", "saliency_in_brain", "train_accuracy"),
-        *("saliency_brain_ratio", "balanced_low", "balanced_high", "p_permutation"),
-        *("calibration_error", "recall", "bin_low", "bin_high", "confidence", "p"),
-        *("p_holm", "n_unseen", "icc", "icc_low", "icc_high"),
-        *("contrast", "contrast_low", "contrast_high", "volume", "volume_low", "volume_high"),
-        *("away", "gallery", "rank1", "within", "between", "nearer"),
-        *("bias", "loa_low", "loa_high"),
-        *("visible_fraction", "difference", "difference_low", "difference_high"),
-        *("in_brain", "brain_ratio", "rank", "share", "ratio", "x_mm", "y_mm", "z_mm"),
-        *("removed_fraction", "log_odds", "log_odds_low", "log_odds_high", "unseen_score"),
-    )
-)
 CURVE_TEXT_COLUMNS = frozenset({"source_site", "phase"})
 
 
@@ -114,7 +76,11 @@ class GroupInputs:
     def from_features(self) -> bool:
         """Whether the output was made from a feature table alone, without any scan."""
         table = self.tables.get("siteclassification")
-        if not self.scans.empty or table is None or "images" not in table:
+        if not self.scans.empty:
+            return False
+        if table is None:
+            return "features" not in self.tables and not DISORDER_TABLES.isdisjoint(self.tables)
+        if "images" not in table:
             return False
         return any(is_feature_table(str(images)) for images in table["images"])
 

@@ -1,6 +1,9 @@
 """Section "Study" of the group page."""
 
+import pandas as pd
+
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
+from bids_harmonize.report.group_disorderarms import site_counts
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence
 from bids_harmonize.report.group_words import count, listing, sentence
@@ -40,7 +43,9 @@ def study_section(inputs: GroupInputs) -> Section:
 def _feature_blocks(inputs: GroupInputs) -> list[Block]:
     """Who stands in the feature table, as far as the predictions tell."""
     text = "This output was made from a table of features. There are no scans here."
-    table = inputs.tables.get("sitepredictions")
+    table, compared = inputs.tables.get("sitepredictions"), site_counts(inputs)
+    if table is None and compared is not None:
+        return [Paragraph(text), _compared_table(compared)]
     if table is None or "site" not in table or "participant_id" not in table:
         return [Paragraph(f"{text} Who stands in it cannot be listed.", "absent")]
     own = table.dropna(subset=["site"])
@@ -53,6 +58,19 @@ def _feature_blocks(inputs: GroupInputs) -> list[Block]:
         Paragraph(f"{text} It holds {total} of {count(len(rows), 'site')}."),
         make_table("Sites", {"site": False, "participants": True}, rows),
     ]
+
+
+def _compared_table(counts: pd.DataFrame) -> Block:
+    rows: list[list[str | Cell]] = [
+        [Cell(str(site), "strong"), f"{own['n_cases']:.0f}", f"{own['n_controls']:.0f}"]
+        for site, own in counts.iterrows()
+    ]
+    return make_table(
+        "Sites",
+        {"site": False, "cases": True, "controls": True},
+        rows,
+        reading="Sites with enough cases and controls for a comparison of their own.",
+    )
 
 
 def _study_words(inputs: GroupInputs) -> str:

@@ -1,14 +1,13 @@
 """Section "Tissue volumes" of the group page: volumes by site, their agreement, and biology."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import group_output
 from bids_harmonize.report.group_blocks import Block, Cell, Paragraph, Section, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
+from bids_harmonize.report.group_tables import column_descriptions
 from bids_harmonize.report.group_tissuekept import biology_block, kept_blocks
 from bids_harmonize.report.group_words import method_words, number
 
@@ -48,13 +47,14 @@ def tissue_section(inputs: GroupInputs) -> Section:
         )
         read = [biology_block(inputs)] if "biology" in inputs.tables else []
         return Section(_KEY, _TITLE, (Paragraph(text, "absent"), *read))
+    described = column_descriptions(inputs.output_dir, "features")
     blocks: list[Block] = [
         Paragraph(
             "Tissue of every scan before (raw) and after harmonization. A harmonized image is "
             "segmented anew, and its way to the template is looked for on that image; people "
             "who do not travel are harmonized by a model that has not seen them."
         ),
-        *(Paragraph(text) for text in _caveats(_described(inputs))),
+        *(Paragraph(text) for text in _caveats(described)),
         make_table(
             "Tissue by site and arm",
             {
@@ -96,15 +96,6 @@ def _judged_words(inputs: GroupInputs) -> list[str]:
             "by a 3D network across sites and from all other sites."
         )
     return found
-
-
-def _described(inputs: GroupInputs) -> Mapping[str, Any]:
-    path = group_output(inputs.output_dir, "group_features").with_suffix(".json")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _caveats(described: Mapping[str, Any]) -> list[str]:
