@@ -163,7 +163,7 @@ def test_the_combat_of_the_controls_is_kept_and_gives_the_same_features(planted)
 
 
 def test_combat_that_knows_the_controls_alone_does_not_make_cases_deviate(tmp_path):
-    _, tables = disorder(tmp_path, make_cases(n_per_site=24, d=0.0, seed=5))
+    _, tables = disorder(tmp_path, make_cases(n_per_site=30, d=0.0, seed=5))
     rows = tables["normative"]
     own = rows[rows["arm"] == "combat"].groupby("group")["share_beyond"].mean()
     assert own["cases"] == pytest.approx(own["controls"], abs=0.035)

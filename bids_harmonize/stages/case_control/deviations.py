@@ -67,8 +67,8 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
     if arm.name == COMBAT:
         z = np.empty_like(arm.features)
         for fold in np.unique(folds):
-            own, asked = _combat_outside(arm, folds == fold), folds == fold
-            z[asked] = _judged(own, asked.astype(np.int64))[asked]
+            asked = folds == fold
+            z[asked] = _judged(_combat_outside(arm, asked), folds)[asked]
     else:
         z = _judged(arm, folds)
     cohort = arm.cohort
