@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.covariance import ledoit_wolf
 
 from bids_harmonize.stats.clustering import Clusters, Method, fit_clusters
+from bids_harmonize.stats.excess import Split, find_excess
 from bids_harmonize.stats.unimodality import dip
-from bids_harmonize.stats.whitening import Split, Whitening, find_excess, widest_axes
+from bids_harmonize.stats.whitening import Whitening, widest_axes
 
 _FEWEST = 4
 _ENOUGH = 10
