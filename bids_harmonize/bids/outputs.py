@@ -127,6 +127,10 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("deviations", "Every person's deviation from what is expected of controls."),
         _group("classification", "Whether cases of a site left out are told from controls."),
         _group("casescores", "The score of every person of a site that was left out."),
+        _group("subtypes", "The cluster of every case."),
+        _group("subtypevalidity", "Whether the clusters are more than chance, and come again."),
+        _group("subtypemaps", "Every subtype against the controls."),
+        _group("subtypeassociations", "What else subtypes differ in."),
     )
 )
 """Key to row, for every file a scan, a site or the study can have."""

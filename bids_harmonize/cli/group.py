@@ -18,9 +18,9 @@ from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
 from bids_harmonize.errors import BusyError, HarmonizeError
 from bids_harmonize.stages import (
-    DISORDER,
     FEATURES,
     HARMONIZE,
+    OF_GROUPS,
     STAGES,
     StageContext,
     can_apply,
@@ -125,13 +125,13 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
     def reason_of(name: str) -> str | None:
         by_default = left_out_by_default(name, study) if group.stages is None else None
         reason = can_run(name, study) or by_default
-        if name != DISORDER or reason is not None or has_features(study):
+        if name not in OF_GROUPS or reason is not None or has_features(study):
             return reason
         measured = FEATURES in (group.stages or (FEATURES,)) and reason_of(FEATURES) is None
         return None if measured else f"it needs group_features.tsv, which {FEATURES} writes"
 
     stages = plan_stages(request, reason_of)
-    if DISORDER in stages:
+    if set(OF_GROUPS).intersection(stages):
         from bids_harmonize.stages.case_control.checks import check_disorder
 
         check_disorder(study, request.settings)  # before hours of work

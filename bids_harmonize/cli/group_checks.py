@@ -8,7 +8,7 @@ from bids_harmonize.bids.model_folders import classifier_model, harmonizers_in, 
 from bids_harmonize.config import GroupSettings, Settings, SiteSettings
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_sources
-from bids_harmonize.stages import CLASSIFY, HARMONIZE, applies_models
+from bids_harmonize.stages import CLASSIFY, HARMONIZE, OF_GROUPS, applies_models
 
 _SAME_MM = 1e-3
 
@@ -36,10 +36,10 @@ def group_faults(settings: Settings, levels: Sequence[str]) -> list[str]:
         faults += _model_faults(Path(group.model_dir), group, levels)
     if group.features:
         faults += _feature_faults(group, settings.site, levels)
-    elif group.feature_columns and "disorder" not in (group.stages or ()):
+    elif group.feature_columns and not set(OF_GROUPS).intersection(group.stages or ()):
         faults.append(
             "--feature-columns goes with --features, which names the table or folder, or with "
-            "--stages disorder, which reads group_features.tsv"
+            "--stages disorder or subtypes, which read group_features.tsv"
         )
     if group.atlas is not None:
         faults += _atlas_faults(group.atlas, group, levels)

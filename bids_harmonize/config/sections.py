@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 _STRICT = ConfigDict(extra="forbid")
 
 SiteSource = Literal["auto", "participants", "sessions", "scans", "session-label", "metadata"]
-StageName = Literal["classify", "harmonize", "features", "evaluate", "disorder"]
+StageName = Literal["classify", "harmonize", "features", "evaluate", "disorder", "subtypes"]
 FeatureArm = Literal["raw", "harmonized"]
 Effort = Literal["quick", "full"]
 Sources = Literal["pairwise", "joint"]

@@ -24,7 +24,9 @@ __all__ = [
     "DISORDER",
     "FEATURES",
     "HARMONIZE",
+    "OF_GROUPS",
     "STAGES",
+    "SUBTYPES",
     "FeatureContext",
     "StageContext",
     "StageResult",
@@ -48,6 +50,12 @@ FEATURES = "features"
 
 DISORDER = "disorder"
 """The stage that compares cases with controls."""
+
+SUBTYPES = "subtypes"
+"""The stage that looks for kinds of cases."""
+
+OF_GROUPS = (DISORDER, SUBTYPES)
+"""Stages that need to be told who is a control."""
 
 _NO_GROUP = "it needs --group-column, which tells controls from others"
 
@@ -84,6 +92,12 @@ STAGES: dict[str, StageRow] = {
             "compare cases with controls, with the site dealt with four ways",
             features_target="bids_harmonize.stages.disorder:run_on_tables",
         ),
+        StageRow(
+            SUBTYPES,
+            "bids_harmonize.stages.subtypes:run",
+            "ask whether cases are of several kinds, with both nulls and a verdict",
+            features_target="bids_harmonize.stages.subtypes:run_on_tables",
+        ),
     )
 }
 
@@ -112,7 +126,7 @@ def can_run(name: str, study: "Study") -> str | None:
         If there is no such stage.
     """
     _row(name)
-    if name == DISORDER:
+    if name in OF_GROUPS:
         return None if study.control_group else _NO_GROUP
     if name == FEATURES and study.scaling_mask != "brain":
         return f"{name} needs brain masks; the participant level made none (--brain-mask none)"
@@ -215,7 +229,7 @@ def can_use_features(name: str, settings: "Settings") -> str | None:
     """The reason why a stage cannot use ``--features``, or ``None`` if it can."""
     if _row(name).features_target is None:
         return "it needs images, and --features gives tables only"
-    return _NO_GROUP if name == DISORDER and settings.group.group_column is None else None
+    return _NO_GROUP if name in OF_GROUPS and settings.group.group_column is None else None
 
 
 def run_stage(name: str, context: StageContext | FeatureContext) -> StageResult:

@@ -6,28 +6,26 @@ shows what the site does, and a difference that only one arm shows is that arm's
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import combat_folder, group_output
-from bids_harmonize.bids.tables import read_tsv, write_table
+from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.tables import write_table
 from bids_harmonize.config import Settings
-from bids_harmonize.errors import MissingInputError, UnusableDataError
+from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, CombatFeatures, make_arms
 from bids_harmonize.stages.case_control.checks import read_maps
 from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
 from bids_harmonize.stages.case_control.columns import (
+    arm_column,
     deviation_columns,
     disorder_columns,
     score_columns,
 )
-from bids_harmonize.stages.case_control.combat_model import CombatModel, save_combat
-from bids_harmonize.stages.case_control.covariates import AGE, TIV
 from bids_harmonize.stages.case_control.deviations import (
     deal_folds,
     deviations,
@@ -39,6 +37,8 @@ from bids_harmonize.stages.case_control.effects import (
     meta_rows,
     site_effect_rows,
 )
+from bids_harmonize.stages.case_control.keeping import keep_combat
+from bids_harmonize.stages.case_control.own_table import feature_context
 from bids_harmonize.stages.case_control.prediction import (
     classification_rows,
     held_out_sites,
@@ -47,10 +47,7 @@ from bids_harmonize.stages.case_control.prediction import (
 from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
-    load_feature_study,
-    own_sources,
 )
-from bids_harmonize.tables.own import PARCEL_PREFIX
 from bids_harmonize.training.runtime import seeded_generator
 
 LOGGER = logging.getLogger(__name__)
@@ -95,20 +92,7 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    output_dir = context.study.output_dir
-    path = group_output(output_dir, "group_features")
-    if not path.is_file():
-        message = (
-            f"disorder needs {path.name}, which the stage features writes; run that first, or "
-            "give tables of another tool by --features"
-        )
-        raise MissingInputError(message)
-    settings = _with_parcels(context.settings, path)
-    studies = tuple(
-        load_feature_study(source, output_dir=output_dir, settings=settings)
-        for source in own_sources(path)
-    )
-    return run_on_tables(FeatureContext(output_dir, studies, settings, context.run_id))
+    return run_on_tables(feature_context(context, "disorder"))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -139,22 +123,14 @@ def run_on_tables(context: FeatureContext) -> StageResult:
         _compare(cohort, settings, published, results)
     results.warnings += _different_people(cohorts)
     files = _write(context.output_dir, context.studies, cohorts, results)
-    files += _keep_combat(context, results)
+    if results.combat is not None:
+        files += keep_combat(context, *results.combat)
     return StageResult(
         "disorder",
         files=files,
         warnings=tuple(results.warnings),
         notes=tuple(results.notes),
     )
-
-
-def _with_parcels(settings: Settings, path: Path) -> Settings:
-    """Settings that take the volumes of the parcels, unless columns were named."""
-    pattern = f"{PARCEL_PREFIX}*_volume_ml"
-    named = bool(settings.group.feature_columns)
-    if named or not any(fnmatchcase(name, pattern) for name in read_tsv(path).columns):
-        return settings
-    return replace(settings, group=replace(settings.group, feature_columns=(pattern,)))
 
 
 def _compare(
@@ -252,10 +228,7 @@ def _write(
     cohorts: Sequence[Cohort],
     results: _Results,
 ) -> tuple[Path, ...]:
-    sources = {study.source.arm: study.source.words for study in studies}
-    group = studies[0].control_group
-    words = f"controls are {group.label} of the column {group.column}" if group else ""
-    columns = disorder_columns(sources, words, list(cohorts[0].covariates.columns))
+    columns = disorder_columns(arm_column(studies, list(cohorts[0].covariates.columns)))
     names = list(dict.fromkeys(n for cohort in cohorts for n in cohort.features.columns))
     described = {
         "deviations": deviation_columns(names, columns),
@@ -270,25 +243,3 @@ def _write(
         write_table(path, frame, {name: own[name] for name in frame.columns})
         paths.append(path)
     return tuple(paths)
-
-
-def _keep_combat(context: FeatureContext, results: _Results) -> tuple[Path, ...]:
-    """Write the ComBat of the raw table to ``models/combat``, so that it can be looked at."""
-    if results.combat is None:
-        return ()
-    cohort, found = results.combat
-    source = next(study.source for study in context.studies if study.source.arm == cohort.arm)
-    controls = cohort.people[~cohort.is_case]
-    words = {AGE: "years", TIV: "as in the table"}
-    model = CombatModel(
-        found.combat,
-        tuple(map(str, cohort.features.columns)),
-        {name: words.get(name, "1 or 0, or as in the table") for name in found.covariates},
-        "controls alone",
-    )
-    return save_combat(
-        combat_folder(context.output_dir),
-        model,
-        people={str(name): str(site) for name, site in controls["site"].items()},
-        provenance={"table": source.words, "run_id": context.run_id},
-    )

@@ -32,3 +32,22 @@ def make_cases(*, n_per_site=60, d=0.8, site_effect=2.0, shares=(0.5, 0.5, 0.5),
         frame.insert(4, "diagnosis", np.where(case, "SZ", "HC"))
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
+
+
+def make_subtypes(*, n_per_site=80, d=2.5, shares=(0.8, 0.2, 0.5), seed=0):
+    """As :func:`make_cases`, with two kinds of cases: one has less of the first four features,
+    the other of the last four; ``shares`` is that of the first kind among the cases of a site.
+
+    ``kind`` is the truth; ``score`` is a symptom score that is higher in the first kind.
+    """
+    frame = make_cases(n_per_site=n_per_site, d=0.0, seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    case = (frame["diagnosis"] == "SZ").to_numpy()
+    place = frame["site"].map(SITES.index).to_numpy()
+    first = case & (rng.random(len(frame)) < np.array(shares)[place])
+    stretch = 1 + 0.3 * place
+    for kind, names in ((first, FEATURES[:4]), (case & ~first, FEATURES[-4:])):
+        frame.loc[kind, list(names)] -= d * stretch[kind, None]
+    frame["kind"] = np.where(first, 1, np.where(case, 2, 0))
+    frame["score"] = np.where(case, 20 + 6 * first + rng.normal(0, 3, len(frame)), np.nan)
+    return frame

@@ -17,7 +17,14 @@ def _study(trained_sites, reference_site):
 
 
 def test_stages_come_in_the_order_in_which_they_need_each_other():
-    assert list(STAGES) == ["classify", "harmonize", "features", "evaluate", "disorder"]
+    assert list(STAGES) == [
+        "classify",
+        "harmonize",
+        "features",
+        "evaluate",
+        "disorder",
+        "subtypes",
+    ]
 
 
 def test_a_study_with_two_trained_sites_can_run_every_stage():
@@ -29,6 +36,7 @@ def test_a_disorder_needs_to_be_told_who_is_a_control():
     study = _study(("A", "B"), "A")
     study.control_group = None
     assert "--group-column" in can_run("disorder", study)
+    assert "--group-column" in can_run("subtypes", study)
 
 
 def test_one_trained_site_is_named_as_the_reason():

@@ -7,6 +7,7 @@ from bids_harmonize.stages.case_control.arms import ARM_WORDS
 from bids_harmonize.stages.case_control.effects import MIN_OF_EACH
 from bids_harmonize.stages.case_control.prediction import MIN_CASES, MIN_CONTROLS, STRENGTHS
 from bids_harmonize.stages.case_control.published import MIN_REGIONS
+from bids_harmonize.stages.feature_table.study import FeatureStudy
 
 Columns = dict[str, dict[str, Any]]
 
@@ -15,31 +16,46 @@ _CASES = {"Description": "number of cases; a person counts once"}
 _CONTROLS = {"Description": "number of controls"}
 
 
-def disorder_columns(sources: Mapping[str, str], group: str, adjusted: Sequence[str]) -> Columns:
-    """Every column of the tables of numbers.
+def arm_column(studies: Sequence[FeatureStudy], adjusted: Sequence[str]) -> dict[str, Any]:
+    """Description of the column ``arm``: who was compared, adjusted for what, in which table.
 
     Parameters
     ----------
-    sources
-        ``raw`` and ``harmonized`` to the words for their table.
-    group
-        What the groups are, in words.
+    studies
+        The tables, all of one group column.
     adjusted
         Names of the covariates.
 
     Returns
     -------
     dict
+        For the JSON beside a table.
+    """
+    group = studies[0].control_group
+    who = f"controls are {group.label} of the column {group.column}" if group else ""
+    words = ", ".join(adjusted) or "nothing"
+    return {
+        "Description": f"how the site was dealt with; {who}; adjusted for {words}",
+        "Levels": dict(ARM_WORDS),
+        "Tables": {study.source.arm: study.source.words for study in studies},
+    }
+
+
+def disorder_columns(arm: Mapping[str, Any]) -> Columns:
+    """Every column of the tables of numbers.
+
+    Parameters
+    ----------
+    arm
+        From :func:`arm_column`.
+
+    Returns
+    -------
+    dict
         Column to its description; a table takes its own.
     """
-    words = ", ".join(adjusted) or "nothing"
-    arm = {
-        "Description": f"how the site was dealt with; {group}; adjusted for {words}",
-        "Levels": dict(ARM_WORDS),
-        "Tables": dict(sources),
-    }
     return {
-        "arm": arm,
+        "arm": dict(arm),
         "feature": _FEATURE,
         **_effect_columns(),
         **_share_columns(),

@@ -1,0 +1,60 @@
+"""Our own ``group_features.tsv`` as tables that cases and controls are compared in."""
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.tables import read_tsv
+from bids_harmonize.config import Settings
+from bids_harmonize.errors import MissingInputError
+from bids_harmonize.stages.feature_table.study import load_feature_study, own_sources
+from bids_harmonize.stages.records import FeatureContext, StageContext
+from bids_harmonize.tables.own import PARCEL_PREFIX
+
+
+def feature_context(context: StageContext, stage: str) -> FeatureContext:
+    """The arms of the table that the stage ``features`` wrote.
+
+    Parameters
+    ----------
+    context
+        The study of images.
+    stage
+        Who asks, for the message.
+
+    Returns
+    -------
+    FeatureContext
+        Volumes of the parcels, unless ``--feature-columns`` names others.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such table.
+    UsageError, UnusableDataError
+        If it cannot be used.
+    """
+    output_dir = context.study.output_dir
+    path = group_output(output_dir, "group_features")
+    if not path.is_file():
+        message = (
+            f"{stage} needs {path.name}, which the stage features writes; run that first, or "
+            "give tables of another tool by --features"
+        )
+        raise MissingInputError(message)
+    settings = _with_parcels(context.settings, path)
+    studies = tuple(
+        load_feature_study(source, output_dir=output_dir, settings=settings)
+        for source in own_sources(path)
+    )
+    return FeatureContext(output_dir, studies, settings, context.run_id)
+
+
+def _with_parcels(settings: Settings, path: Path) -> Settings:
+    """Settings that take the volumes of the parcels, unless columns were named."""
+    pattern = f"{PARCEL_PREFIX}*_volume_ml"
+    named = bool(settings.group.feature_columns)
+    if named or not any(fnmatchcase(name, pattern) for name in read_tsv(path).columns):
+        return settings
+    return replace(settings, group=replace(settings.group, feature_columns=(pattern,)))

@@ -1,0 +1,1 @@
+"""Rooms of the stage ``subtypes``: clusters of cases, what speaks for them, what they mean."""
