@@ -80,9 +80,10 @@ def test_a_symptom_that_goes_with_them_is_named(planted):
 
 def test_comparators_stand_beside_by_name(planted):
     _, _, tables = planted
-    validity = tables["subtypevalidity"].set_index(["arm", "method"])
-    assert validity.loc[("combat", "hydra"), "agreement"].iloc[0] > 0.7
-    assert validity.loc[("combat", "som"), "k"].iloc[0] == 6
+    validity = tables["subtypevalidity"]
+    validity = validity[validity["method"] != "mixture"].set_index(["arm", "method"])
+    assert validity.loc[("combat", "hydra"), "agreement"] > 0.7
+    assert validity.loc[("combat", "som"), "k"] == 6
     assert {"hydra", "som"} <= set(tables["subtypes"].columns)
 
 
@@ -118,8 +119,9 @@ def test_too_few_cases_are_told(tmp_path):
         subtypes(tmp_path, make_cases(n_per_site=30, shares=(1 / 6, 1 / 6, 1 / 6)))
 
 
+@pytest.mark.slow
 def test_the_seed_fixes_everything_and_the_order_of_rows_nothing(tmp_path):
-    frame = make_subtypes(n_per_site=40, seed=3)
+    frame = make_subtypes(n_per_site=30, seed=3)
     _, one = subtypes(tmp_path, frame)
     _, other = subtypes(tmp_path, frame.sample(frac=1, random_state=0))
     np.testing.assert_array_equal(one["subtypes"]["subtype"], other["subtypes"]["subtype"])
