@@ -98,7 +98,7 @@ def label_lines(name: str) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
-def named(features: list[str], most: int = 5) -> str:
+def named(features: list[str], most: int = 3) -> str:
     """The features in a sentence, the first few by name."""
     more = len(features) - most
     return listing([*features[:most], *([f"{more} more"] if more > 0 else [])])

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from bids_harmonize.report.group_disorderarms import (
     ALL_SITES,
@@ -64,6 +65,7 @@ def draw_ranked(table: pd.DataFrame, features: Sequence[str], arms: Sequence[str
         axes.set_yticks(range(len(features)), labels, size=_LABEL_SIZE)
         axes.set_ylim(len(features) - 0.4, -0.6)
         axes.set_xlabel(_D_WORDS)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         only_vertical_grid(axes)
         for place in range(1, len(features)):
             axes.axhline(place - 0.5, color=FAINT, linewidth=0.3)
@@ -142,6 +144,7 @@ def draw_forest(rows: pd.DataFrame) -> str:
         axes.set_yticks(places, labels, size=_LABEL_SIZE)
         axes.set_ylim(len(sites) + 0.5 * len(mean) + 0.3, -0.7)
         axes.set_xlabel(_D_WORDS)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         only_vertical_grid(axes)
         _place(figure, left=0.32)
         return svg_uri(figure)

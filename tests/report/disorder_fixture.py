@@ -16,7 +16,7 @@ HALF = 0.3  # half an interval of d
 # d and q of the features: the first differs in every arm, the second in one arm alone
 EFFECTS = {
     "raw": ((-0.5, 0.01), (0.1, 0.7), (0.45, 0.04), (0.05, 0.9)),
-    "covariate": ((-0.55, 0.004), (0.2, 0.2), (0.1, 0.6), (0.05, 0.9)),
+    "covariate": ((-0.55, 0.004), (0.2, 0.12), (0.1, 0.6), (0.05, 0.9)),
     "combat": ((-0.6, 0.002), (0.4, 0.03), (0.1, 0.6), (0.05, 0.9)),
     "harmonized": ((-0.58, 0.003), (0.3, 0.08), (0.2, 0.3), (0.02, 0.9)),
 }

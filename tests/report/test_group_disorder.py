@@ -108,10 +108,11 @@ def test_every_arm_of_a_feature_stands_in_one_row_with_p_and_q(built: Section) -
     assert rows(built, "every arm")[1] == [
         "lh_insula_thickness",
         *("0.10 (\N{MINUS SIGN}0.20 to 0.40)", "0.233", "0.700"),
-        *("0.20 (\N{MINUS SIGN}0.10 to 0.50)", "0.067", "0.200"),
+        *("0.20 (\N{MINUS SIGN}0.10 to 0.50)", "0.040", "0.120"),
         *("0.40 (0.10 to 0.70)", "0.010", "0.030"),
     ]
     assert [cell.tone for cell in found.rows[1]][7:] == ["strong", "", "strong"]
+    assert {cell.tone for cell in found.rows[1][4:7]} == {""}  # p < .05, q is not
 
 
 def test_shares_of_variance_are_medians_with_quartiles(built: Section) -> None:
