@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import logsumexp
 from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 
+from bids_harmonize.stats.mixture import fit_mixture
 from bids_harmonize.stats.whitening import widest_axes
 
 Method = Literal["kmeans", "mixture"]
@@ -129,13 +129,11 @@ def fit_clusters(
         raise ValueError(message)
     if k == 1:
         return _one(scores)
-    seed = int(rng.integers(_LARGEST_SEED))
     if method == "kmeans":
-        return _by_kmeans(scores, k, seed, n_starts)
-    fitted = GaussianMixture(k, covariance_type="tied", n_init=n_starts, random_state=seed)
-    fitted.fit(scores)
-    order = np.argsort(-fitted.weights_, kind="stable")
-    return Clusters(fitted.means_[order], fitted.covariances_, fitted.weights_[order])
+        return _by_kmeans(scores, k, int(rng.integers(_LARGEST_SEED)), n_starts)
+    means, covariance, weights = fit_mixture(scores, k, rng=rng, n_starts=n_starts)
+    order = np.argsort(-weights, kind="stable")
+    return Clusters(means[order], covariance, weights[order])
 
 
 @dataclass(frozen=True)

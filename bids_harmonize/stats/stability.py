@@ -12,8 +12,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from bids_harmonize.stats.clustering import Method, SubtypeModel, fit_subtypes, renamed
 
-_FEWEST_IN_SITE = 2
-
 
 @dataclass(frozen=True)
 class Stability:
@@ -26,7 +24,8 @@ class Stability:
     split_half_ari
         Labels of one half by its own model against those by the other half's, mean.
     leave_site_out_ari
-        Everybody's labels against those by models that never saw their site; NaN with one site.
+        Everybody's labels against those of a model that never saw one of the sites, the lowest
+        over sites, so that a cluster which is one site shows; NaN with one site.
     per_person
         Shape (n,), share of the bootstrap models that give the person the same cluster, 0 to 1.
     """
@@ -76,7 +75,7 @@ def measure_stability(
     labels = [model.assign(whitened) for model in models]
     again, same = _bootstrap(whitened, labels, refit, n_resamples)
     halves = _halves(whitened, refit, n_resamples)
-    apart = _sites_apart(whitened, np.asarray(sites, dtype=object), labels, refit)
+    apart = _without_sites(whitened, np.asarray(sites, dtype=object), labels, refit)
     return tuple(
         Stability(bootstrap, split_half, left_out, own)
         for bootstrap, split_half, left_out, own in zip(again, halves, apart, same, strict=True)
@@ -126,23 +125,20 @@ def _halves(whitened: np.ndarray, refit: _Refit, n: int) -> list[float]:
     return [_mean(values) for values in found]
 
 
-def _sites_apart(
+def _without_sites(
     whitened: np.ndarray, sites: np.ndarray, labels: list[np.ndarray], refit: _Refit
 ) -> list[float]:
+    """The lowest index over sites, NaN where too few people are left."""
     names, counts = np.unique(sites, return_counts=True)
-    names = names[counts >= _FEWEST_IN_SITE]
     largest_k = max(model.clusters.k for model in refit.models)
     if len(names) < 2 or len(whitened) - counts.max() <= largest_k:
         return [float("nan")] * len(labels)
-    answers = [own.copy() for own in labels]
+    lowest = [1.0] * len(labels)
     for name in names:
-        out = sites == name
-        for own, answer, model in zip(labels, answers, refit(whitened[~out]), strict=True):
-            seen, k = model.assign(whitened[~out]), model.clusters.k
-            answer[out] = renamed(seen, own[~out], model.assign(whitened[out]), k)
-    kept = np.isin(sites, names)
-    pairs = zip(labels, answers, strict=True)
-    return [float(adjusted_rand_score(own[kept], answer[kept])) for own, answer in pairs]
+        again = refit(whitened[sites != name])
+        for i, (own, model) in enumerate(zip(labels, again, strict=True)):
+            lowest[i] = min(lowest[i], float(adjusted_rand_score(own, model.assign(whitened))))
+    return lowest
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ is its seed.
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from bids_harmonize.stats.heterogeneity import Effort, Heterogeneity, assess_heterogeneity
+from bids_harmonize.stats.heterogeneity import Heterogeneity, assess_heterogeneity
+from bids_harmonize.stats.verdict import Effort
 from tests.benchmarks.planted_subtypes import (
     Cohort,
     Planted,
@@ -60,11 +62,10 @@ def planted_row(cohort: Cohort, d: float, repeat: int, effort: Effort = _PLANTED
         found = assess_heterogeneity(
             values, planted.is_case, cohort.site, rng=np.random.default_rng(repeat), effort=effort
         )
+        whitened = found.whitening.apply(values[planted.is_case])
         shown = effect_map(values, planted.is_case)
         row[arm] = {
-            "ari_given": _ari(
-                planted, found.solutions[2].model.assign(_whitened(found, values, planted))
-            ),
+            "ari_given": _ari(planted, found.solutions[2].model.assign(whitened)),
             "ari_chosen": _ari(planted, found.labels[planted.is_case]),
             "map_r": float(np.corrcoef(shown, planted.truth)[0, 1]),
             **told(found),
@@ -174,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 lambda repeat, d=d: planted_row(cohort, d, repeat),
             )
             for line in tell_planted(rows):
-                print(line, flush=True)  # noqa: T201
+                say(line)
         return
     for scenario in words.scenarios:
         rows = run(
@@ -182,11 +183,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             range(words.repeats or 200),
             lambda repeat, scenario=scenario: claims_row(cohort, scenario, repeat),
         )
-        print(tell_claims(rows), flush=True)  # noqa: T201
+        say(tell_claims(rows))
 
 
-def _whitened(found: Heterogeneity, values: np.ndarray, planted: Planted) -> np.ndarray:
-    return found.whitening.apply(values[planted.is_case])
+def say(line: str) -> None:
+    """Print at once: a run takes minutes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _ari(planted: Planted, labels: np.ndarray) -> float:

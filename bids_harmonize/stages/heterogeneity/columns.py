@@ -5,7 +5,7 @@ from typing import Any
 
 from bids_harmonize.stages.heterogeneity.meaning import MIN_KNOWN, MIN_OF_SUBTYPE
 from bids_harmonize.stages.heterogeneity.search import HYDRA, OURS, SOM, SOM_CLUSTERS
-from bids_harmonize.stats import Effort
+from bids_harmonize.stats.verdict import Effort
 
 Columns = dict[str, dict[str, Any]]
 

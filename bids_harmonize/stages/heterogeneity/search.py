@@ -10,14 +10,11 @@ from sklearn.metrics import adjusted_rand_score
 from bids_harmonize.config import Settings
 from bids_harmonize.stages.case_control.arms import Arm
 from bids_harmonize.stages.case_control.deviations import KEYS, deal_folds, deviations
-from bids_harmonize.stats import (
-    Effort,
-    Heterogeneity,
-    assess_heterogeneity,
-    cluster_som,
-    cramers_v,
-    fit_hydra,
-)
+from bids_harmonize.stats import cramers_v
+from bids_harmonize.stats.heterogeneity import Heterogeneity, assess_heterogeneity
+from bids_harmonize.stats.hydra import fit_hydra
+from bids_harmonize.stats.som import cluster_som
+from bids_harmonize.stats.verdict import Effort
 from bids_harmonize.training.runtime import seeded_generator
 
 OURS: Final = "mixture"
