@@ -1,11 +1,11 @@
 """How cases and controls were compared, for a methods paragraph, with what it cites."""
 
-from bids_harmonize.report.group_disorderarms import arms_of
+from bids_harmonize.report.group_disorderarms import arms_of, comparison_words
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import listing
 
 _ARMS = {
-    "raw": "on features as they are, without a word of the site",
+    "raw": "on features as they are",
     "covariate": "with the site as a covariate",
     "combat": "after ComBat fitted on controls (Johnson 2007; Fortin 2018)",
     "harmonized": "on features of harmonized images",
@@ -35,6 +35,8 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         "standard deviations with the correction for small samples (Hedges 1981), and features "
         "were called at a false discovery rate of 5 % (Benjamini and Hochberg 1995)."
     ]
+    if words := comparison_words(inputs):
+        sentences.append(words)
     cited = ["hedges", "fdr", *(["combat", "combat_mri"] if "combat" in arms else [])]
     if "meta" in tables:
         sentences.append(
@@ -45,7 +47,8 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     if "normative" in tables:
         sentences.append(
             "Deviations from what is expected of a control were taken from models of controls, "
-            "cross-fitted over folds."
+            "cross-fitted over folds"
+            + ("; ComBat before them was fitted on all controls." if "combat" in arms else ".")
         )
     if "classification" in tables:
         sentences.append(

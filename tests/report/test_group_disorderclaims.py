@@ -156,6 +156,7 @@ def test_methods_cite_what_ran(folder: Path) -> None:
         *("Hedges 1981", "Benjamini and Hochberg 1995", "Paule and Mandel 1982"),
         *("Hartung and Knapp 2001", "Johnson 2007; Fortin 2018", "DeLong (1988)"),
         *("doi:10.3102/10769986006002107", "doi:10.1093/biostatistics/kxj037"),
+        "Adjusted for age, sex, intracranial volume and motion.",
         *("doi:10.2307/2531595", "doi:10.1002/sim.791", "doi:10.6028/jres.087.022"),
     ):
         assert words in text
