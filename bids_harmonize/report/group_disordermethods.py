@@ -48,7 +48,7 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         sentences.append(
             "Deviations from what is expected of a control were taken from models of controls, "
             "cross-fitted over folds"
-            + ("; ComBat before them was fitted on all controls." if "combat" in arms else ".")
+            + (", and so was the ComBat before them." if "combat" in arms else ".")
         )
     if "classification" in tables:
         sentences.append(

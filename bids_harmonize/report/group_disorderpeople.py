@@ -22,11 +22,6 @@ from bids_harmonize.report.group_words import (
 )
 
 _MOST_DIFFERENT = 5
-_DEVIATION_ARMS = ("harmonized", "covariate", "combat", "raw")  # combat has seen the controls
-_COMBAT_CAVEAT = (
-    " In the arm combat, ComBat was fitted on the controls and has not seen the cases, who "
-    "therefore seem to deviate more even where nothing differs: do not compare the groups there."
-)
 _GLOBAL_CAVEAT = (
     "The global AUC compares people of different sites too and is not interpretable: where the "
     "share of cases differs between sites, knowing the site raises it. It stands here to be seen "
@@ -62,7 +57,6 @@ def deviation_blocks(inputs: GroupInputs) -> list[Block]:
         ]
         for arm in arms_of(table)
     ]
-    caveat = _COMBAT_CAVEAT if "combat" in arms_of(table) else ""
     return [
         make_table(
             "People who deviate from what is expected of a control",
@@ -74,7 +68,7 @@ def deviation_blocks(inputs: GroupInputs) -> list[Block]:
             reading="Share of people, of the median feature, that lie more than 1.96 standard "
             "deviations of controls from what a model of other controls expects of their age and "
             "covariates; 5 % by chance. Spread: standard deviation of the deviations, 1 for "
-            f"controls if the model fits.{caveat}",
+            "controls if the model fits.",
         ),
         _most_different(table),
     ]  # fmt: skip
@@ -89,7 +83,7 @@ def _of_group(table: pd.DataFrame, arm: str, group: str) -> pd.DataFrame:
 
 
 def _most_different(table: pd.DataFrame) -> Block:
-    arm = best_arm(table, _DEVIATION_ARMS)
+    arm = best_arm(table)
     controls, cases = (_of_group(table, arm, group) for group in _GROUPS)
     apart = (cases["share_beyond"] - controls["share_beyond"]).dropna()
     order = apart.abs().sort_values(ascending=False, kind="stable").index[:_MOST_DIFFERENT]

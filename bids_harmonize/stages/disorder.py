@@ -21,6 +21,7 @@ from bids_harmonize.stages.case_control.arms import Arm, CombatFeatures, make_ar
 from bids_harmonize.stages.case_control.checks import read_maps
 from bids_harmonize.stages.case_control.cohort import Cohort, make_cohort
 from bids_harmonize.stages.case_control.columns import (
+    COMPARED_P,
     arm_column,
     deviation_columns,
     disorder_columns,
@@ -231,6 +232,7 @@ def _write(
     columns = disorder_columns(arm_column(studies, list(cohorts[0].covariates.columns)))
     names = list(dict.fromkeys(n for cohort in cohorts for n in cohort.features.columns))
     described = {
+        "comparedmaps": {**columns, "p_permutation": COMPARED_P},
         "deviations": deviation_columns(names, columns),
         "casescores": score_columns(columns),
     }

@@ -156,7 +156,7 @@ def test_a_single_site_has_a_mean_without_interval(folder: Path) -> None:
 def test_deviations_are_medians_and_the_largest_differences(built: Section) -> None:
     assert rows(built, "People who deviate")[1] == ["covariate", "5 %", "9 %", "1.00", "1.10"]
     largest = table(built, "Where most")
-    assert "(arm covariate)" in largest.title  # in combat, only controls were fitted on
+    assert "(arm combat)" in largest.title
     assert rows(built, "Where most")[0] == ["Right-Putamen", "5 % (2 to 9)", "12 % (9 to 16)"]
     assert "do not compare the groups there" in table(built, "People who deviate").reading
 

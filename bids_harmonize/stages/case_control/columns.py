@@ -11,6 +11,10 @@ from bids_harmonize.stages.feature_table.study import FeatureStudy
 
 Columns = dict[str, dict[str, Any]]
 
+COMPARED_P = {
+    "Description": "two-sided p by permuting regions, which are not independent of each other: it "
+    "is too small rather than too large"
+}
 _FEATURE = {"Description": "a column of the table of features"}
 _CASES = {"Description": "number of cases; a person counts once"}
 _CONTROLS = {"Description": "number of controls"}
