@@ -64,15 +64,9 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
     ValueError
         If the controls of a fold are too few.
     """
-    if arm.name == COMBAT:
-        z = np.empty_like(arm.features)
-        for fold in np.unique(folds):
-            asked = folds == fold
-            z[asked] = _judged(_combat_outside(arm, asked), folds)[asked]
-    else:
-        z = _judged(arm, folds)
     cohort = arm.cohort
-    told = pd.DataFrame(z, columns=cohort.features.columns)
+    unseen = _cross_fitted_combat(arm, folds) if arm.name == COMBAT else arm
+    told = pd.DataFrame(_judged(unseen, folds), columns=cohort.features.columns)
     keys = {
         "participant_id": cohort.people.index,
         "arm": arm.name,
@@ -83,14 +77,19 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(keys), told], axis=1)
 
 
-def _combat_outside(arm: Arm, asked: np.ndarray) -> Arm:
-    """The arm after a ComBat that knows none of these people.
+def _cross_fitted_combat(arm: Arm, folds: np.ndarray) -> Arm:
+    """The arm with everybody after a ComBat of other folds' controls.
 
     Fitted on all controls it would know the controls and not the cases, who would then seem to
-    deviate: on ABIDE 9 % of values beyond 1.96 against 5 %, half of that for this reason alone.
+    deviate: on ABIDE 9 % of values beyond 1.96 instead of 7 %. The controls that the expected
+    value is learnt from are taken after a ComBat that has not seen them either, or they would
+    spread less than the people whom they judge.
     """
-    everybody = np.ones(len(asked), dtype=bool)
-    features = combat_features(arm.cohort, ~arm.cohort.is_case & ~asked, everybody).features
+    features = np.empty_like(arm.features)
+    for fold in np.unique(folds):
+        asked = folds == fold
+        known = ~arm.cohort.is_case & ~asked
+        features[asked] = combat_features(arm.cohort, known, asked).features
     return Arm(arm.name, arm.cohort, features)
 
 
