@@ -29,6 +29,11 @@ _TABLES = {
         *("group_lesions", "group_siteprobe"),
         *("group_reliability", "group_biology", "group_verdict"),
     ),
+    "disorder": (
+        *("group_casecontrol", "group_meta", "group_siteeffects", "group_normative"),
+        *("group_deviations", "group_classification", "group_casescores"),
+    ),
+    "subtypes": ("group_subtypes", "group_subtypevalidity"),
 }
 
 
@@ -107,14 +112,17 @@ def _group_lines(study: Study, request: Request) -> list[str]:
 
 
 def _feature_lines(request: Request) -> list[str]:
-    stages = plan_feature_stages(request)
+    studies = load_feature_studies(request)
+    stages = plan_feature_stages(request, studies)
     lines = ["arm\ttable\trows\tfeatures\ttrained sites\ttravelling subjects"]
-    for study in load_feature_studies(request):
+    for study in studies:
         size = f"{len(study.rows)}\t{study.features.shape[1]}"
         trained = f"{', '.join(study.trained_sites)}\t{len(study.travelling)}"
         lines.append(f"{study.source.arm}\t{study.source.path}\t{size}\t{trained}")
     lines += ["", f"stages: {', '.join(stages)}", "", "outputs to come"]
-    return [*lines, *(str(group_output(request.output_dir, key)) for key in _FEATURES), ""]
+    tables = {**_TABLES, "classify": _FEATURES}
+    outputs = [group_output(request.output_dir, key) for stage in stages for key in tables[stage]]
+    return [*lines, *map(str, outputs), ""]
 
 
 def _role(study: Study, scan: DerivedScan) -> str:

@@ -2,13 +2,21 @@
 
 import logging
 import os
+from collections.abc import Sequence
 
 from bids_harmonize.bids.table_dataset import prepare_table_output
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
-from bids_harmonize.stages import STAGES, FeatureContext, can_use_features, run_stage
+from bids_harmonize.stages import (
+    OF_GROUPS,
+    STAGES,
+    FeatureContext,
+    can_use_features,
+    run_stage,
+)
+from bids_harmonize.stages.case_control.checks import check_tables, why_not
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
     feature_sources,
@@ -35,8 +43,8 @@ def run_on_features(request: Request, *, run_id: str, tally: Tally) -> None:
     HarmonizeError
         If a table cannot be used, or a stage that was asked for by name needs images.
     """
-    stages = plan_feature_stages(request)
     studies = load_feature_studies(request)
+    stages = plan_feature_stages(request, studies)
     for study in studies:
         _log_study(study)
     prepare_table_output(request.output_dir, container=find_container(os.environ))
@@ -51,9 +59,16 @@ def run_on_features(request: Request, *, run_id: str, tally: Tally) -> None:
         tally_stage(run_stage(stage, context), tally)
 
 
-def plan_feature_stages(request: Request) -> tuple[str, ...]:
-    """The stages that will run on tables; raises as ``plan_stages``."""
-    return plan_stages(request, lambda name: can_use_features(name, request.settings))
+def plan_feature_stages(request: Request, studies: Sequence[FeatureStudy]) -> tuple[str, ...]:
+    """The stages that will run on these tables; raises as ``plan_stages`` and ``why_not``."""
+
+    def reason_of(name: str) -> str | None:
+        reason = can_use_features(name, request.settings)
+        if reason is not None or name not in OF_GROUPS:
+            return reason
+        return why_not(lambda: check_tables(studies, request.settings), request.settings)
+
+    return plan_stages(request, reason_of)
 
 
 def load_feature_studies(request: Request) -> tuple[FeatureStudy, ...]:

@@ -125,17 +125,17 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
     def reason_of(name: str) -> str | None:
         by_default = left_out_by_default(name, study) if group.stages is None else None
         reason = can_run(name, study) or by_default
-        if name not in OF_GROUPS or reason is not None or has_features(study):
-            return reason
-        measured = FEATURES in (group.stages or (FEATURES,)) and reason_of(FEATURES) is None
-        return None if measured else f"it needs group_features.tsv, which {FEATURES} writes"
+        return reason if name not in OF_GROUPS or reason else reason_against_groups()
 
-    stages = plan_stages(request, reason_of)
-    if set(OF_GROUPS).intersection(stages):
-        from bids_harmonize.stages.case_control.checks import check_disorder
+    def reason_against_groups() -> str | None:
+        asks = FEATURES in (group.stages or (FEATURES,)) and reason_of(FEATURES) is None
+        if not (asks or has_features(study)):
+            return f"it needs group_features.tsv, which {FEATURES} writes"
+        from bids_harmonize.stages.case_control.checks import check_images, why_not
 
-        check_disorder(study, request.settings)  # before hours of work
-    return stages
+        return why_not(lambda: check_images(study, request.settings), request.settings)
+
+    return plan_stages(request, reason_of)
 
 
 def cite_group(request: Request) -> Path:

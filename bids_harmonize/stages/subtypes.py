@@ -94,7 +94,8 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     UsageError
         If the group column does not tell one group of cases, or a column is not there.
     UnusableDataError
-        If cases and controls cannot be compared, or are too few in every arm.
+        If cases and controls cannot be compared, or the stage was asked for by name and they are
+        too few in every arm; else a warning says so.
     """
     results, settings = _Results(), context.settings
     cohorts = [make_cohort(study, settings) for study in context.studies]
@@ -106,7 +107,7 @@ def run_on_tables(context: FeatureContext) -> StageResult:
             raise UnusableDataError(message) from None
         for arm in arms:
             _search(arm, settings, results)
-    if not results.parts:
+    if not results.parts and settings.group.stages is not None:
         raise UnusableDataError("no arm can be searched for subtypes: " + results.warnings[-1])
     columns = subtype_columns(
         arm_column(context.studies, list(cohorts[0].covariates.columns)),

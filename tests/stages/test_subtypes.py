@@ -115,8 +115,12 @@ def test_numbers_of_people_and_clusters_are_whole(planted):
 
 
 def test_too_few_cases_are_told(tmp_path):
+    frame = make_cases(n_per_site=30, shares=(1 / 6, 1 / 6, 1 / 6))
     with pytest.raises(UnusableDataError, match="need 20 patients and 20 controls, found 15"):
-        subtypes(tmp_path, make_cases(n_per_site=30, shares=(1 / 6, 1 / 6, 1 / 6)))
+        subtypes(tmp_path, frame, stages=["subtypes"])
+    result, tables = subtypes(tmp_path, frame)
+    assert tables == {}
+    assert "found 15" in result.warnings[0]
 
 
 @pytest.mark.slow

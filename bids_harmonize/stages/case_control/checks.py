@@ -1,16 +1,50 @@
-"""What can be told before hours of work: whether disorder will find what it is asked for."""
+"""What can be told before hours of work: whether cases and controls can be compared at all."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bids_harmonize.bids.study import Study
 from bids_harmonize.config import Settings
-from bids_harmonize.stages.case_control.cohort import case_words
+from bids_harmonize.errors import UnusableDataError, UsageError
+from bids_harmonize.stages.case_control.cohort import case_words, make_cohort
 from bids_harmonize.stages.case_control.covariates import TIV, find_covariates
 from bids_harmonize.stages.case_control.published import PublishedMap, read_published
+from bids_harmonize.stages.feature_table.study import FeatureStudy
 
 
-def check_disorder(study: Study, settings: Settings) -> None:
-    """Refuse words, columns and maps that the stage could not use.
+def why_not(check: Callable[[], object], settings: Settings) -> str | None:
+    """What a check found, in words; raised where the user asked for what cannot be.
+
+    Parameters
+    ----------
+    check
+        One of those below.
+    settings
+        Of the run: who names stages, or an option of theirs, is told by an error.
+
+    Returns
+    -------
+    str or None
+        Why the stages are left out of a run that does all it can; ``None`` where they can run.
+
+    Raises
+    ------
+    UsageError, UnusableDataError
+        Of the check.
+    """
+    group = settings.group
+    asked = group.stages, group.case_label, group.covariates, group.compare_map
+    try:
+        check()
+    except (UsageError, UnusableDataError) as error:
+        if any(asked):
+            raise
+        return str(error)
+    return None
+
+
+def check_images(study: Study, settings: Settings) -> None:
+    """Refuse words, columns and maps that cannot be used on a study of images.
 
     Parameters
     ----------
@@ -22,8 +56,7 @@ def check_disorder(study: Study, settings: Settings) -> None:
     Raises
     ------
     UsageError
-        As :func:`~bids_harmonize.stages.case_control.cohort.make_cohort` and
-        :func:`read_maps` would later.
+        As ``make_cohort`` and :func:`read_maps` would later.
     """
     group = study.control_group
     if group is not None:
@@ -32,6 +65,26 @@ def check_disorder(study: Study, settings: Settings) -> None:
     if wanted:
         find_covariates(study.participants.astype(object), wanted)
     read_maps(settings)
+
+
+def check_tables(studies: Sequence[FeatureStudy], settings: Settings) -> None:
+    """Refuse tables of features in which cases and controls cannot be compared.
+
+    Parameters
+    ----------
+    studies
+        One a table, with a group column.
+    settings
+        Of the run.
+
+    Raises
+    ------
+    UsageError, UnusableDataError
+        As ``make_cohort`` and :func:`read_maps`.
+    """
+    read_maps(settings)
+    for study in studies:
+        make_cohort(study, settings)
 
 
 def read_maps(settings: Settings) -> tuple[PublishedMap, ...]:
