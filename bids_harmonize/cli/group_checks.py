@@ -55,12 +55,12 @@ def _disorder_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
         "--covariates": group.covariates,
         "--compare-map": group.compare_map,
     }
+    unnamed = group.group_column is None
+    unused = set(OF_GROUPS).isdisjoint(group.stages or OF_GROUPS)
     useless = {
         "the group level uses it; add the word group": "group" not in levels,
-        "it goes with --group-column, which tells controls from others": group.group_column
-        is None,
-        "the stage disorder uses it; add it to --stages": "disorder"
-        not in (group.stages or ("disorder",)),
+        "it goes with --group-column, which tells controls from others": unnamed,
+        "the stages disorder and subtypes use it; add one to --stages": unused,
     }
     faults = [
         f"{option}: {words}, or leave it out"
