@@ -1,11 +1,11 @@
 """What the stage ``disorder`` says where cases do not differ from controls.
 
-``python -m tests.benchmarks.bench_null_groups --folder DIR --repeats 200`` makes tables of 300 people of
-three sites that shift and stretch the features, with 20, 50 and 80 % cases who do not differ,
-asks every arm of the stage, and prints for each: the mean AUC within held-out sites and its range over
-repeats, how often p of the AUC, of a feature's effect, and q of any feature lie below .05, and whether
-p of the AUC is uniform (Kolmogorov and Smirnov). A line of JSON a repeat is kept in DIR, so that a
-run that ends goes on where it was; repeat r has the seed r.
+``python -m tests.benchmarks.bench_null_groups --folder DIR --repeats 200`` makes tables of 300
+people of three sites that shift and stretch the features, with 20, 50 and 80 % cases who do not
+differ, asks every arm of the stage, and prints for each: the mean AUC within held-out sites and
+its range over repeats, how often p of the AUC, p of a feature's effect, and q of any feature lie
+below .05, and whether p of the AUC is uniform (Kolmogorov and Smirnov). A line of JSON a repeat is
+kept in DIR, so that a run that ends goes on where it was; repeat r has the seed r.
 """
 
 import argparse
