@@ -6,14 +6,12 @@ shows what the site does, and a difference that only one arm shows is that arm's
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.tables import write_table
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
@@ -39,19 +37,26 @@ from bids_harmonize.stages.case_control.effects import (
     site_effect_rows,
 )
 from bids_harmonize.stages.case_control.keeping import keep_combat
-from bids_harmonize.stages.case_control.own_table import feature_context
+from bids_harmonize.stages.case_control.own_table import feature_context, sample_words
 from bids_harmonize.stages.case_control.prediction import (
     classification_rows,
     held_out_sites,
     predicted_scores,
 )
 from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
+from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
 )
 from bids_harmonize.training.runtime import seeded_generator
 
 LOGGER = logging.getLogger(__name__)
+
+TABLES = (
+    *("casecontrol", "meta", "siteeffects", "comparedmaps", "normative", "deviations"),
+    *("classification", "casescores"),
+)
+"""What the stage writes, without ``group_``."""
 
 _CALLED = 0.05
 
@@ -93,7 +98,9 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    return run_on_tables(feature_context(context, "disorder"))
+    found = feature_context(context, "disorder")
+    result = run_on_tables(found)
+    return replace(result, warnings=(*sample_words(found.output_dir), *result.warnings))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -140,16 +147,18 @@ def _compare(
     """Add what one table tells to the results."""
     results.notes.append(f"{cohort.arm}: {cohort.words}")
     results.warnings += [f"{cohort.arm}: {words}" for words in cohort.left_out]
-    try:
-        arms, combat = make_arms(cohort)
-        for arm in arms:
+    made = make_arms(cohort)
+    if made.why_no_combat:
+        results.warnings.append(made.why_no_combat)
+    if made.combat is not None:
+        results.combat = (cohort, made.combat)
+    for arm in made.arms:
+        try:
             _effects(arm, settings, published, results)
-    except ValueError as error:
-        message = f"the table of the arm {cohort.arm} cannot be used: {error}"
-        raise UnusableDataError(message) from None
-    if combat is not None:
-        results.combat = (cohort, combat)
-    for arm in arms:
+        except ValueError as error:
+            message = f"the table of the arm {cohort.arm} cannot be used: {error}"
+            raise UnusableDataError(message) from None
+    for arm in made.arms:
         _deviate(arm, settings, results)
         _predict(arm, settings, results)
 
@@ -198,7 +207,11 @@ def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
             f"{arm.name}: nobody is predicted across sites: no site has enough cases and controls"
         )
         return
-    scores = predicted_scores(arm, folds)
+    try:
+        scores = predicted_scores(arm, folds)
+    except ValueError as error:
+        results.warnings.append(f"{arm.name}: nobody is predicted across sites: {error}")
+        return
     rng = seeded_generator(seed, "disorder-permutations", arm.name)
     rows = results.add("classification", classification_rows(scores, folds, rng=rng))
     results.frames.setdefault("casescores", []).append(
@@ -231,17 +244,12 @@ def _write(
 ) -> tuple[Path, ...]:
     columns = disorder_columns(arm_column(studies, list(cohorts[0].covariates.columns)))
     names = list(dict.fromkeys(n for cohort in cohorts for n in cohort.features.columns))
-    described = {
+    special = {
         "comparedmaps": {**columns, "p_permutation": COMPARED_P},
         "deviations": deviation_columns(names, columns),
         "casescores": score_columns(columns),
     }
     frames = {key: pd.DataFrame(rows) for key, rows in results.rows.items()}
     frames |= {key: pd.concat(p, ignore_index=True) for key, p in results.frames.items()}
-    paths = []
-    for key, frame in frames.items():
-        path = group_output(output_dir, f"group_{key}")
-        own = described.get(key, columns)
-        write_table(path, frame, {name: own[name] for name in frame.columns})
-        paths.append(path)
-    return tuple(paths)
+    described = {**dict.fromkeys(TABLES, columns), **special}
+    return write_tables(output_dir, frames, names=TABLES, columns=described)

@@ -5,22 +5,21 @@ the controls' covariance, in the directions in which cases vary more than contro
 values finds sites.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.bids.names import group_output
-from bids_harmonize.bids.tables import write_table
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, make_arms
 from bids_harmonize.stages.case_control.cohort import make_cohort
 from bids_harmonize.stages.case_control.columns import arm_column
-from bids_harmonize.stages.case_control.own_table import feature_context
+from bids_harmonize.stages.case_control.own_table import feature_context, sample_words
+from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.heterogeneity.columns import subtype_columns
 from bids_harmonize.stages.heterogeneity.meaning import (
     association_rows,
@@ -35,6 +34,9 @@ from bids_harmonize.stages.heterogeneity.search import (
 )
 
 Rows = list[dict[str, Any]]
+
+TABLES = ("subtypes", "subtypevalidity", "subtypemaps", "subtypeassociations")
+"""What the stage writes, without ``group_``."""
 
 _COUNTS = ("k", "chosen", "n_dimensions", "subtype", "n_cases", "n_controls", "n")
 
@@ -73,7 +75,9 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    return run_on_tables(feature_context(context, "subtypes"))
+    found = feature_context(context, "subtypes")
+    result = run_on_tables(found)
+    return replace(result, warnings=(*sample_words(found.output_dir), *result.warnings))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -100,12 +104,10 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     results, settings = _Results(), context.settings
     cohorts = [make_cohort(study, settings) for study in context.studies]
     for cohort in cohorts:
-        try:
-            arms, _ = make_arms(cohort)
-        except ValueError as error:
-            message = f"the table of the arm {cohort.arm} cannot be used: {error}"
-            raise UnusableDataError(message) from None
-        for arm in arms:
+        made = make_arms(cohort)
+        if made.why_no_combat:
+            results.warnings.append(made.why_no_combat)
+        for arm in made.arms:
             _search(arm, settings, results)
     if not results.parts and settings.group.stages is not None:
         raise UnusableDataError("no arm can be searched for subtypes: " + results.warnings[-1])
@@ -156,11 +158,8 @@ def _words(subtypes: ArmSubtypes, row: dict[str, Any]) -> str:
 def _write(
     output_dir: Path, results: _Results, columns: dict[str, dict[str, Any]]
 ) -> tuple[Path, ...]:
-    paths = []
+    frames = {}
     for key, parts in results.parts.items():
         frame = pd.concat(parts, ignore_index=True)
-        frame = frame.astype({name: "Int64" for name in _COUNTS if name in frame})
-        path = group_output(output_dir, f"group_{key}")
-        write_table(path, frame, {name: columns[name] for name in frame.columns})
-        paths.append(path)
-    return tuple(paths)
+        frames[key] = frame.astype({name: "Int64" for name in _COUNTS if name in frame})
+    return write_tables(output_dir, frames, names=TABLES, columns=dict.fromkeys(TABLES, columns))

@@ -14,6 +14,9 @@ HARMONIZED: Final = "harmonized"
 OWN_COLUMNS: Final = ("filename", "participant_id", "session_id", "site", "arm", "fit")
 """Of a row, before its features; by these a table is known as ours."""
 
+EVERY_SCAN: Final = "every scan"
+"""Who was measured, where nobody was drawn."""
+
 PARCEL_PREFIX: Final = "parcel_"
 """Of columns about the parcels in which the disorder is looked for."""
 

@@ -56,7 +56,7 @@ def ask(folder: Path, seed: int, *, n_per_site: int = N_PER_SITE) -> dict[str, d
     path = write_tsv(folder / f"null-{seed}.tsv", frame)
     settings = make_feature_settings(path, group_column="diagnosis")
     (study,) = make_feature_context(folder / "out", settings).studies
-    arms, _ = make_arms(make_cohort(study, settings))
+    arms = make_arms(make_cohort(study, settings)).arms
     told = {}
     for arm in arms:
         folds = held_out_sites(arm, seed=seed)

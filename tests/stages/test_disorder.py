@@ -270,6 +270,35 @@ def test_too_few_cases_are_refused_with_their_number(tmp_path):
         disorder(tmp_path, frame)
 
 
+def test_a_feature_that_controls_do_not_vary_in_is_left_out_by_name(tmp_path):
+    frame = make_cases(n_per_site=20)
+    frame.loc[frame["diagnosis"] == "HC", FEATURES[5]] = 2.0
+    result, tables = disorder(tmp_path, frame)
+    assert FEATURES[5] not in set(tables["casecontrol"]["feature"])
+    assert f"do not vary among a site's controls: {FEATURES[5]}" in " ".join(result.warnings)
+
+
+def test_where_combat_cannot_be_fitted_the_other_arms_go_on(tmp_path):
+    frame = make_cases(n_per_site=8, shares=(0.75, 0.75, 0.75))
+    frame["score"] = np.arange(len(frame)) % 3
+    frame["dose"] = np.arange(len(frame)) % 5
+    result, tables = disorder(
+        tmp_path, frame, covariates=["age", "sex", "score", "dose"], feature_columns=["lh_*"]
+    )
+    assert set(tables["casecontrol"]["arm"]) == {"raw", "covariate"}
+    assert any(words.startswith("no arm combat: ") for words in result.warnings)
+
+
+def test_a_table_without_a_row_goes_with_what_an_earlier_run_left(tmp_path):
+    _, first = disorder(tmp_path, make_cases(n_per_site=20))
+    assert "meta" in first
+    few = make_cases(n_per_site=20, shares=(0.9, 0.9, 0.9))  # two controls a site
+    _, then = disorder(tmp_path, few)
+    assert "meta" not in then
+    assert not list((tmp_path / "out").glob("group_meta.*"))
+    assert (tmp_path / "out" / "group_casecontrol.tsv").is_file()
+
+
 def test_tables_of_other_people_are_not_compared_in_silence(tmp_path):
     harmonized = make_cases(n_per_site=20).iloc[5:]
     result, _ = disorder(tmp_path, make_cases(n_per_site=20), harmonized=harmonized)

@@ -68,8 +68,27 @@ class CombatFeatures:
     covariates: tuple[str, ...]
 
 
-def make_arms(cohort: Cohort) -> tuple[tuple[Arm, ...], CombatFeatures | None]:
-    """Every arm that a table gives, and the ComBat that was fitted for one of them.
+@dataclass(frozen=True, eq=False)
+class Arms:
+    """The arms of one table.
+
+    Attributes
+    ----------
+    arms
+        In the order of :data:`ARM_WORDS`.
+    combat
+        What was fitted on all controls for the arm ``combat``; ``None`` without it.
+    why_no_combat
+        Why a raw table has no arm ``combat``; empty otherwise.
+    """
+
+    arms: tuple[Arm, ...]
+    combat: CombatFeatures | None = None
+    why_no_combat: str = ""
+
+
+def make_arms(cohort: Cohort) -> Arms:
+    """Every arm that a table gives.
 
     Parameters
     ----------
@@ -78,20 +97,19 @@ def make_arms(cohort: Cohort) -> tuple[tuple[Arm, ...], CombatFeatures | None]:
 
     Returns
     -------
-    tuple
-        The arms, and ComBat fitted on all controls; ``None`` for the harmonized table.
+    Arms
+        Without ``combat`` where it cannot be fitted.
     """
     features = cohort.features.to_numpy()
     if cohort.arm == HARMONIZED:
-        return (Arm(HARMONIZED, cohort, features),), None
+        return Arms((Arm(HARMONIZED, cohort, features),))
+    plain = (Arm(RAW, cohort, features), Arm(COVARIATE, cohort, features))
     everybody = np.ones(len(features), dtype=bool)
-    adjusted = combat_features(cohort, ~cohort.is_case, everybody)
-    arms = (
-        Arm(RAW, cohort, features),
-        Arm(COVARIATE, cohort, features),
-        Arm(COMBAT, cohort, adjusted.features),
-    )
-    return arms, adjusted
+    try:
+        adjusted = combat_features(cohort, ~cohort.is_case, everybody)
+    except ValueError as error:
+        return Arms(plain, why_no_combat=f"no arm {COMBAT}: {error}")
+    return Arms((*plain, Arm(COMBAT, cohort, adjusted.features)), adjusted)
 
 
 def combat_features(cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray) -> CombatFeatures:
@@ -108,6 +126,11 @@ def combat_features(cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray) -
     -------
     CombatFeatures
         Of the wanted people, in their order.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be fitted on these people.
     """
     features, sites = cohort.features.to_numpy(), cohort.sites
     columns = cohort.covariates.to_numpy()

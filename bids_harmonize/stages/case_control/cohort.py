@@ -24,6 +24,8 @@ MIN_CONTROLS = 2
 """Controls that a site needs, so that its own mean can be told from the disorder's."""
 
 _GROUP = "group"
+_SAME = 1e-12
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +115,16 @@ def make_cohort(study: FeatureStudy, settings: Settings) -> Cohort:
         raise UnusableDataError(_too_few(known, study, group.column, [*left_out, *notes]))
     names = rows.loc[kept, "participant_id"]
     told = covariate_columns(_once(covariates[kept], names).loc[known.index])
-    features = _features(study, TIV in told)
+    features = _once(_features(study, TIV in told)[kept], names).loc[known.index]
+    flat = _flat(features, known)
+    if flat:
+        shown = ", ".join(flat[:_MOST_NAMED]) + (", ..." if len(flat) > _MOST_NAMED else "")
+        notes.append(f"{len(flat)} feature(s) that do not vary among a site's controls: {shown}")
     return Cohort(
         arm=study.source.arm,
         people=known,
         covariates=told,
-        features=_varying(_once(features[kept], names).loc[known.index]),
+        features=features.drop(columns=flat),
         details=_once(study.details[kept], names).loc[known.index],
         left_out=(*left_out, *notes),
     )
@@ -227,8 +233,13 @@ def _features(study: FeatureStudy, tiv_is_covariate: bool) -> pd.DataFrame:
     return study.features.drop(columns=[own] if own else [])
 
 
-def _varying(features: pd.DataFrame) -> pd.DataFrame:
-    return features.loc[:, features.nunique() > 1]
+def _flat(features: pd.DataFrame, people: pd.DataFrame) -> list[str]:
+    """Features that are the same for all controls of each site."""
+    is_control = ~people["is_case"].to_numpy(dtype=bool)
+    controls, sites = features.loc[is_control], people.loc[is_control, "site"]
+    centred = controls - controls.groupby(sites).transform("mean")
+    is_flat = centred.abs().max() <= _SAME * controls.abs().max()
+    return [str(name) for name in features.columns[is_flat.to_numpy()]]
 
 
 def _too_few(

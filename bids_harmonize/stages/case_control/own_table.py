@@ -5,12 +5,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bids_harmonize.bids.names import group_output
+from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.stages.feature_table.study import load_feature_study, own_sources
 from bids_harmonize.stages.records import FeatureContext, StageContext
-from bids_harmonize.tables.own import PARCEL_PREFIX
+from bids_harmonize.tables.own import EVERY_SCAN, PARCEL_PREFIX
 
 
 def feature_context(context: StageContext, stage: str) -> FeatureContext:
@@ -49,6 +50,13 @@ def feature_context(context: StageContext, stage: str) -> FeatureContext:
         for source in own_sources(path)
     )
     return FeatureContext(output_dir, studies, settings, context.run_id)
+
+
+def sample_words(output_dir: Path) -> tuple[str, ...]:
+    """A sentence where only a sample of the scans was measured (``--effort quick``)."""
+    path = group_output(output_dir, "group_features").with_suffix(".json")
+    sample = read_json(path).get("arm", {}).get("Sample", "") if path.is_file() else ""
+    return () if sample in ("", EVERY_SCAN) else (f"not everybody was measured: {sample}",)
 
 
 def _with_parcels(settings: Settings, path: Path) -> Settings:

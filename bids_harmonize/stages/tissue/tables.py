@@ -10,7 +10,7 @@ from bids_harmonize.bids.study import Study
 from bids_harmonize.stages.tissue.parcels import parcel_features
 from bids_harmonize.stages.tissue.plan import DELIVERED
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueRow, feature_names, region_feature
-from bids_harmonize.tables.own import HARMONIZED, OWN_COLUMNS, RAW
+from bids_harmonize.tables.own import EVERY_SCAN, HARMONIZED, OWN_COLUMNS, RAW
 
 Columns = dict[str, dict[str, Any]]
 
@@ -111,7 +111,7 @@ def features_columns(
             },
             "ModelSha256": model_sha256,
             "Effort": "quick" if sample else "full",
-            "Sample": sample or "every scan",
+            "Sample": sample or EVERY_SCAN,
             **({"NotHarmonized": not_harmonized} if not_harmonized else {}),
         },
         "fit": {
