@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
+from sklearn.svm import LinearSVC
 
 from bids_harmonize.stats.hydra import fit_hydra
 
@@ -29,6 +30,21 @@ def test_controls_lie_inside_all_facets_and_patients_beyond_one():
     beyond = found.margins(values).max(axis=1) > 0
     assert beyond[~is_case].mean() < 0.08
     assert beyond[is_case].mean() > 0.92
+
+
+def test_each_facet_parts_controls_from_the_very_patients_that_it_is_given():
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((120, 8))
+    values[60 + np.arange(60), np.arange(60) % 3] += 3.5
+    controls, patients = values[:60], values[60:]
+    found = fit_hydra(values, np.arange(120) >= 60, 3, rng=rng, n_runs=2)
+    labels = found.assign(patients)
+    for facet in range(3):
+        own = patients[labels == facet]
+        weights = np.r_[np.full(60, len(own) / 60), np.ones(len(own))]
+        machine = LinearSVC(C=0.25, dual=False)
+        machine.fit(np.vstack([controls, own]), np.repeat([0, 1], [60, len(own)]), weights)
+        np.testing.assert_allclose(found.normals[facet], machine.coef_[0], atol=1e-6)
 
 
 def test_one_facet_is_the_plane_between_patients_and_controls():
