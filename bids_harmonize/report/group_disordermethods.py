@@ -32,9 +32,9 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     arms = arms_of(tables["casecontrol"])
     sentences = [
         "Cases were compared with controls feature by feature by linear models with covariates, "
-        f"{listing(ARM_METHODS.get(arm, arm) for arm in arms)}; the difference is given in residual "
-        "standard deviations with the correction for small samples (Hedges 1981), and features "
-        "were called at a false discovery rate of 5 % (Benjamini and Hochberg 1995)."
+        f"{listing(ARM_METHODS.get(arm, arm) for arm in arms)}; the difference is given in "
+        "residual standard deviations with the correction for small samples (Hedges 1981), and "
+        "features were called at a false discovery rate of 5 % (Benjamini and Hochberg 1995)."
     ]
     cited = ["hedges", "fdr", *(["combat", "combat_mri"] if "combat" in arms else [])]
     if "meta" in tables:

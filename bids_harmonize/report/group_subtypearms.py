@@ -33,16 +33,21 @@ _MOST_DECIMALS = 4
 
 
 def searched_arms(inputs: GroupInputs) -> list[str]:
-    """The arms that have a verdict, the one that does most about the site first."""
+    """The arms that have a verdict, raw first."""
     table = inputs.tables.get("subtypevalidity")
     if table is None or not {"arm", "method", "verdict"} <= set(table):
         return []
-    there = table[table["arm"].isin([arm for arm in arms_of(table) if _rows(table, arm).any()])]
-    found: list[str] = []
-    while len(there):
-        found.append(best_arm(there))
-        there = there[there["arm"] != found[-1]]
-    return found
+    return [arm for arm in arms_of(table) if _rows(table, arm).any()]
+
+
+def best_first(inputs: GroupInputs) -> list[str]:
+    """The same arms, the one that does most about the site first."""
+    arms = searched_arms(inputs)
+    if not arms:
+        return []
+    table = inputs.tables["subtypevalidity"]
+    best = best_arm(table[table["arm"].isin(arms)])
+    return [best, *(arm for arm in reversed(arms) if arm != best)]
 
 
 def chosen_row(inputs: GroupInputs, arm: str) -> pd.Series:

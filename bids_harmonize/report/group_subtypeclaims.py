@@ -9,6 +9,7 @@ from bids_harmonize.report.group_subtypearms import (
     NULLS,
     STABILITIES,
     ari_words,
+    best_first,
     cases_words,
     chosen_row,
     directions_words,
@@ -16,7 +17,6 @@ from bids_harmonize.report.group_subtypearms import (
     n_clusters,
     noun,
     null_words,
-    searched_arms,
 )
 from bids_harmonize.report.group_words import count, is_number, listing, number
 
@@ -37,12 +37,12 @@ def claim_blocks(inputs: GroupInputs) -> list[Block]:
     list of Block
         Two paragraphs, which depend on the figures.
     """
-    best = searched_arms(inputs)[0]
+    best = best_first(inputs)[0]
     may = [_verdict(inputs, best), *_others(inputs), *_no_proof(inputs)]
     may_not = [
-        *_uncertain_arms(inputs),
         *_one_arm_only(inputs),
         *_disagreement(inputs),
+        *_uncertain_arms(inputs),
         *_with_sites(inputs),
         *_with_people(inputs),
         *_other_sites(inputs),
@@ -56,7 +56,7 @@ def claim_blocks(inputs: GroupInputs) -> list[Block]:
 
 def subtypes_sentence(inputs: GroupInputs) -> str:
     """The answer, for the page's first paragraph; empty where nobody looked."""
-    arms = searched_arms(inputs)
+    arms = best_first(inputs)
     if not arms:
         return ""
     row, people = chosen_row(inputs, arms[0]), cases_words(inputs, arms[0])
@@ -81,7 +81,7 @@ def subtypes_findings(inputs: GroupInputs) -> list[Finding]:
         One at most, of the arm that does most about the site, else of an arm that finds subtypes
         alone.
     """
-    arms = searched_arms(inputs)
+    arms = best_first(inputs)
     if not arms:
         return []
     row = chosen_row(inputs, arms[0])
@@ -144,7 +144,7 @@ def _verdict(inputs: GroupInputs, arm: str) -> str:
 
 def _others(inputs: GroupInputs) -> list[str]:
     """The arms whose answer is the best one's too."""
-    best, *rest = searched_arms(inputs)
+    best, *rest = best_first(inputs)
     first = _answer(chosen_row(inputs, best))
     same = [arm for arm in rest if _answer(chosen_row(inputs, arm)) == first]
     if not same:
@@ -160,7 +160,7 @@ def _answer(row: pd.Series) -> tuple[str, int]:
 
 
 def _no_proof(inputs: GroupInputs) -> list[str]:
-    verdicts = {chosen_row(inputs, arm)["verdict"] for arm in searched_arms(inputs)}
+    verdicts = {chosen_row(inputs, arm)["verdict"] for arm in best_first(inputs)}
     if "discrete" in verdicts:
         return []
     return [
@@ -172,15 +172,15 @@ def _no_proof(inputs: GroupInputs) -> list[str]:
 def _uncertain_arms(inputs: GroupInputs) -> list[str]:
     """Which condition failed in the arms that were not told of yet."""
     found = []
-    for arm in searched_arms(inputs)[1:]:
+    for arm in best_first(inputs)[1:]:
         row = chosen_row(inputs, arm)
         if row["verdict"] == "uncertain":
-            found.append(f"Clusters of the arm {arm} are uncertain: {_doubt(row)}.")
+            found.append(f"In the arm {arm}, {_doubt(row)}.")
     return found
 
 
 def _one_arm_only(inputs: GroupInputs) -> list[str]:
-    arms = searched_arms(inputs)
+    arms = best_first(inputs)
     if len(arms) > 1:
         return []
     return [
@@ -190,13 +190,15 @@ def _one_arm_only(inputs: GroupInputs) -> list[str]:
 
 
 def _disagreement(inputs: GroupInputs) -> list[str]:
-    arms = searched_arms(inputs)
+    arms = best_first(inputs)
     rows = {arm: chosen_row(inputs, arm) for arm in arms}
     if len({_answer(row) for row in rows.values()}) < 2:
         return []
     text = f"The arms do not agree ({_listed_verdicts(inputs, arms)})."
     discrete = [arm for arm in arms if rows[arm]["verdict"] == "discrete"]
-    if discrete and rows[arms[0]]["verdict"] != "discrete":
+    if not discrete:
+        text += " None of them supports subtypes."
+    elif rows[arms[0]]["verdict"] != "discrete":
         text += (
             f" Subtypes of the arm {listing(discrete)} are that arm's: the arm {arms[0]} does "
             "more about the site and does not support them."
@@ -217,7 +219,7 @@ def _listed_verdicts(inputs: GroupInputs, arms: list[str]) -> str:
 def _with_sites(inputs: GroupInputs, arms: list[str] | None = None) -> list[str]:
     strength = {
         arm: float(row["v_site"])
-        for arm in arms or searched_arms(inputs)
+        for arm in arms or best_first(inputs)
         for row in (chosen_row(inputs, arm),)
         if n_clusters(row) > 1 and is_number(row["v_site"])
     }
@@ -234,7 +236,8 @@ def _with_sites(inputs: GroupInputs, arms: list[str] | None = None) -> list[str]
         arm = max(strength, key=lambda name: strength[name])
         found.append(
             f"Clusters of the arm raw go with sites more than those of other arms (V "
-            f"{number(raw)}; {arm} {number(strength[arm])}): part of what it finds is the site."
+            f"{number(raw)}; {arm} {number(strength[arm])}): part of what it finds may be the "
+            "site."
         )
     return found
 
@@ -243,7 +246,7 @@ def _with_people(inputs: GroupInputs) -> list[str]:
     """Sex, which can pass for a kind of case where the model of controls does not fit."""
     large = [
         f"{number(row['v_sex'])} in {arm}"
-        for arm in searched_arms(inputs)
+        for arm in best_first(inputs)
         for row in (chosen_row(inputs, arm),)
         if n_clusters(row) > 1 and is_number(row["v_sex"]) and row["v_sex"] > LARGE_V
     ]
@@ -253,7 +256,7 @@ def _with_people(inputs: GroupInputs) -> list[str]:
 
 
 def _other_sites(inputs: GroupInputs) -> list[str]:
-    rows = [chosen_row(inputs, arm) for arm in searched_arms(inputs)]
+    rows = [chosen_row(inputs, arm) for arm in best_first(inputs)]
     if not any(n_clusters(row) > 1 and not is_number(row["leavesite_ari"]) for row in rows):
         return []
     return [

@@ -50,7 +50,7 @@ def draw_stability(curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, int]
     n_columns = min(len(curves), _PANELS_A_LINE)
     n_lines = -(-len(curves) // n_columns)
     lowest = min(0.0, *(own[list(_CURVES)].min().min() for own in curves.values()))
-    height = 0.75 + 1.75 * n_lines
+    height = 0.7 + 1.6 * n_lines
     with page_style():
         figure = Figure(figsize=(_PHONE_INCHES, height))
         grid = figure.subplots(n_lines, n_columns, sharex=True, sharey=True, squeeze=False)
@@ -58,15 +58,15 @@ def draw_stability(curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, int]
             axes.set_visible(False)
         for axes, (arm, own) in zip(grid.flat, curves.items(), strict=False):
             _draw_panel(axes, own, chosen[arm])
-            axes.set_title(f"{arm}: {chosen[arm]}", fontsize=9.5)
+            axes.set_title(f"{arm}: k = {chosen[arm]}", fontsize=9.5)
             axes.tick_params(labelbottom=True)
         grid[0, 0].set_ylim(lowest - 0.04, 1.04)
         for line in grid:
             line[0].set_ylabel("agreement (ARI)", fontsize=8.5)
-        figure.supxlabel("number of clusters (k)", fontsize=9, y=0.0, va="bottom")
+        figure.supxlabel("number of clusters (k)", fontsize=9, x=0.55, y=0.0, va="bottom")
         figure.subplots_adjust(
-            left=0.12, right=0.98, top=1 - 0.75 / height, bottom=0.45 / height,
-            hspace=0.42, wspace=0.1,
+            left=0.12, right=0.98, top=1 - 0.68 / height, bottom=0.4 / height,
+            hspace=0.45, wspace=0.08,
         )  # fmt: skip
         figure.legend(
             handles=_keys(), loc="upper left", ncols=3, fontsize=8.5, handlelength=1.6,

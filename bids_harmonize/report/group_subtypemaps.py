@@ -5,11 +5,11 @@ import pandas as pd
 from bids_harmonize.report.group_blocks import Block, Cell, Figure, Fold, Paragraph, make_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_subtypearms import (
+    best_first,
     chosen_row,
     cluster_sizes,
     n_clusters,
     noun,
-    searched_arms,
 )
 from bids_harmonize.report.group_subtypefigures import draw_cluster_maps
 from bids_harmonize.report.group_words import MISSING, count, number, p_value, with_interval
@@ -36,7 +36,7 @@ def map_blocks(inputs: GroupInputs) -> list[Block]:
         Open where the arm that does most about the site has subtypes, or may have; else folded.
     """
     table = inputs.tables.get("subtypemaps")
-    arms = searched_arms(inputs)
+    arms = best_first(inputs)
     found: list[Block] = []
     for arm in arms:
         row = chosen_row(inputs, arm)
@@ -69,7 +69,7 @@ def association_blocks(inputs: GroupInputs) -> list[Block]:
     list of Block
         One table, the arm that does most about the site first; a paragraph without any.
     """
-    rows = {arm: chosen_row(inputs, arm) for arm in searched_arms(inputs)}
+    rows = {arm: chosen_row(inputs, arm) for arm in best_first(inputs)}
     if all(n_clusters(row) == 1 for row in rows.values()):
         return []
     table = inputs.tables.get("subtypeassociations")

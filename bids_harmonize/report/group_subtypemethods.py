@@ -1,6 +1,5 @@
 """How kinds of cases were looked for, for a methods paragraph, with what it cites."""
 
-from bids_harmonize.report.group_disorderarms import arms_of
 from bids_harmonize.report.group_disordermethods import ARM_METHODS
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_subtypearms import ALPHA, LEAST_ARI, OURS, searched_arms
@@ -25,10 +24,10 @@ def subtypes_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     sentences, cited : list of str
         Only steps whose tables are there.
     """
-    if not searched_arms(inputs):
+    arms = searched_arms(inputs)
+    if not arms:
         return [], []
     table = inputs.tables["subtypevalidity"]
-    arms = [arm for arm in arms_of(table) if arm in searched_arms(inputs)]
     most = table.loc[table["method"] == OURS, "k"].max()
     there = [name for name in _OTHERS if (table["method"] == name).any()]
     sentences = [

@@ -19,6 +19,7 @@ from bids_harmonize.report.group_subtypearms import (
     OURS,
     STABILITIES,
     beside,
+    best_first,
     chosen_row,
     cluster_sizes,
     comes_again,
@@ -84,17 +85,17 @@ def _verdict_table(inputs: GroupInputs) -> Block:
             [
                 Cell(arm, "strong"),
                 Cell(str(row["verdict"]), "strong" if row["verdict"] == "discrete" else ""),
-                _meaning(row),
                 str(sum(sizes)) if sizes else MISSING,
                 number(row["n_dimensions"], 0),
                 f"{k}{people}",
+                _meaning(row),
             ]
         )
     return make_table(
         "The verdict of each arm",
         {
-            "arm": False, "verdict": False, "in words": False, "cases": True,
-            "directions": True, "clusters (people)": False,
+            "arm": False, "verdict": False, "cases": True, "directions": True,
+            "clusters (people)": False, "in words": False,
         },
         rows,
         reading="Directions: in how many cases vary more than controls who were held out do. "
@@ -192,7 +193,7 @@ def _stability_figure(inputs: GroupInputs) -> list[Block]:
 def _site_table(inputs: GroupInputs) -> list[Block]:
     """Cases of each cluster by site, in the arm that does most about the site and has two."""
     people = inputs.tables.get("subtypes")
-    arms = [arm for arm in searched_arms(inputs) if n_clusters(chosen_row(inputs, arm)) > 1]
+    arms = [arm for arm in best_first(inputs) if n_clusters(chosen_row(inputs, arm)) > 1]
     if people is None or not arms or "site" not in people:
         return []
     own = people[people["arm"] == arms[0]].dropna(subset=["site", "subtype"])
