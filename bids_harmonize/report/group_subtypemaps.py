@@ -139,10 +139,8 @@ def _most_different(own: pd.DataFrame) -> list[str]:
 
 
 def _map_table(own: pd.DataFrame, names: list[str], arm: str, word: str) -> Block:
-    frames = {
-        int(label): rows.set_index("feature")
-        for label, rows in own.dropna(subset=["subtype"]).groupby("subtype")
-    }
+    labels = sorted(own["subtype"].dropna().astype(int).unique())
+    frames = {label: own[own["subtype"] == label].set_index("feature") for label in labels}
     columns = {"feature": False}
     for label in frames:
         columns |= {f"{word} {label}: {name}": True for name in ("d", "p", "q")}
