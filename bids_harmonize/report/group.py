@@ -13,6 +13,7 @@ from bids_harmonize.report.group_inputs import GroupInputs, read_group_inputs
 from bids_harmonize.report.group_proof import probe_section, verdict_section
 from bids_harmonize.report.group_quality import quality_section
 from bids_harmonize.report.group_study import study_section
+from bids_harmonize.report.group_subtypes import subtypes_section
 from bids_harmonize.report.group_tissue import tissue_section
 from bids_harmonize.report.page import render_page, write_page
 
@@ -63,6 +64,7 @@ def make_group_page(inputs: GroupInputs) -> str:
         tissue_section(inputs),
         probe_section(inputs),
         disorder_section(inputs),
+        subtypes_section(inputs),
         verdict_section(inputs),
         about_section(inputs),
     )

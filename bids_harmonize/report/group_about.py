@@ -19,6 +19,7 @@ from bids_harmonize.report.group_files import files_table
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_reference import reference_sentence, reference_words
 from bids_harmonize.report.group_references import REFERENCES
+from bids_harmonize.report.group_subtypemethods import subtypes_methods
 from bids_harmonize.report.group_tissue import tissue_words
 from bids_harmonize.report.group_words import count, listing, method_words
 
@@ -73,9 +74,14 @@ def group_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
 
 
 def _methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
-    compared, works = disorder_methods(inputs)
+    compared, works = (
+        [*of_disorder, *of_subtypes]
+        for of_disorder, of_subtypes in zip(
+            disorder_methods(inputs), subtypes_methods(inputs), strict=True
+        )
+    )
     if inputs.from_features:
-        return [*_feature_methods(inputs), *compared], works
+        return [*_feature_methods(inputs), *compared], list(dict.fromkeys(works))
     sentences = [
         f"T1-weighted images, organised by the Brain Imaging Data Structure, were processed with "
         f"bids-harmonize {__version__}."

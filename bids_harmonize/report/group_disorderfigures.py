@@ -1,6 +1,8 @@
 """Charts of the disorder, from tables: ranked effects, shares of variance, effects by site."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,9 +31,29 @@ from bids_harmonize.report.group_words import is_number, percent
 
 _PHONE_INCHES = 4.8  # readable on a phone without scrolling
 _LABEL_SIZE = 8
+_KEYS_A_LINE = 4
 _LEFT = 0.42
 """Where the axes begin, as a share of the width."""
 _D_WORDS = "difference, cases minus controls (d)"
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Effects of one arm or one kind of people.
+
+    Attributes
+    ----------
+    name
+        In the key.
+    mark
+        Colour and marker.
+    rows
+        By feature: d, low, high; with a column q, marks from .05 are hollow.
+    """
+
+    name: str
+    mark: tuple[str, str]
+    rows: pd.DataFrame
 
 
 def draw_ranked(table: pd.DataFrame, features: Sequence[str], arms: Sequence[str]) -> str:
@@ -51,25 +73,46 @@ def draw_ranked(table: pd.DataFrame, features: Sequence[str], arms: Sequence[str
     str
         Data URI of the drawing; filled marks are features with q < .05.
     """
+    series = [Effects(arm, arm_mark(arm), rows_of_arm(table, arm)) for arm in arms]
+    return draw_effects(series, features, label=_D_WORDS)
+
+
+def draw_effects(series: Sequence[Effects], features: Sequence[str], *, label: str) -> str:
+    """Several effects of each feature with intervals, below each other on one scale.
+
+    Parameters
+    ----------
+    series
+        From the top down within a feature.
+    features
+        From the top down.
+    label
+        What the scale holds.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
     labels = [label_lines(name) for name in features]
-    pitch = max(0.14 + 0.075 * len(arms), 0.29 if any("\n" in label for label in labels) else 0)
+    pitch = max(0.14 + 0.075 * len(series), 0.29 if any("\n" in line for line in labels) else 0)
     with page_style():
         figure = Figure(figsize=(_PHONE_INCHES, 0.9 + pitch * len(features)))
         axes = figure.subplots()
         axes.axvline(0, color=INK, linewidth=1)
-        step = 0.72 / max(len(arms), 2)
-        for order, arm in enumerate(arms):
-            own = rows_of_arm(table, arm).reindex(list(features))
-            places = np.arange(len(features)) + step * (order - (len(arms) - 1) / 2)
-            _draw_effects(axes, own, places, arm)
+        step = 0.72 / max(len(series), 2)
+        for order, one in enumerate(series):
+            own = one.rows.reindex(list(features))
+            places = np.arange(len(features)) + step * (order - (len(series) - 1) / 2)
+            _draw_effects(axes, own, places, one.mark)
         axes.set_yticks(range(len(features)), labels, size=_LABEL_SIZE)
         axes.set_ylim(len(features) - 0.4, -0.6)
-        axes.set_xlabel(_D_WORDS)
+        axes.set_xlabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(6))
         only_vertical_grid(axes)
         for place in range(1, len(features)):
             axes.axhline(place - 0.5, color=FAINT, linewidth=0.3)
-        _place(figure, [_key(arm_mark(arm), arm) for arm in arms])
+        _place(figure, [_key(one.mark, one.name) for one in series])
         return svg_uri(figure)
 
 
@@ -154,11 +197,13 @@ _FINE = 0.01  # smaller shares are given with two decimals of a per cent
 _SHARES = {"r2_site": BLUE, "r2_group": ORANGE}
 
 
-def _draw_effects(axes: Axes, own: pd.DataFrame, places: np.ndarray, arm: str) -> None:
-    colour, marker = arm_mark(arm)
+def _draw_effects(
+    axes: Axes, own: pd.DataFrame, places: np.ndarray, mark: tuple[str, str]
+) -> None:
+    colour, marker = mark
     for place, (_, row) in zip(places, own.iterrows(), strict=True):
         _interval(axes, row, place, colour, 1.4)
-        face = colour if row["q"] < CALLED else "white"
+        face = colour if "q" not in own or row["q"] < CALLED else "white"
         axes.plot(
             row["d"], place, marker, color=colour, markersize=4.6, markerfacecolor=face,
             markeredgewidth=1.1,
@@ -212,12 +257,12 @@ def _key(mark: tuple[str, str], label: str) -> Line2D:
 
 
 def _place(figure: Figure, keys: Sequence[Line2D] = (), *, left: float = _LEFT) -> None:
-    """Room for the labels inside the width, and a row of keys on top of figures of any height."""
-    height = figure.get_figheight()
-    top = 1 - (0.32 if keys else 0.1) / height
+    """Room for the labels inside the width, and rows of keys on top of figures of any height."""
+    height, n_lines = figure.get_figheight(), math.ceil(len(keys) / _KEYS_A_LINE)
+    top = 1 - (0.1 + 0.22 * n_lines) / height
     figure.subplots_adjust(left=left, right=0.98, top=top, bottom=0.5 / height)
     if keys:
         figure.legend(
-            handles=list(keys), loc="upper left", ncols=len(keys), fontsize=8.5,
+            handles=list(keys), loc="upper left", ncols=min(len(keys), _KEYS_A_LINE), fontsize=8.5,
             handlelength=1.4, columnspacing=1.1, borderaxespad=0,
         )  # fmt: skip

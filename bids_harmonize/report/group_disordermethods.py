@@ -4,12 +4,13 @@ from bids_harmonize.report.group_disorderarms import arms_of, comparison_words
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import listing
 
-_ARMS = {
+ARM_METHODS = {
     "raw": "on features as they are",
     "covariate": "with the site as a covariate",
     "combat": "after ComBat fitted on controls (Johnson 2007; Fortin 2018)",
     "harmonized": "on features of harmonized images",
 }
+"""Arm to what was done about the site, after a verb."""
 
 
 def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
@@ -31,9 +32,9 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     arms = arms_of(tables["casecontrol"])
     sentences = [
         "Cases were compared with controls feature by feature by linear models with covariates, "
-        f"{listing(_ARMS.get(arm, arm) for arm in arms)}; the difference is given in residual "
-        "standard deviations with the correction for small samples (Hedges 1981), and features "
-        "were called at a false discovery rate of 5 % (Benjamini and Hochberg 1995)."
+        f"{listing(ARM_METHODS.get(arm, arm) for arm in arms)}; the difference is given in "
+        "residual standard deviations with the correction for small samples (Hedges 1981), and "
+        "features were called at a false discovery rate of 5 % (Benjamini and Hochberg 1995)."
     ]
     if words := comparison_words(inputs):
         sentences.append(words)

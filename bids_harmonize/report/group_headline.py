@@ -26,6 +26,7 @@ from bids_harmonize.report.group_reference import (
 )
 from bids_harmonize.report.group_siteanswers import site_sentence
 from bids_harmonize.report.group_sitewarnings import is_quick, site_findings
+from bids_harmonize.report.group_subtypeclaims import subtypes_findings, subtypes_sentence
 from bids_harmonize.report.group_words import (
     count,
     listing,
@@ -60,6 +61,7 @@ def headline_section(inputs: GroupInputs) -> Section:
         *_fitted_on_everybody(inputs),
         *site_findings(inputs),
         *disorder_findings(inputs),
+        *subtypes_findings(inputs),
         *_missing_proof(inputs),
         *reference_findings(inputs),
         *_quick(inputs),
@@ -94,8 +96,7 @@ def _summary(inputs: GroupInputs) -> str:
     result = _primary_result(inputs) or applied_words(inputs)
     if result:
         parts.append(result)
-    if compared := disorder_sentence(inputs):
-        parts.append(compared)
+    parts += filter(None, (disorder_sentence(inputs), subtypes_sentence(inputs)))
     if not parts:
         parts.append(
             "The scans were preprocessed. No group result (site classification, harmonization, "

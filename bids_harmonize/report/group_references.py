@@ -79,4 +79,36 @@ REFERENCES: Mapping[str, Reference] = {
         "correlated receiver operating characteristic curves. Biometrics 1988.",
         "10.2307/2531595",
     ),
+    "one_cluster": Reference(
+        "Liu Y, Hayes DN, Nobel A, Marron JS. Statistical significance of clustering for "
+        "high-dimension, low-sample size data. J Am Stat Assoc 2008.",
+        "10.1198/016214508000000454",
+    ),
+    "biotypes": Reference(
+        "Dinga R, et al. Evaluating the evidence for biotypes of depression: methodological "
+        "replication and extension of Drysdale et al. (2017). NeuroImage Clin 2019.",
+        "10.1016/j.nicl.2019.101796",
+    ),
+    "dip": Reference(
+        "Hartigan JA, Hartigan PM. The dip test of unimodality. Ann Stat 1985.",
+        "10.1214/aos/1176346577",
+    ),
+    "rand": Reference(
+        "Hubert L, Arabie P. Comparing partitions. J Classif 1985.", "10.1007/BF01908075"
+    ),
+    "cramers_v": Reference(
+        "Bergsma W. A bias-correction for Cramér's V and Tschuprow's T. J Korean Stat Soc 2013.",
+        "10.1016/j.jkss.2012.10.002",
+    ),
+    "hydra": Reference(
+        "Varol E, Sotiras A, Davatzikos C. HYDRA: revealing heterogeneity of imaging and genetic "
+        "patterns through a multiple max-margin discriminative analysis framework. NeuroImage "
+        "2017.",
+        "10.1016/j.neuroimage.2016.02.041",
+    ),
+    "som": Reference(
+        "Sugihara G, et al. Distinct patterns of cerebral cortical thinning in schizophrenia: a "
+        "neuroimaging data-driven approach. Schizophr Bull 2017.",
+        "10.1093/schbul/sbw176",
+    ),
 }

@@ -46,6 +46,9 @@ def _feature_blocks(inputs: GroupInputs) -> list[Block]:
     table, compared = inputs.tables.get("sitepredictions"), site_counts(inputs)
     if table is None and compared is not None:
         return [Paragraph(text), _compared_table(compared)]
+    searched = inputs.tables.get("subtypes")
+    if table is None and searched is not None and {"site", "participant_id"} <= set(searched):
+        return [Paragraph(text), _searched_table(searched)]
     if table is None or "site" not in table or "participant_id" not in table:
         return [Paragraph(f"{text} Who stands in it cannot be listed.", "absent")]
     own = table.dropna(subset=["site"])
@@ -70,6 +73,20 @@ def _compared_table(counts: pd.DataFrame) -> Block:
         {"site": False, "cases": True, "controls": True},
         rows,
         reading="Sites with enough cases and controls for a comparison of their own.",
+    )
+
+
+def _searched_table(people: pd.DataFrame) -> Block:
+    own = people.dropna(subset=["site"]).drop_duplicates("participant_id")
+    rows: list[list[str | Cell]] = [
+        [Cell(str(site), "strong"), str(len(cases))]
+        for site, cases in own.groupby(own["site"].astype(str))
+    ]
+    return make_table(
+        "Sites",
+        {"site": False, "cases": True},
+        rows,
+        reading="Cases among whom kinds were looked for; controls are not listed.",
     )
 
 

@@ -1,7 +1,7 @@
 """Which tables the group page reads, and which of their columns hold numbers.
 
-The disorder's tables of one row a person (group_deviations, group_casescores) are large and show
-nothing that the others do not, so they are not read.
+Of the tables of one row a person, group_deviations and group_casescores are large and show
+nothing that the others do not, so they are not read; group_subtypes tells the sizes of clusters.
 """
 
 import json
@@ -39,8 +39,13 @@ TABLES = (
     "normative",
     "classification",
     "comparedmaps",
+    "subtypes",
+    "subtypevalidity",
+    "subtypemaps",
+    "subtypeassociations",
 )
 DISORDER_TABLES = frozenset(TABLES[TABLES.index("casecontrol") :])
+"""Of the stages that need a feature table and no scan."""
 NUMBER_COLUMNS = frozenset(
     (
         *("n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "chance"),
@@ -58,6 +63,9 @@ NUMBER_COLUMNS = frozenset(
         *("d", "q", "tau2", "i2", "n_sites", "n_cases", "n_controls", "n_calibration"),
         *("r2_site", "r2_site_chance", "r2_group", "r2_group_chance", "share_beyond"),
         *("mean_deviation", "sd_deviation", "auc", "auc_global", "r", "n_regions"),
+        *("k", "chosen", "n_dimensions", "bic", "bootstrap_ari", "splithalf_ari"),
+        *("leavesite_ari", "separation", "p_null_full", "p_null_subspace", "v_site", "v_sex"),
+        *("eta2_age", "agreement", "subtype", "strength"),
     )
 )
 
