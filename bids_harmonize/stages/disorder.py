@@ -4,7 +4,6 @@ The arms stand side by side in tables of identical columns, because no way is ri
 shows what the site does, and a difference that only one arm shows is that arm's.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,8 +48,6 @@ from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
 )
 from bids_harmonize.training.runtime import seeded_generator
-
-LOGGER = logging.getLogger(__name__)
 
 TABLES = (
     *("casecontrol", "meta", "siteeffects", "comparedmaps", "normative", "deviations"),

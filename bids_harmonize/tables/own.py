@@ -23,6 +23,17 @@ PARCEL_PREFIX: Final = "parcel_"
 _KEYS: Final = ["participant_id", "session_id", "site"]
 
 
+def is_own_feature(name: str) -> bool:
+    """Whether a column is called like one that the stage ``features`` measures.
+
+    Examples
+    --------
+    >>> is_own_feature("gm_volume_ml"), is_own_feature("symptom_score")
+    (True, False)
+    """
+    return name.startswith(PARCEL_PREFIX) or name.endswith("_volume_ml")
+
+
 def one_arm(frame: pd.DataFrame, *, path: Path, arm: str) -> pd.DataFrame:
     """The rows of one arm; several scans of a session become their mean.
 

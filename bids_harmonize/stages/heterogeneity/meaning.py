@@ -16,6 +16,7 @@ from bids_harmonize.stats.effects import (
     false_discovery_rate,
     with_intercept,
 )
+from bids_harmonize.tables.own import is_own_feature
 
 MIN_OF_SUBTYPE: Final = 5
 """People whom a subtype needs to be compared with controls."""
@@ -181,7 +182,8 @@ def _variables(cohort: Cohort) -> dict[str, pd.Series]:
     for name, cells in details.items():
         spelt = str(name).lower()
         present = cells.dropna().astype(str)
-        if spelt in taken or present.empty or any(set(present) <= known for known in words):
+        is_taken = spelt in taken or is_own_feature(spelt)
+        if is_taken or present.empty or any(set(present) <= known for known in words):
             continue
         numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
         if numbers.notna().sum() == cells.notna().sum():
