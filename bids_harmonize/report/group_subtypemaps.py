@@ -114,9 +114,7 @@ def _arm_blocks(inputs: GroupInputs, arm: str, own: pd.DataFrame) -> tuple[Block
     some = f"the {len(shown)} most different of {len(names)} features"
     n_shown = own["subtype"].nunique()
     small = n_clusters(row) - n_shown
-    sizes = ", ".join(
-        f"{label}: {size}" for label, size in enumerate(cluster_sizes(inputs, arm), start=1)
-    )
+    sizes = ", ".join(map(str, cluster_sizes(inputs, arm)))
     figure = Figure(
         title=f"{_capital(word)}s against controls, arm {arm}",
         source=draw_cluster_maps(own, shown, word),
@@ -124,8 +122,8 @@ def _arm_blocks(inputs: GroupInputs, arm: str, own: pd.DataFrame) -> tuple[Block
         reading=f"{_capital(some) if len(names) > len(shown) else 'All features'}, the widest "
         f"distance between {word}s first. d: adjusted difference from all controls, in residual "
         "standard deviations; intervals: 95 %."
-        + (f" People: {sizes}." if sizes else "")
-        + (f" {count(small, word)} too small to be compared." if small > 0 else "")
+        + (f" People, {word} by {word}: {sizes}." if sizes else "")
+        + (f" Too small to be compared: {count(small, word)}." if small > 0 else "")
         + f" {_CIRCULAR}",
     )
     return figure, _map_table(own, names, arm, word)

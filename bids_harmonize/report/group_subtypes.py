@@ -84,36 +84,35 @@ def _verdict_table(inputs: GroupInputs) -> Block:
         rows.append(
             [
                 Cell(arm, "strong"),
-                Cell(str(row["verdict"]), "strong" if row["verdict"] == "discrete" else ""),
+                Cell(
+                    f"{row['verdict']}: {_meaning(row)}",
+                    "strong" if row["verdict"] == "discrete" else "",
+                ),
                 str(sum(sizes)) if sizes else MISSING,
                 number(row["n_dimensions"], 0),
                 f"{k}{people}",
-                _meaning(row),
             ]
         )
     return make_table(
         "The verdict of each arm",
         {
             "arm": False, "verdict": False, "cases": True, "directions": True,
-            "clusters (people)": False, "in words": False,
+            "clusters (people)": False,
         },
         rows,
-        reading="Directions: in how many cases vary more than controls who were held out do. "
-        "Clusters: the number that describes the cases best in them (lowest BIC), largest first. "
-        "A subtype is claimed only where the verdict is discrete.",
+        reading="None: cases vary no more than controls. Dimensional: they vary more, but by "
+        "degree, without a gap beyond chance. Uncertain: not all conditions for subtypes hold. "
+        "Discrete: all do; a subtype is claimed there alone. Directions: in how many cases vary "
+        "more than controls who were held out. Clusters: the number that describes the cases best "
+        "there (lowest BIC), the largest first.",
     )  # fmt: skip
 
 
 def _meaning(row: pd.Series) -> str:
-    k = n_clusters(row)
-    return {
-        "discrete": f"{k} subtypes are supported",
-        "uncertain": "not all conditions hold; no subtype is claimed",
-        "dimensional": "no subtypes: cases differ by degree"
-        if k == 1
-        else "no subtypes: no gap between clusters beyond chance",
-        "none": "no subtypes: cases vary no more than controls",
-    }.get(str(row["verdict"]), MISSING)
+    verdict = str(row["verdict"])
+    if verdict == "discrete":
+        return f"{n_clusters(row)} subtypes supported"
+    return "no subtypes claimed" if verdict == "uncertain" else "no subtypes supported"
 
 
 def _condition_blocks(inputs: GroupInputs) -> list[Block]:

@@ -62,19 +62,19 @@ def absent(own: Section) -> list[str]:
 
 def test_a_discrete_arm_stands_beside_a_none_arm(built: Section) -> None:
     assert rows(built, "The verdict of each arm") == [
-        ["raw", "none", "60", "0", "1", "no subtypes: cases vary no more than controls"],
-        ["covariate", "discrete", "60", "1", "2 (38, 22)", "2 subtypes are supported"],
-        ["combat", "discrete", "60", "1", "2 (38, 22)", "2 subtypes are supported"],
+        ["raw", "none: no subtypes supported", "60", "0", "1"],
+        ["covariate", "discrete: 2 subtypes supported", "60", "1", "2 (38, 22)"],
+        ["combat", "discrete: 2 subtypes supported", "60", "1", "2 (38, 22)"],
     ]
 
 
 def test_verdicts_without_subtypes_differ_in_words(tmp_path: Path) -> None:
     arms = {"raw": DIMENSIONAL, "covariate": BY_DEGREE, "combat": UNCERTAIN}
     own = section(write_subtype_tables(tmp_path, arms))
-    assert [row[-1] for row in rows(own, "The verdict of each arm")] == [
-        "no subtypes: no gap between clusters beyond chance",
-        "no subtypes: cases differ by degree",
-        "not all conditions hold; no subtype is claimed",
+    assert [row[1] for row in rows(own, "The verdict of each arm")] == [
+        "dimensional: no subtypes supported",
+        "dimensional: no subtypes supported",
+        "uncertain: no subtypes claimed",
     ]
     assert rows(own, "The verdict of each arm")[0][4] == "3 (30, 26, 4)"
 
@@ -147,7 +147,7 @@ def test_a_single_site_leaves_a_curve_out(folder: Path) -> None:
 def test_maps_of_the_best_arm_are_open_and_others_folded(built: Section) -> None:
     (figure,) = of_kind(built.blocks, Figure, "against controls")
     assert figure.title == "Subtypes against controls, arm combat"
-    assert "People: 1: 38, 2: 22." in figure.reading
+    assert "People, subtype by subtype: 38, 22." in figure.reading
     assert "do not test that there are subtypes" in figure.reading
     (fold,) = of_kind(built.blocks, Fold, "against controls")
     assert fold.title == "Subtypes against controls in the arm covariate (discrete)"
@@ -178,7 +178,7 @@ def test_clusters_that_are_no_subtypes_are_called_clusters(tmp_path: Path) -> No
     assert fold.title == "Clusters against controls in the arm raw (dimensional)"
     first = fold.blocks[0]
     assert isinstance(first, Figure)
-    assert "1 cluster too small to be compared" in first.reading
+    assert "Too small to be compared: 1 cluster." in first.reading
 
 
 def test_clusters_too_small_for_a_map_are_told(folder: Path) -> None:
