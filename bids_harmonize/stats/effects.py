@@ -180,8 +180,8 @@ def explained_share(features: Array, block: Array, covariates: Array) -> tuple[A
     Returns
     -------
     tuple
-        The shares, 0 to 1, shape (n_features,), and the share that a block without any effect
-        would reach by chance.
+        The shares, 0 to 1, shape (n_features,), NaN where the covariates leave nothing, and the
+        share that a block without any effect would reach by chance.
     """
     base = with_intercept(covariates)
     whole = with_intercept(np.column_stack([covariates, block]))
@@ -189,7 +189,11 @@ def explained_share(features: Array, block: Array, covariates: Array) -> tuple[A
     before = (_residuals(values, base) ** 2).sum(axis=0)
     after = (_residuals(values, whole) ** 2).sum(axis=0)
     chance = (whole.shape[1] - base.shape[1]) / (len(values) - base.shape[1])
-    return np.clip(1 - after / before, 0.0, 1.0), float(chance)
+    size = np.linalg.norm(values, axis=0)
+    nothing = np.sqrt(before) <= _DEPENDENT * size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.clip(1 - after / before, 0.0, 1.0)
+    return np.where(nothing, np.nan, shares), float(chance)
 
 
 def dummies(labels: Array) -> Array:

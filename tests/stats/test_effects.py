@@ -178,3 +178,10 @@ def test_large_numbers_of_little_spread_are_no_intercept():
     year = 2000 + np.random.default_rng(1).normal(size=30)
     assert with_intercept(year[:, None]).shape == (30, 2)
     assert with_intercept(np.full((30, 1), 2000.1)).shape == (30, 1)
+
+
+def test_where_the_covariates_leave_nothing_no_share_is_made_up():
+    rng = np.random.default_rng(6)
+    size = 1.3e6 + rng.normal(scale=1e5, size=100)
+    shares, _ = explained_share(size[:, None], dummies(np.arange(100) % 3), size[:, None])
+    assert np.isnan(shares).all()

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from bids_harmonize.stages.case_control.cohort import Cohort
+from bids_harmonize.stages.case_control.covariates import TIV
 from bids_harmonize.stages.heterogeneity.search import OURS, ArmSubtypes
 from bids_harmonize.stats import correlation_ratio, cramers_v
 from bids_harmonize.stats.effects import (
@@ -16,6 +17,7 @@ from bids_harmonize.stats.effects import (
     false_discovery_rate,
     with_intercept,
 )
+from bids_harmonize.tables.measures import intracranial_column
 from bids_harmonize.tables.own import is_own_feature
 
 MIN_OF_SUBTYPE: Final = 5
@@ -176,7 +178,9 @@ def _with_people(labels: list[str], cohort: Cohort, case: np.ndarray) -> dict[st
 def _variables(cohort: Cohort) -> dict[str, pd.Series]:
     """Columns about the cases that are no feature, covariate, site or group."""
     details = cohort.details[cohort.is_case]
+    volume = intracranial_column(map(str, details.columns))
     taken = {str(name).lower() for name in cohort.features.columns} | set(_ADJUSTED)
+    taken |= {volume.lower()} if volume is not None and TIV in cohort.covariates else set()
     words = set(map(str, cohort.people["group"].unique())), set(map(str, cohort.sites))
     found: dict[str, pd.Series] = {}
     for name, cells in details.items():
@@ -203,6 +207,6 @@ def _of_numbers(values: np.ndarray, labels: np.ndarray, base: np.ndarray) -> dic
     n_all = with_intercept(np.column_stack([base, block])).shape[1]
     top, bottom = n_all - n_base, len(values) - n_all
     p = np.nan
-    if top > 0 and bottom > 0 and share < 1:
+    if top > 0 and bottom > 0 and share < 1:  # so not NaN either
         p = float(stats.f.sf(share / top / ((1 - share) / bottom), top, bottom))
     return {"kind": "numbers", "strength": share, "p": p}
