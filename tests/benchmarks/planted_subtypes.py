@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.stats import fit_combat
+
 TABLE = Path("tables/fcon1000_freesurfer.csv")
 SHARE_OF_PATIENTS = 0.45
 PREVALENCES = (0.8, 0.2)
 
 _FRONTAL = re.compile("front|orbital|rectus|precentral")
 _TEMPORAL = re.compile("temp|fusif|collat|Parahip")
-_WEIGHT_OF_ALL_SITES = 10
 """A site's own variance counts as its number of people, that of all sites as so many."""
 
 
@@ -144,21 +145,16 @@ def adjust(
     Returns
     -------
     np.ndarray
-        Shape (n, p), in the unit of the features: location and scale of each site are those of
-        all, and what is expected of the covariates is taken off.
+        Shape (n, p), in the unit of the features: after ComBat, what is expected of the covariates
+        among the same people is taken off.
     """
-    names = np.asarray(sites)
-    both = np.c_[_indicators(names), design[:, 1:]]
-    found = np.linalg.lstsq(both[fit_rows], features[fit_rows], rcond=None)[0]
-    residuals = features - both @ found
-    variance = residuals[fit_rows].var(axis=0)
-    out = np.empty_like(residuals)
-    for name in np.unique(names):
-        own = residuals[fit_rows & (names == name)]
-        weight = len(own) / (len(own) + _WEIGHT_OF_ALL_SITES)
-        mixed = weight * own.var(axis=0) + (1 - weight) * variance
-        out[names == name] = residuals[names == name] * np.sqrt(variance / mixed)
-    return out
+    covariates = design[:, 1:]
+    names = [str(name) for name in sites]
+    own = [name for name, is_fitted in zip(names, fit_rows, strict=True) if is_fitted]
+    combat = fit_combat(features[fit_rows], own, covariates[fit_rows])
+    adjusted = combat.transform(features, names, covariates)
+    found = np.linalg.lstsq(design[fit_rows], adjusted[fit_rows], rcond=None)[0]
+    return np.asarray(adjusted - design @ found)
 
 
 def deviations(arm: str, cohort: Cohort, planted: Planted) -> np.ndarray:
