@@ -22,7 +22,6 @@ PREVALENCES = (0.8, 0.2)
 
 _FRONTAL = re.compile("front|orbital|rectus|precentral")
 _TEMPORAL = re.compile("temp|fusif|collat|Parahip")
-"""A site's own variance counts as its number of people, that of all sites as so many."""
 
 
 @dataclass(frozen=True)
