@@ -104,7 +104,8 @@ def _validity_columns(effort: Effort) -> Columns:
         },
         "splithalf_ari": {"Description": f"a half by its own model and by the other's; {ari}"},
         "leavesite_ari": {
-            "Description": f"labels against those by models that never saw the site; {ari}"
+            "Description": "labels against those by models that never saw a site, the lowest over "
+            f"sites; n/a with one site; {ari}"
         },
         "separation": {"Description": "dip between the nearest two clusters, 0 to 0.25"},
         "p_null_full": {
