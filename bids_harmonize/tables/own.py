@@ -67,8 +67,7 @@ def one_arm(frame: pd.DataFrame, *, path: Path, arm: str) -> pd.DataFrame:
     except ValueError as error:
         message = f"{path}: a feature of the arm {arm} is no number: {error}"
         raise UnusableDataError(message) from None
-    means = (
-        own[_KEYS].join(numbers).groupby(_KEYS, dropna=False, sort=False, as_index=False).mean()
-    )
+    joined = pd.concat([own[_KEYS], numbers], axis=1).copy()  # one block, whatever was read
+    means = joined.groupby(_KEYS, dropna=False, sort=False).mean().reset_index()
     cells = means[names].map(lambda value: pd.NA if pd.isna(value) else repr(float(value)))
     return pd.concat([means[_KEYS], cells], axis=1).astype(object)
