@@ -78,7 +78,7 @@ _SHORT: Final = {
     f"{side}{short}": region
     for side in "lr"
     for short, region in {
-        "accumb": "accumbensarea",
+        "accumb": "accumbens",
         "amyg": "amygdala",
         "caud": "caudate",
         "hippo": "hippocampus",

@@ -198,6 +198,16 @@ def test_people_who_cannot_be_compared_are_left_out_with_the_reason(tmp_path):
     assert "2 participant(s) without age" in words
 
 
+def test_people_of_several_sites_take_no_part(tmp_path):
+    frame = make_cases(n_per_site=20)
+    frame.loc[frame["participant_id"] == "sub-Leeds19", "participant_id"] = "sub-Kyoto19"
+    twice = frame.assign(session_id=frame["site"])
+    result, tables = disorder(tmp_path, twice)
+    found = of(tables["casecontrol"], "raw")
+    assert (found["n_cases"].iloc[0], found["n_controls"].iloc[0]) == (30, 28)
+    assert "1 participant(s) scanned at several sites" in " ".join(result.warnings)
+
+
 def test_a_site_without_controls_is_left_out_by_name(tmp_path):
     result, tables = disorder(tmp_path, make_cases(n_per_site=20, shares=(0.5, 0.5, 1.0)))
     assert "site Nara: 0 controls, fewer than 2" in " ".join(result.warnings)

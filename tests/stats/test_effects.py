@@ -103,6 +103,7 @@ def test_sites_means_that_few_controls_gave_do_not_pass_for_an_effect():
     honest = adjusted_effects(adjusted, is_case, none, removed_sites=sites)
     assert (honest.p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
     np.testing.assert_allclose(honest.d, blind.d, rtol=1e-3)
+    assert (blind.df, honest.df) == (118, 116)  # two sites' means beside the general one
 
 
 def test_equal_shares_of_cases_leave_the_interval_as_it_is():
