@@ -8,7 +8,10 @@ import pytest
 
 from bids_harmonize.errors import MissingInputError, UnusableDataError, UsageError
 from bids_harmonize.stages import run_stage
+from bids_harmonize.stages.case_control.arms import make_arms
+from bids_harmonize.stages.case_control.cohort import make_cohort
 from bids_harmonize.stages.case_control.combat_model import load_combat
+from bids_harmonize.stages.case_control.deviations import cross_fitted_combat, deal_folds
 from bids_harmonize.stages.disorder import run as run_on_images
 from tests.stages.disorder_tables import FEATURES, MOVED, make_cases
 from tests.stages.feature_tables import make_feature_context, make_feature_settings, write_tsv
@@ -35,6 +38,13 @@ def disorder(tmp_path, frame, *, name="table.tsv", harmonized=None, **group):
         if path.suffix == ".tsv" and path.parent == out
     }
     return result, tables
+
+
+def cohort_of(tmp_path, frame):
+    path = write_tsv(tmp_path / "cohort.tsv", frame)
+    settings = make_feature_settings(path, group_column="diagnosis")
+    (study,) = make_feature_context(tmp_path / "out", settings).studies
+    return make_cohort(study, settings)
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +172,22 @@ def test_the_combat_of_the_controls_is_kept_and_gives_the_same_features(planted)
     assert np.ptp(means.to_numpy(), axis=0).max() < 0.5 * values.std()
 
 
-def test_combat_that_knows_the_controls_alone_does_not_make_cases_deviate(tmp_path):
-    _, tables = disorder(tmp_path, make_cases(n_per_site=30, d=0.0, seed=5))
-    rows = tables["normative"]
-    own = rows[rows["arm"] == "combat"].groupby("group")["share_beyond"].mean()
-    assert own["cases"] == pytest.approx(own["controls"], abs=0.035)
+def test_deviations_come_after_a_combat_that_does_not_know_the_fold(tmp_path):
+    cohort = cohort_of(tmp_path, make_cases(n_per_site=30, d=0.0))
+    other = make_cases(n_per_site=30, d=0.0)
+    strange = other["participant_id"] == cohort.people.index[-1]  # a control
+    assert (other.loc[strange, "diagnosis"] == "HC").all()
+    other.loc[strange, list(FEATURES)] += 40.0
+    changed = cohort_of(tmp_path, other)
+    arms = [make_arms(one).arms[-1] for one in (cohort, changed)]
+    folds = deal_folds(arms[0], n_folds=5, seed=0)
+    plain, moved = (cross_fitted_combat(arm, folds).features for arm in arms)
+    own = folds == folds[-1]
+    own[-1] = False  # the strange one's fold, without the strange one
+    np.testing.assert_allclose(moved[own], plain[own], atol=1e-9)
+    away = ~own & (cohort.sites == cohort.sites[-1])
+    away[-1] = False
+    assert np.abs(moved[away] - plain[away]).mean() > 0.1
 
 
 def test_the_seed_fixes_everything_and_the_order_of_rows_nothing(planted, tmp_path):

@@ -65,7 +65,7 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
         If the controls of a fold are too few.
     """
     cohort = arm.cohort
-    unseen = _cross_fitted_combat(arm, folds) if arm.name == COMBAT else arm
+    unseen = cross_fitted_combat(arm, folds) if arm.name == COMBAT else arm
     told = pd.DataFrame(_judged(unseen, folds), columns=cohort.features.columns)
     keys = {
         "participant_id": cohort.people.index,
@@ -77,13 +77,30 @@ def deviations(arm: Arm, folds: np.ndarray) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(keys), told], axis=1)
 
 
-def _cross_fitted_combat(arm: Arm, folds: np.ndarray) -> Arm:
+def cross_fitted_combat(arm: Arm, folds: np.ndarray) -> Arm:
     """The arm with everybody after a ComBat of other folds' controls.
 
     Fitted on all controls it would know the controls and not the cases, who would then seem to
     deviate: on ABIDE 9 % of values beyond 1.96 instead of 7 %. The controls that the expected
     value is learnt from are taken after a ComBat that has not seen them either, or they would
     spread less than the people whom they judge.
+
+    Parameters
+    ----------
+    arm
+        The arm ``combat``.
+    folds
+        Of :func:`deal_folds`.
+
+    Returns
+    -------
+    Arm
+        The same people; features of a fold do not depend on its own people.
+
+    Raises
+    ------
+    ValueError
+        If ComBat cannot be fitted without a fold.
     """
     features = np.empty_like(arm.features)
     for fold in np.unique(folds):
