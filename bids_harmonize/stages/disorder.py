@@ -5,7 +5,7 @@ shows what the site does, and a difference that only one arm shows is that arm's
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from bids_harmonize.stages.case_control.effects import (
     site_effect_rows,
 )
 from bids_harmonize.stages.case_control.keeping import keep_combat
-from bids_harmonize.stages.case_control.own_table import feature_context, sample_words
+from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
     classification_rows,
     held_out_sites,
@@ -95,9 +95,7 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    found = feature_context(context, "disorder")
-    result = run_on_tables(found)
-    return replace(result, warnings=(*sample_words(found.output_dir), *result.warnings))
+    return run_on_own_table(context, "disorder", run_on_tables)
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:

@@ -5,7 +5,7 @@ the controls' covariance, in the directions in which cases vary more than contro
 values finds sites.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, make_arms
 from bids_harmonize.stages.case_control.cohort import make_cohort
 from bids_harmonize.stages.case_control.columns import arm_column
-from bids_harmonize.stages.case_control.own_table import feature_context, sample_words
+from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.heterogeneity.columns import subtype_columns
 from bids_harmonize.stages.heterogeneity.meaning import (
@@ -75,9 +75,7 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    found = feature_context(context, "subtypes")
-    result = run_on_tables(found)
-    return replace(result, warnings=(*sample_words(found.output_dir), *result.warnings))
+    return run_on_own_table(context, "subtypes", run_on_tables)
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:

@@ -12,7 +12,9 @@ from bids_harmonize.stages.case_control.arms import make_arms
 from bids_harmonize.stages.case_control.cohort import make_cohort
 from bids_harmonize.stages.case_control.combat_model import load_combat
 from bids_harmonize.stages.case_control.deviations import cross_fitted_combat, deal_folds
+from bids_harmonize.stages.case_control.effects import effect_rows
 from bids_harmonize.stages.disorder import run as run_on_images
+from bids_harmonize.stats.effects import adjusted_effects
 from tests.stages.disorder_tables import FEATURES, MOVED, make_cases
 from tests.stages.feature_tables import make_feature_context, make_feature_settings, write_tsv
 
@@ -227,6 +229,33 @@ def test_people_of_several_sites_take_no_part(tmp_path):
     found = of(tables["casecontrol"], "raw")
     assert (found["n_cases"].iloc[0], found["n_controls"].iloc[0]) == (30, 28)
     assert "1 participant(s) scanned at several sites" in " ".join(result.warnings)
+
+
+def test_nobody_of_several_sites_counts_where_some_of_them_may_train(tmp_path):
+    frame = make_cases(n_per_site=20)
+    for number in (18, 19):
+        own = frame["participant_id"] == f"sub-Leeds{number}"
+        frame.loc[own, "participant_id"] = f"sub-Kyoto{number}"
+    path = write_tsv(tmp_path / "cohort.tsv", frame.assign(session_id=frame["site"]))
+    settings = make_feature_settings(
+        path, group_column="diagnosis", site={"hold_out_travelling": 1}
+    )
+    (study,) = make_feature_context(tmp_path / "out", settings).studies
+    assert len(study.travelling) == 1  # the other one may be trained on
+    cohort = make_cohort(study, settings)
+    assert len(cohort.people) == 56
+    assert "2 participant(s) scanned at several sites" in cohort.left_out
+
+
+def test_intervals_after_combat_know_that_the_sites_were_estimated(tmp_path):
+    frame = make_cases(n_per_site=30, shares=(0.9, 0.5, 0.1))
+    arm = make_arms(cohort_of(tmp_path, frame)).arms[-1]
+    first_kind = ~arm.cohort.is_case | (np.arange(90) % 2 == 0)  # some of the cases, all controls
+    for kept in (np.ones(90, dtype=bool), first_kind):
+        blind = adjusted_effects(arm.features[kept], arm.cohort.is_case[kept], arm.design[kept])
+        rows = effect_rows(arm, kept)
+        width = np.array([row["high"] - row["low"] for row in rows])
+        assert (width > 1.1 * (blind.high - blind.low)).all()
 
 
 def test_a_site_without_controls_is_left_out_by_name(tmp_path):

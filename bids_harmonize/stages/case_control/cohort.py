@@ -186,10 +186,12 @@ def _taking_part(
 ) -> tuple[np.ndarray, list[str]]:
     """Rows of people who can be compared, and a sentence a reason for the others."""
     kept = np.ones(len(rows), dtype=bool)
+    at_trained = rows["site"].isin(study.trained_sites)
+    n_sites = rows["site"].where(at_trained).groupby(rows["participant_id"]).transform("nunique")
     left_out = [f"site {site}: {reason}" for site, reason in study.left_out.items()]
     reasons = {
-        "at sites that take no part": ~rows["site"].isin(study.trained_sites),
-        "scanned at several sites": ~rows["participant_id"].isin(study.eligible),
+        "at sites that take no part": ~at_trained,
+        "scanned at several sites": n_sites > 1,  # whoever else may train there
         f"of no group in question ({', '.join(words)})": ~rows[_GROUP].isin(words),
         **{f"without {name}": covariates[name].isna() for name in covariates},
     }

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bids_harmonize.stages.case_control.arms import COMBAT, Arm
 from bids_harmonize.stats.effects import (
@@ -34,16 +33,34 @@ def case_control_rows(arm: Arm) -> list[dict[str, Any]]:
     list of dict
         Rows of group_casecontrol.tsv.
     """
+    everybody = np.ones(len(arm.features), dtype=bool)
+    return [{"arm": arm.name, **row} for row in effect_rows(arm, everybody)]
+
+
+def effect_rows(arm: Arm, kept: np.ndarray) -> list[dict[str, Any]]:
+    """One row a feature: the adjusted effect of the group among some of the people.
+
+    Parameters
+    ----------
+    arm
+        The people and their features.
+    kept
+        Bool, shape (n_people,): who is compared; all controls, for ComBat was fitted on them.
+
+    Returns
+    -------
+    list of dict
+        feature, d, low, high, p, q (over these features), n_cases, n_controls.
+    """
     found = adjusted_effects(
-        arm.features,
-        arm.cohort.is_case,
-        arm.design,
-        removed_sites=arm.cohort.sites if arm.name == COMBAT else None,
+        arm.features[kept],
+        arm.cohort.is_case[kept],
+        arm.design[kept],
+        removed_sites=arm.cohort.sites[kept] if arm.name == COMBAT else None,
     )
     q = false_discovery_rate(found.p)
     return [
         {
-            "arm": arm.name,
             "feature": name,
             **_effect(found, index),
             "p": found.p[index],
@@ -121,11 +138,6 @@ def site_effect_rows(arm: Arm) -> list[dict[str, Any]]:
         }
         for index, name in enumerate(arm.cohort.features.columns)
     ]
-
-
-def median_site_share(rows: Sequence[dict[str, Any]]) -> float:
-    """The median feature's share of variance that is the site's."""
-    return float(pd.DataFrame(rows)["r2_site"].median())
 
 
 def _effect(found: GroupEffects, index: int) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Our own ``group_features.tsv`` as tables that cases and controls are compared in."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,8 +11,37 @@ from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.config import Settings
 from bids_harmonize.errors import MissingInputError
 from bids_harmonize.stages.feature_table.study import load_feature_study, own_sources
-from bids_harmonize.stages.records import FeatureContext, StageContext
+from bids_harmonize.stages.records import FeatureContext, StageContext, StageResult
 from bids_harmonize.tables.own import EVERY_SCAN, PARCEL_PREFIX
+
+
+def run_on_own_table(
+    context: StageContext, stage: str, run: Callable[[FeatureContext], StageResult]
+) -> StageResult:
+    """Run a stage on the table that the stage ``features`` wrote; raises as it does.
+
+    Parameters
+    ----------
+    context
+        The study of images.
+    stage
+        Who asks, for the message.
+    run
+        The stage, on tables.
+
+    Returns
+    -------
+    StageResult
+        With a warning where only a sample of the scans was measured.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such table.
+    """
+    result = run(feature_context(context, stage))
+    sample = _sample_words(context.study.output_dir)
+    return replace(result, warnings=(*sample, *result.warnings))
 
 
 def feature_context(context: StageContext, stage: str) -> FeatureContext:
@@ -52,7 +82,7 @@ def feature_context(context: StageContext, stage: str) -> FeatureContext:
     return FeatureContext(output_dir, studies, settings, context.run_id)
 
 
-def sample_words(output_dir: Path) -> tuple[str, ...]:
+def _sample_words(output_dir: Path) -> tuple[str, ...]:
     """A sentence where only a sample of the scans was measured (``--effort quick``)."""
     path = group_output(output_dir, "group_features").with_suffix(".json")
     sample = read_json(path).get("arm", {}).get("Sample", "") if path.is_file() else ""

@@ -8,15 +8,16 @@ from scipy import stats
 
 from bids_harmonize.stages.case_control.cohort import Cohort
 from bids_harmonize.stages.case_control.covariates import TIV
+from bids_harmonize.stages.case_control.effects import effect_rows
 from bids_harmonize.stages.heterogeneity.search import OURS, ArmSubtypes
 from bids_harmonize.stats import correlation_ratio, cramers_v
 from bids_harmonize.stats.effects import (
-    adjusted_effects,
     dummies,
     explained_share,
     false_discovery_rate,
     with_intercept,
 )
+from bids_harmonize.tables.features import COVARIATES
 from bids_harmonize.tables.measures import intracranial_column
 from bids_harmonize.tables.own import is_own_feature
 
@@ -25,7 +26,7 @@ MIN_OF_SUBTYPE: Final = 5
 MIN_KNOWN: Final = 20
 """Cases of whom a variable must be known."""
 _MOST_WORDS: Final = 12
-_ADJUSTED: Final = ("age", "sex", "gender")
+_ADJUSTED: Final = frozenset(word for words in COVARIATES.values() for word in words)
 
 
 def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
@@ -105,23 +106,8 @@ def map_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
         own = found.labels == label
         if own.sum() < MIN_OF_SUBTYPE:
             continue
-        kept = own | ~case
-        effects = adjusted_effects(arm.features[kept], own[kept], arm.design[kept])
-        q = false_discovery_rate(effects.p)
         rows += [
-            {
-                "arm": arm.name,
-                "subtype": label + 1,
-                "feature": name,
-                "d": effects.d[index],
-                "low": effects.low[index],
-                "high": effects.high[index],
-                "p": effects.p[index],
-                "q": q[index],
-                "n_cases": effects.n_cases,
-                "n_controls": effects.n_controls,
-            }
-            for index, name in enumerate(arm.cohort.features.columns)
+            {"arm": arm.name, "subtype": label + 1, **row} for row in effect_rows(arm, own | ~case)
         ]
     return rows
 
@@ -179,7 +165,7 @@ def _variables(cohort: Cohort) -> dict[str, pd.Series]:
     """Columns about the cases that are no feature, covariate, site or group."""
     details = cohort.details[cohort.is_case]
     volume = intracranial_column(map(str, details.columns))
-    taken = {str(name).lower() for name in cohort.features.columns} | set(_ADJUSTED)
+    taken = {str(name).lower() for name in cohort.features.columns} | _ADJUSTED
     taken |= {volume.lower()} if volume is not None and TIV in cohort.covariates else set()
     words = set(map(str, cohort.people["group"].unique())), set(map(str, cohort.sites))
     found: dict[str, pd.Series] = {}
