@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,9 @@ from bids_harmonize.config import ClassifierSettings, ResourceSettings
 from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
+from bids_harmonize.stages.evaluation.fresh_probe import ProbeTraining, fresh_answers
+from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers
 from bids_harmonize.stages.evaluation.probes import (
-    ProbeTraining,
-    fresh_answers,
     histogram_mmd,
     person_predictions,
     probe_row,
@@ -79,8 +80,15 @@ def _halves(images):
     return make_halves({scan.participant_id: scan.site for scan in images.scans}, seed=0)
 
 
-def _fresh(images, runtime, seed=0):
-    training = ProbeTraining(settings=SETTINGS, runtime=runtime, n_folds=2, seed=seed)
+def _training(runtime, folder, *, resume=True, **changes):
+    wanted = {"settings": SETTINGS, "n_folds": 2, "seed": 0} | changes
+    return ProbeTraining(
+        runtime=runtime, kept=KeptAnswers(folder, resume), name="identity", **wanted
+    )
+
+
+def _fresh(images, runtime, folder, **changes):
+    training = _training(runtime, folder, **changes)
     return fresh_answers(images, _halves(images), training=training)
 
 
@@ -89,8 +97,13 @@ def _row(predictions, probe="reseeded"):
 
 
 @pytest.fixture(scope="module")
-def found(runtime):
-    return _fresh(BrightVolumes(step=0.5), runtime)
+def answers_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("answers")
+
+
+@pytest.fixture(scope="module")
+def found(runtime, answers_folder):
+    return _fresh(BrightVolumes(step=0.5), runtime, answers_folder)
 
 
 def test_every_scan_is_predicted_once_by_a_fresh_probe(found):
@@ -107,8 +120,41 @@ def test_a_fresh_probe_finds_a_site_that_is_there(found):
     assert row["chance"] == 0.5
 
 
-def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
-    found = _fresh(BrightVolumes(step=0.0), runtime)
+def test_a_killed_run_trains_only_the_folds_that_are_missing(
+    found, runtime, answers_folder, monkeypatch
+):
+    """The folds that are kept are equal to the last bit; the other is trained again, as it was."""
+    trained = []
+
+    def train(*args, plan, **settings):
+        trained.append(plan.name)
+        return train_classifier(*args, plan=plan, **settings)
+
+    monkeypatch.setattr("bids_harmonize.stages.evaluation.fresh_probe.train_classifier", train)
+    (answers_folder / "identity_seed-0_fold-2-1.json").unlink()
+    again = _fresh(BrightVolumes(step=0.5), runtime, answers_folder)
+    assert trained == ["probe-half2-1"]
+    pd.testing.assert_frame_equal(again.predictions, found.predictions, check_exact=True)
+    assert again.train_accuracy == found.train_accuracy
+
+
+@pytest.mark.parametrize(
+    ("step", "changes"),
+    [(0.4, {}), (0.5, {"length": 2}), (0.5, {"resume": False})],
+    ids=["other images", "a longer training", "--no-resume"],
+)
+def test_answers_that_something_else_shaped_are_not_used(
+    step, changes, found, runtime, answers_folder, tmp_path, monkeypatch
+):
+    """The network is taken away, so whoever asks it fails."""
+    shutil.copytree(answers_folder, tmp_path / "answers")
+    monkeypatch.delattr("bids_harmonize.stages.evaluation.fresh_probe.train_classifier")
+    with pytest.raises(NameError, match="train_classifier"):
+        _fresh(BrightVolumes(step=step), runtime, tmp_path / "answers", **changes)
+
+
+def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime, tmp_path):
+    found = _fresh(BrightVolumes(step=0.0), runtime, tmp_path)
     row = _row(found.predictions)
     assert found.train_accuracy > 0.9  # it has learnt its own scans by heart
     assert row["low"] <= 0.5 <= row["high"]
@@ -116,9 +162,9 @@ def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime):
     assert row["leak_suspected"] is False
 
 
-def test_a_longer_training_is_longer_for_few_scans_too(runtime):
+def test_a_longer_training_is_longer_for_few_scans_too(runtime, tmp_path):
     """Few scans get more epochs than the settings say; those count."""
-    training = ProbeTraining(settings=SETTINGS, runtime=runtime, n_folds=2, seed=0, length=4)
+    training = _training(runtime, tmp_path, length=4)
     assert training.settings_for(["A", "B"] * 30).n_epochs == 4 * 15
     assert training.settings_for(["A", "B"] * 2).n_epochs == 4 * 24  # one batch, 24 steps at least
 

@@ -11,6 +11,7 @@ from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.evaluation.biology import ACROSS, LEAVE_OUT, NETWORK
 from bids_harmonize.stages.evaluation.biology_table import BIOLOGY_COLUMNS, biology_table
 from bids_harmonize.stages.evaluation.network_biology import _bands, network_readings
+from bids_harmonize.training.classifier import train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.volumes import ScanFiles
 
@@ -65,7 +66,7 @@ class Volumes:
         return Scaling(0.0, 1.0)
 
 
-def read(*, effort="full", kept=0.0):
+def read(work_dir, *, effort="full", kept=0.0):
     people = People()
     shown = {"identity": Volumes(people, kept=1.0), "cyclegan": Volumes(people, kept=kept)}
     images = SimpleNamespace(of=shown.get, foreign={})
@@ -79,7 +80,7 @@ def read(*, effort="full", kept=0.0):
         source="test",
     )
     runtime = make_runtime(settings.resources)
-    context = SimpleNamespace(study=people, settings=settings, runtime=runtime)
+    context = SimpleNamespace(study=people, settings=settings, runtime=runtime, work_dir=work_dir)
     return {(r.method, r.target.name, r.scheme): r for r in network_readings(context, images)}
 
 
@@ -92,8 +93,13 @@ def _short_training():
 
 
 @pytest.fixture(scope="module")
-def readings():
-    return read()
+def work_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def readings(work_dir):
+    return read(work_dir)
 
 
 def test_networks_read_age_and_sex_where_images_show_them(readings):
@@ -124,8 +130,24 @@ def test_readings_by_networks_stand_in_the_same_table(readings):
     assert len(table) == 2 * 2 * 3  # methods, schemes, and mae, r2, auc
 
 
-def test_quick_trains_no_network():
-    assert read(effort="quick") == {}
+def test_a_killed_run_trains_only_what_is_missing(readings, work_dir, monkeypatch):
+    trained = []
+
+    def train(*args, plan, **settings):
+        trained.append(plan.name)
+        return train_classifier(*args, plan=plan, **settings)
+
+    module = "bids_harmonize.stages.evaluation.network_biology"
+    monkeypatch.setattr(f"{module}.train_classifier", train)
+    (work_dir / "evaluate" / "biology" / "cyclegan_sex-leave_site_out-2.json").unlink()
+    again = read(work_dir)
+    assert trained == ["sex-leave_site_out-2"]
+    for key, reading in readings.items():
+        pd.testing.assert_frame_equal(again[key].people, reading.people, check_exact=True)
+
+
+def test_quick_trains_no_network(tmp_path):
+    assert read(tmp_path, effort="quick") == {}
 
 
 def test_bands_of_age_are_of_equal_size_and_in_order():

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 
 from bids_harmonize.imaging.texture import image_features
-from bids_harmonize.stages.evaluation.probes import folds_in_halves
+from bids_harmonize.stages.evaluation.fresh_probe import folds_in_halves
 from bids_harmonize.training.runtime import derived_seed
 from bids_harmonize.training.volumes import VolumeSource
 

@@ -7,11 +7,13 @@ learns nothing from a dozen people; so it learns from people of all sites togeth
 sites, and is scored within sites like the regression on tissue.
 """
 
+from functools import partial
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from bids_harmonize.config import settings_hash
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import select
 from bids_harmonize.stages.evaluation.biology import (
@@ -25,6 +27,7 @@ from bids_harmonize.stages.evaluation.biology import (
 )
 from bids_harmonize.stages.evaluation.biology_targets import covariate_targets
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
+from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers, images_hash
 from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
 from bids_harmonize.training.splits import Split
@@ -72,16 +75,27 @@ def _read(
 ) -> list[Reading]:
     found = []
     seed = context.settings.run.random_seed
+    kept = KeptAnswers(context.work_dir / "evaluate" / "biology", context.settings.run.resume)
+    asked = settings_hash(
+        images_hash(images),
+        people["truth"].to_dict(),
+        context.settings.classifier,
+        [seed, context.runtime.precision],
+    )
     for scheme, splits in (
         (ACROSS, spread_folds(people, target, seed=seed)),
         (LEAVE_OUT, _leave_out(people)),
     ):
         predicted = pd.Series(np.nan, index=people.index)
         for number, split in enumerate(splits, start=1):
-            plan = TrainingPlan(
-                runtime=context.runtime, seed=seed, name=f"{target.name}-{scheme}-{number}"
+            name = f"{target.name}-{scheme}-{number}"
+            plan = TrainingPlan(runtime=context.runtime, seed=seed, name=name)
+            answers = kept.get(
+                f"{method}_{name}".replace(":", "-"),
+                settings_hash(asked, [sorted(split.train), sorted(split.validation)]),
+                partial(_predict, context, target, people["truth"], images, split, plan),
             )
-            predicted.update(_predict(context, target, people["truth"], images, split, plan))
+            predicted.update(answers.set_index("participant_id")["predicted"])
         if predicted.notna().all():
             found.append(
                 Reading(method, target, scheme, people.assign(predicted=predicted), NETWORK)
@@ -103,8 +117,8 @@ def _predict(
     images: VolumeSource,
     split: Split,
     plan: TrainingPlan,
-) -> pd.Series:
-    """Index participant_id; years, or the probability of 1, mean over a person's scans."""
+) -> pd.DataFrame:
+    """Per participant_id: predicted, years or the probability of 1, mean over their scans."""
     known = truth[sorted(split.train)]
     bands = _bands(known) if target.name == "age" else known.astype(int).astype(str)
     seen, unseen = select(images, split.train), select(images, split.validation)
@@ -119,7 +133,8 @@ def _predict(
     levels = known.groupby(bands).mean().reindex(classes).to_numpy()
     values = predict(network, unseen) @ levels
     people = [scan.participant_id for scan in unseen.scans]
-    return pd.Series(values, index=pd.Index(people)).groupby(level=0).mean()
+    asked = pd.DataFrame({"participant_id": people, "predicted": values})
+    return asked.groupby("participant_id", as_index=False).mean()
 
 
 def _bands(known: pd.Series) -> pd.Series:

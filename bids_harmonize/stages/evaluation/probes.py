@@ -1,30 +1,20 @@
 """Whether a site probe still names the site, on scans that the harmonizer was not fitted on.
 
 A frozen probe is fooled by any change of the images, so it never stands alone: the reseeded one
-is the same network trained again on harmonized images, cross-validated inside each half, and the
-converged one is trained several times as long, so that a short training is no excuse. Rejected:
-cross-validating over both halves at once, because a scan of one half was harmonized by a model
-fitted on the other, so training scans would have shaped the test scans.
+is the same network trained again on harmonized images, and the converged one is trained longer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.config import ClassifierSettings
 from bids_harmonize.imaging.intensity import histogram_shares
 from bids_harmonize.metrics.siteness import balanced_accuracy, mmd
-from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
 from bids_harmonize.stages.classification.predictions import person_probabilities
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 from bids_harmonize.stats import mean_proportion_interval, permutation_quantile
-from bids_harmonize.training.classifier import TrainingPlan, train_classifier
-from bids_harmonize.training.classifier_fit import batches_and_epochs
-from bids_harmonize.training.runtime import Runtime
-from bids_harmonize.training.splits import Split, check_no_leak, make_folds
-from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+from bids_harmonize.training.volumes import VolumeSource
 
 PROBE_COLUMNS = (
     "method",
@@ -43,24 +33,6 @@ PROBE_COLUMNS = (
     "n",
 )
 N_PERMUTATIONS = 1000
-CONVERGED_LENGTH = 4
-"""How many times as long as a reseeded probe a converged one is trained."""
-
-
-@dataclass(frozen=True)
-class ProbeTraining:
-    """How fresh probes are trained; ``length`` times as long as the site classifier."""
-
-    settings: ClassifierSettings
-    runtime: Runtime
-    n_folds: int
-    seed: int
-    length: int = 1
-
-    def settings_for(self, sites: Sequence[str]) -> ClassifierSettings:
-        """Settings of a probe whose training scans are of these sites."""
-        _, n_epochs = batches_and_epochs(self.settings, sites)
-        return replace(self.settings, n_epochs=self.length * n_epochs)
 
 
 def too_small_half(
@@ -96,106 +68,6 @@ def too_small_half(
                     f"at least {LEAST_PER_HALF} are needed"
                 )
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class FreshAnswers:
-    """What freshly trained site classifiers say.
-
-    Attributes
-    ----------
-    predictions
-        One row a scan that its classifier has not seen: key, participant_id, site, fold,
-        ``p_<site>``.
-    train_accuracy
-        Balanced accuracy on the scans that they were trained on, final weights, no augmentation,
-        mean over folds, 0..1.
-    """
-
-    predictions: pd.DataFrame
-    train_accuracy: float
-
-
-def fresh_answers(
-    images: VolumeSource, halves: Sequence[frozenset[str]], *, training: ProbeTraining
-) -> FreshAnswers:
-    """Train site classifiers anew, cross-validated inside each half.
-
-    Parameters
-    ----------
-    images
-        Cross-fitted images: each half was harmonized by a model that has not seen it.
-    halves
-        The participants of each half, or of everybody; who has no scan here is left out.
-    training
-        Settings, folds and seed of the probes.
-
-    Returns
-    -------
-    FreshAnswers
-        About everybody.
-    """
-    parts, known = [], []
-    site_of = {scan.participant_id: scan.site for scan in images.scans}
-    for fold, split in folds_in_halves(
-        site_of, halves, n_folds=training.n_folds, seed=training.seed
-    ):
-        seen = select(images, split.train)
-        labels = sites_of(seen)
-        classifier = train_classifier(
-            seen,
-            labels,
-            sites=sorted(set(site_of.values())),
-            settings=training.settings_for(labels),
-            plan=TrainingPlan(
-                runtime=training.runtime, seed=training.seed, name=f"probe-half{fold}"
-            ),
-        )
-        unseen = select(images, split.validation)
-        parts.append(prediction_rows(classifier, unseen, fold=fold))
-        own = person_predictions(prediction_rows(classifier, seen, fold=fold))
-        known.append(balanced_accuracy(list(own["site"]), list(own["predicted"])))
-    return FreshAnswers(pd.concat(parts, ignore_index=True), float(np.mean(known)))
-
-
-def without_site(images: VolumeSource, site: str) -> SelectedVolumes:
-    """The scans of all other sites."""
-    return SelectedVolumes(images, [n for n, scan in enumerate(images.scans) if scan.site != site])
-
-
-def folds_in_halves(
-    site_of: Mapping[str, str], halves: Sequence[frozenset[str]], *, n_folds: int, seed: int
-) -> Iterator[tuple[str, Split]]:
-    """Cross-validation inside each half, for every kind of probe.
-
-    Parameters
-    ----------
-    site_of
-        Participant to site; others than these are left out of the halves.
-    halves
-        The participants of each half.
-    n_folds
-        Folds a half, at most; never more than a site has people there.
-    seed
-        Of the folds.
-
-    Yields
-    ------
-    tuple
-        Name of the fold (half and number), and who trains and who is asked.
-
-    Raises
-    ------
-    LeakError
-        If somebody is on both sides.
-    """
-    for number, half in enumerate(halves, start=1):
-        own = {person: site for person, site in site_of.items() if person in half}
-        smallest = int(min(pd.Series(own).value_counts()))
-        folds = make_folds(own, n_folds=min(n_folds, smallest), seed=seed)
-        for place, split in enumerate(folds):
-            check_no_leak(split.train, held_out=split.validation)
-            yield f"{number}-{place}", split
 
 
 def probe_row(

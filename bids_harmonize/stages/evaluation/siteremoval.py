@@ -12,17 +12,16 @@ from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
-from bids_harmonize.stages.evaluation.probe_images import ProbeImages
-from bids_harmonize.stages.evaluation.probes import (
+from bids_harmonize.stages.evaluation.fresh_probe import (
     CONVERGED_LENGTH,
-    PROBE_COLUMNS,
     FreshAnswers,
     ProbeTraining,
     fresh_answers,
-    histogram_mmd,
-    probe_row,
     without_site,
 )
+from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers
+from bids_harmonize.stages.evaluation.probe_images import ProbeImages
+from bids_harmonize.stages.evaluation.probes import PROBE_COLUMNS, histogram_mmd, probe_row
 from bids_harmonize.stages.evaluation.tables import probe_columns
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import VolumeSource
@@ -134,6 +133,9 @@ class _Probing:
         self.context = context
         self.images = images
         self.folds = folds
+        self.kept = KeptAnswers(
+            context.work_dir / "evaluate" / "probes", context.settings.run.resume
+        )
         self.quick = context.settings.group.effort == "quick"
         chosen = context.settings.group.harmonizer
         self.probed_afresh = (
@@ -164,7 +166,7 @@ class _Probing:
         parts = self._parts(method, images)
         if not parts:
             return [*rows, self._untold(facts, "reseeded")], None
-        reseeded = {seed: self._fresh(images, parts, seed) for seed in self.seeds}
+        reseeded = {seed: self._fresh(facts, images, parts, seed) for seed in self.seeds}
         rows += [
             self._fresh_row(facts, found, "reseeded", seed) for seed, found in reseeded.items()
         ]
@@ -197,8 +199,9 @@ class _Probing:
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
     ) -> Iterator[Row]:
         for sites, scans in self._choices(images).items():
-            found = self._fresh(scans, parts, self.seeds[0], length=CONVERGED_LENGTH)
-            yield self._fresh_row({**facts, "sites": sites}, found, "converged", self.seeds[0])
+            asked = {**facts, "sites": sites}
+            found = self._fresh(asked, scans, parts, self.seeds[0], length=CONVERGED_LENGTH)
+            yield self._fresh_row(asked, found, "converged", self.seeds[0])
 
     def _forest_rows(
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
@@ -213,6 +216,7 @@ class _Probing:
 
     def _fresh(
         self,
+        facts: Row,
         images: VolumeSource,
         parts: Sequence[frozenset[str]],
         seed: int,
@@ -224,6 +228,8 @@ class _Probing:
             runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
+            kept=self.kept,
+            name=f"{facts['method']}_{facts['sites']}_length-{length}".replace(":", "-"),
             length=length,
         )
         return fresh_answers(images, parts, training=training)

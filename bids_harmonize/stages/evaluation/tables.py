@@ -5,7 +5,8 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.evaluation.probes import CONVERGED_LENGTH, N_PERMUTATIONS
+from bids_harmonize.stages.evaluation.fresh_probe import CONVERGED_LENGTH
+from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
 Columns = dict[str, dict[str, Any]]

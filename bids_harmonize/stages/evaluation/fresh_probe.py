@@ -1,0 +1,169 @@
+"""Site classifiers trained anew on harmonized images, cross-validated inside each half.
+
+The converged ones are trained several times as long, so that a short training is no excuse.
+Rejected: cross-validating over both halves at once, because a scan of one half was harmonized by a
+model fitted on the other, so training scans would have shaped the test scans.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from bids_harmonize.config import ClassifierSettings, settings_hash
+from bids_harmonize.metrics.siteness import balanced_accuracy
+from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
+from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers, images_hash
+from bids_harmonize.stages.evaluation.probes import person_predictions
+from bids_harmonize.training.classifier import TrainingPlan, train_classifier
+from bids_harmonize.training.classifier_fit import batches_and_epochs
+from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.splits import Split, check_no_leak, make_folds
+from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
+
+CONVERGED_LENGTH = 4
+"""How many times as long as a reseeded probe a converged one is trained."""
+
+_TRAIN_ACCURACY = "train_accuracy"
+
+
+@dataclass(frozen=True)
+class ProbeTraining:
+    """How fresh probes are trained; ``length`` times as long as the site classifier.
+
+    What they said is kept in ``kept``, under a name that starts with ``name``.
+    """
+
+    settings: ClassifierSettings
+    runtime: Runtime
+    n_folds: int
+    seed: int
+    kept: KeptAnswers
+    name: str
+    length: int = 1
+
+    def settings_for(self, sites: Sequence[str]) -> ClassifierSettings:
+        """Settings of a probe whose training scans are of these sites."""
+        _, n_epochs = batches_and_epochs(self.settings, sites)
+        return replace(self.settings, n_epochs=self.length * n_epochs)
+
+
+@dataclass(frozen=True, eq=False)
+class FreshAnswers:
+    """What freshly trained site classifiers say.
+
+    Attributes
+    ----------
+    predictions
+        One row a scan that its classifier has not seen: key, participant_id, site, fold,
+        ``p_<site>``.
+    train_accuracy
+        Balanced accuracy on the scans that they were trained on, final weights, no augmentation,
+        mean over folds, 0..1.
+    """
+
+    predictions: pd.DataFrame
+    train_accuracy: float
+
+
+def fresh_answers(
+    images: VolumeSource, halves: Sequence[frozenset[str]], *, training: ProbeTraining
+) -> FreshAnswers:
+    """Train site classifiers anew, cross-validated inside each half.
+
+    Parameters
+    ----------
+    images
+        Cross-fitted images: each half was harmonized by a model that has not seen it.
+    halves
+        The participants of each half, or of everybody; who has no scan here is left out.
+    training
+        Settings, folds and seed of the probes.
+
+    Returns
+    -------
+    FreshAnswers
+        About everybody.
+    """
+    site_of = {scan.participant_id: scan.site for scan in images.scans}
+    shown = images_hash(images)
+    parts = []
+    for fold, split in folds_in_halves(
+        site_of, halves, n_folds=training.n_folds, seed=training.seed
+    ):
+        fingerprint = settings_hash(
+            shown,
+            [sorted(split.train), sorted(split.validation)],
+            training.settings,
+            [training.seed, training.length, training.runtime.precision],
+        )
+        parts.append(
+            training.kept.get(
+                f"{training.name}_seed-{training.seed}_fold-{fold}",
+                fingerprint,
+                partial(_fold_answers, images, fold, split, training),
+            )
+        )
+    known = [part[_TRAIN_ACCURACY].iloc[0] for part in parts]
+    predictions = pd.concat(parts, ignore_index=True).drop(columns=_TRAIN_ACCURACY)
+    return FreshAnswers(predictions, float(np.mean(known)))
+
+
+def _fold_answers(
+    images: VolumeSource, fold: str, split: Split, training: ProbeTraining
+) -> pd.DataFrame:
+    """Predictions of a fold, and in every row how many of its own scans its network names."""
+    seen, unseen = select(images, split.train), select(images, split.validation)
+    labels = sites_of(seen)
+    classifier = train_classifier(
+        seen,
+        labels,
+        sites=sorted({scan.site for scan in images.scans}),
+        settings=training.settings_for(labels),
+        plan=TrainingPlan(runtime=training.runtime, seed=training.seed, name=f"probe-half{fold}"),
+    )
+    own = person_predictions(prediction_rows(classifier, seen, fold=fold))
+    known = balanced_accuracy(list(own["site"]), list(own["predicted"]))
+    return prediction_rows(classifier, unseen, fold=fold).assign(**{_TRAIN_ACCURACY: known})
+
+
+def without_site(images: VolumeSource, site: str) -> SelectedVolumes:
+    """The scans of all other sites."""
+    return SelectedVolumes(images, [n for n, scan in enumerate(images.scans) if scan.site != site])
+
+
+def folds_in_halves(
+    site_of: Mapping[str, str], halves: Sequence[frozenset[str]], *, n_folds: int, seed: int
+) -> Iterator[tuple[str, Split]]:
+    """Cross-validation inside each half, for every kind of probe.
+
+    Parameters
+    ----------
+    site_of
+        Participant to site; others than these are left out of the halves.
+    halves
+        The participants of each half.
+    n_folds
+        Folds a half, at most; never more than a site has people there.
+    seed
+        Of the folds.
+
+    Yields
+    ------
+    tuple
+        Name of the fold (half and number), and who trains and who is asked.
+
+    Raises
+    ------
+    LeakError
+        If somebody is on both sides.
+    """
+    for number, half in enumerate(halves, start=1):
+        own = {person: site for person, site in site_of.items() if person in half}
+        smallest = int(min(pd.Series(own).value_counts()))
+        folds = make_folds(own, n_folds=min(n_folds, smallest), seed=seed)
+        for place, split in enumerate(folds):
+            check_no_leak(split.train, held_out=split.validation)
+            yield f"{number}-{place}", split
