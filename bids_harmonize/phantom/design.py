@@ -124,8 +124,7 @@ def plan_people(design: StudyDesign) -> tuple[PlannedPerson, ...]:
             person = _plan(design, f"{letter}{index + 1:03d}", index, site, None, "control")
             people.append(_older(person, shift))
         for index in range(design.n_cases):
-            patterns = DISORDERS[design.disorder].patterns
-            pattern = patterns[index % len(patterns)]
+            pattern = DISORDERS[design.disorder].pattern(index, site=place)
             label = f"{letter}{index + _FIRST_CASE:03d}"
             people.append(_older(_plan(design, label, index, site, pattern, "case"), shift))
     people.extend(

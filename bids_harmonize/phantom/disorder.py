@@ -85,11 +85,32 @@ class Disorder:
         As on the command line.
     patterns
         Names of the patterns that cases are dealt to in turn; ``None`` plants nothing.
+    elsewhere
+        The same at every second site; empty where all sites are alike.
     """
 
     name: str
     description: str
     patterns: tuple[str | None, ...]
+    elsewhere: tuple[str | None, ...] = ()
+
+    def pattern(self, index: int, *, site: int) -> str | None:
+        """What a site's case has.
+
+        Parameters
+        ----------
+        index
+            Of the case among those of its site, from 0.
+        site
+            Place of the site, from 0.
+
+        Returns
+        -------
+        str or None
+            Name of a pattern; ``None`` for no change.
+        """
+        dealt = self.elsewhere if self.elsewhere and site % 2 else self.patterns
+        return dealt[index % len(dealt)]
 
 
 DISORDERS: Mapping[str, Disorder] = MappingProxyType(
@@ -100,6 +121,13 @@ DISORDERS: Mapping[str, Disorder] = MappingProxyType(
                 "subtypes",
                 "cases are dealt evenly to two atrophy patterns",
                 ("frontotemporal", "subcortical"),
+            ),
+            Disorder(
+                "confounded",
+                "four of five cases have the frontotemporal pattern at SiteA, SiteC and so on, "
+                "one of five at SiteB, SiteD and so on; the others have the subcortical one",
+                (*["frontotemporal"] * 2, "subcortical", *["frontotemporal"] * 2),
+                (*["subcortical"] * 2, "frontotemporal", *["subcortical"] * 2),
             ),
             Disorder("single", "all cases have the frontotemporal pattern", ("frontotemporal",)),
             Disorder("zero", "cases carry the label and no change at all", (None,)),

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,18 @@ def test_cases_are_dealt_to_the_patterns_in_turn() -> None:
     assert {(p.traits.pattern, p.traits.severity) for p in zero} == {(None, 0.0)}
 
 
+def test_confounded_subtypes_are_four_to_one_and_turn_round_from_site_to_site() -> None:
+    people = plan_people(
+        StudyDesign(n_sites=3, n_per_site=1, n_travelling=0, n_cases=10, disorder="confounded")
+    )
+    found = Counter((p.site, p.traits.pattern) for p in people if p.group == "case")
+    assert found == {
+        ("SiteA", "frontotemporal"): 8, ("SiteA", "subcortical"): 2,
+        ("SiteB", "frontotemporal"): 2, ("SiteB", "subcortical"): 8,
+        ("SiteC", "frontotemporal"): 8, ("SiteC", "subcortical"): 2,
+    }  # fmt: skip
+
+
 def test_all_faults_stand_in_one_message() -> None:
     with pytest.raises(UsageError) as caught:
         StudyDesign(
@@ -54,7 +68,7 @@ def test_all_faults_stand_in_one_message() -> None:
     message = str(caught.value)
     for fault in (
         "preset: found 'soft'; available: default, hard, mixed, null",
-        "disorder: found 'flu'; available: subtypes, single, zero",
+        "disorder: found 'flu'; available: subtypes, confounded, single, zero",
         "sites: found 0; expected 1 to 26",
         "per-site: found -1; expected 0 to 400",
         "resolution: found 0.2 mm; expected 1 to 6",
