@@ -30,6 +30,7 @@ from bids_harmonize.report.group_subtypearms import (
 from bids_harmonize.report.group_subtypeclaims import claim_blocks
 from bids_harmonize.report.group_subtypefigures import draw_stability
 from bids_harmonize.report.group_subtypemaps import association_blocks, map_blocks
+from bids_harmonize.report.group_subtypenulls import null_blocks
 from bids_harmonize.report.group_words import MISSING, is_number, number, p_value
 
 _KEY, _TITLE = "subtypes", "Subtypes"
@@ -66,6 +67,7 @@ def subtypes_section(inputs: GroupInputs) -> Section:
             *claim_blocks(inputs),
             _verdict_table(inputs),
             *_condition_blocks(inputs),
+            *null_blocks(inputs),
             *_stability_figure(inputs),
             *map_blocks(inputs),
             *association_blocks(inputs),

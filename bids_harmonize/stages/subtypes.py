@@ -24,6 +24,7 @@ from bids_harmonize.stages.heterogeneity.columns import subtype_columns
 from bids_harmonize.stages.heterogeneity.meaning import (
     association_rows,
     map_rows,
+    null_rows,
     validity_rows,
 )
 from bids_harmonize.stages.heterogeneity.search import (
@@ -35,10 +36,10 @@ from bids_harmonize.stages.heterogeneity.search import (
 
 Rows = list[dict[str, Any]]
 
-TABLES = ("subtypes", "subtypevalidity", "subtypemaps", "subtypeassociations")
+TABLES = ("subtypes", "subtypevalidity", "subtypenulls", "subtypemaps", "subtypeassociations")
 """What the stage writes, without ``group_``."""
 
-_COUNTS = ("k", "chosen", "n_dimensions", "subtype", "n_cases", "n_controls", "n")
+_COUNTS = ("k", "chosen", "n_dimensions", "subtype", "n_cases", "n_controls", "n", "draw")
 
 
 @dataclass
@@ -131,6 +132,7 @@ def _search(arm: Arm, settings: Settings, results: _Results) -> None:
     rows = validity_rows(subtypes)
     results.add("subtypevalidity", rows)
     results.add("subtypes", subtype_table(subtypes))
+    results.add("subtypenulls", null_rows(subtypes))
     results.add("subtypemaps", map_rows(subtypes))
     results.add("subtypeassociations", association_rows(subtypes))
     results.notes.append(_words(subtypes, next(row for row in rows if row.get("chosen"))))

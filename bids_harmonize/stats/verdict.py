@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from bids_harmonize.stats.clustering import Method, SubtypeModel
+from bids_harmonize.stats.clusternulls import Null
 from bids_harmonize.stats.stability import Stability
 
 Verdict = Literal["none", "dimensional", "uncertain", "discrete"]
@@ -67,16 +68,26 @@ class Solution:
         Adjusted Rand indices.
     separation
         Dip between the clusters that are the least apart, 0 to 0.25.
-    p_full, p_subspace
-        Of the two nulls; NaN where they were not asked for.
+    full, subspace
+        The two nulls.
     """
 
     model: SubtypeModel
     bic: float
     stability: Stability
     separation: float
-    p_full: float
-    p_subspace: float
+    full: Null
+    subspace: Null
+
+    @property
+    def p_full(self) -> float:
+        """Of the null of the whole pipeline; NaN where it was not asked for."""
+        return self.full.p
+
+    @property
+    def p_subspace(self) -> float:
+        """Of the null in the chosen subspace; NaN where it was not asked for."""
+        return self.subspace.p
 
 
 def decide(n_dimensions: int, k: int, chosen: Solution, effort: Effort) -> Verdict:

@@ -35,6 +35,9 @@ def write_subtype_tables(
     tables = {
         "subtypevalidity": [row for arm in arms for row in _validity_rows(arm, arms[arm])],
         "subtypes": [row for arm in arms for row in _people_rows(arm, int(arms[arm]["k"]))],
+        "subtypenulls": [
+            row for arm in several for row in _null_rows(arm, int(several[arm]["k"]))
+        ],
         "subtypemaps": [
             row for arm in several for row in _map_rows(arm, int(several[arm]["k"]), features)
         ],
@@ -73,6 +76,16 @@ def _people_rows(arm: str, k: int) -> Rows:
         {"participant_id": f"sub-{i:03d}", "arm": arm, "site": SITES[i % 2], "subtype": label,
          "posterior": 0.9, "stability": 0.95, "hydra": 1, "som": 2}
         for i, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+def _null_rows(arm: str, k: int) -> Rows:
+    """The cases first, then draws that are all less far apart."""
+    return [
+        {"arm": arm, "null": null, "k": k, "draw": draw,
+         "separation": 0.05 if draw == 0 else 0.01 + 0.0005 * draw}
+        for null in ("full", "subspace")
+        for draw in range(40)
     ]  # fmt: skip
 
 

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bids_harmonize.stages.heterogeneity.meaning import MIN_KNOWN, MIN_OF_SUBTYPE
+from bids_harmonize.stages.heterogeneity.meaning import (
+    FULL,
+    MIN_KNOWN,
+    MIN_OF_SUBTYPE,
+    SUBSPACE,
+)
 from bids_harmonize.stages.heterogeneity.search import HYDRA, OURS, SOM, SOM_CLUSTERS
 from bids_harmonize.stats.verdict import Effort
 
@@ -15,6 +20,10 @@ METHODS = {
     "comparison",
     SOM: "self-organising map, then k-means, cases and controls together (as in Sugihara 2017, "
     f"doi:10.1093/schbul/sbw176), {SOM_CLUSTERS} clusters, for comparison",
+}
+NULLS = {
+    FULL: "one Gaussian of all features, put through the whole search",
+    SUBSPACE: "one Gaussian in the directions that were chosen",
 }
 VERDICTS = {
     "none": "in no direction do cases vary more than held-out controls do",
@@ -44,6 +53,11 @@ def subtype_columns(arm: Mapping[str, Any], effort: Effort) -> Columns:
         "arm": dict(arm),
         **_people_columns(),
         **_validity_columns(effort),
+        "null": {"Description": "what was drawn from", "Levels": NULLS},
+        "draw": {
+            "Description": "number of the draw, from 1; 0 is the cases themselves, by the same "
+            "search as the draws. No more are drawn where 10 are as far apart as the cases"
+        },
         "feature": {"Description": "a column of the table of features"},
         "d": {
             "Description": "adjusted difference, people of the subtype minus all controls, in "

@@ -23,6 +23,9 @@ from bids_harmonize.tables.own import is_own_feature
 
 MIN_OF_SUBTYPE: Final = 5
 """People whom a subtype needs to be compared with controls."""
+FULL: Final = "full"
+SUBSPACE: Final = "subspace"
+"""The two nulls."""
 MIN_KNOWN: Final = 20
 """Cases of whom a variable must be known."""
 _MOST_WORDS: Final = 12
@@ -81,6 +84,35 @@ def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
         for one in subtypes.comparators
     ]
     return rows
+
+
+def null_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
+    """Gaps between clusters of every blob that was drawn, after that of the cases.
+
+    Parameters
+    ----------
+    subtypes
+        Of one arm.
+
+    Returns
+    -------
+    list of dict
+        Rows of group_subtypenulls.tsv; none with one cluster.
+    """
+    solution = subtypes.found.solutions[subtypes.found.k]
+    nulls = {FULL: solution.full, SUBSPACE: solution.subspace}
+    return [
+        {
+            "arm": subtypes.arm.name,
+            "null": name,
+            "k": subtypes.found.k,
+            "draw": place,
+            "separation": float(gap),
+        }
+        for name, null in nulls.items()
+        if len(null.draws)
+        for place, gap in enumerate((null.observed, *null.draws))
+    ]
 
 
 def map_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
