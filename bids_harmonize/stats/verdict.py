@@ -8,7 +8,8 @@ The first that holds:
   best (BIC), or neither null rejects that the gap between clusters is chance.
 * ``discrete``: the gap between clusters is wider than in both nulls, and the clusters come again
   in resampled people, in halves, and in sites that were left out.
-* ``uncertain``: anything else: one null rejects, or the clusters do not come again.
+* ``uncertain``: anything else: one null rejects, the clusters do not come again, or no site could
+  be left out. A cluster that comes with a change within the only site cannot be told from a kind.
 """
 
 from dataclasses import dataclass
@@ -111,5 +112,5 @@ def decide(n_dimensions: int, k: int, chosen: Solution, effort: Effort) -> Verdi
         return "dimensional"
     own = chosen.stability
     indices = np.array([own.bootstrap_ari, own.split_half_ari, own.leave_site_out_ari])
-    stable = bool((indices[~np.isnan(indices)] >= effort.least_ari).all())
+    stable = bool((indices >= effort.least_ari).all())  # NaN is not
     return "discrete" if all(rejected) and stable else "uncertain"

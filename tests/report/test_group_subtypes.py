@@ -83,12 +83,12 @@ def test_verdicts_without_subtypes_differ_in_words(tmp_path: Path) -> None:
 
 def test_conditions_and_what_clusters_go_with_stand_in_one_row(built: Section) -> None:
     found = rows(built, "What speaks for")
-    assert found[0] == ["raw", "1", *[NA] * 8]
+    assert found[0] == ["raw", "1", *[NA] * 9]
     assert found[2] == [
-        "combat", "2", "0.010", "0.002", "0.93", "0.81", "0.70", "0.12", "0.05", "0.03",
+        "combat", "2", "0.010", "0.002", "0.93", "0.81", "0.70", "0.12", "0.05", "0.03", "0.04",
     ]  # fmt: skip
-    assert tones(built, "What speaks for")[0][2:] == ["muted"] * 8
-    assert tones(built, "What speaks for")[2][2:] == ["good"] * 5 + [""] * 3
+    assert tones(built, "What speaks for")[0][2:] == ["muted"] * 9
+    assert tones(built, "What speaks for")[2][2:] == ["good"] * 5 + [""] * 4
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,13 @@ def test_the_draws_of_both_nulls_are_kept_and_give_the_p_of_the_verdict(planted)
     assert combat["separation"].between(0, 0.25).all()
 
 
+def test_the_quality_of_images_is_not_known_from_a_table(planted):
+    _, _, tables = planted
+    assert tables["subtypevalidity"]["eta2_quality"].isna().all()
+    assert tables["subtypevalidity"]["quality_measure"].isna().all()
+    assert set(tables["subtypeassociations"]["kind"]) == {"numbers"}
+
+
 def test_their_shares_by_site_stand_beside_the_verdict(planted):
     _, result, tables = planted
     validity = tables["subtypevalidity"]

@@ -37,7 +37,7 @@ def null_of(p: float) -> Null:
         (1, 2, solution(HIGH, HIGH, 0.59, 0.9, 0.9), "uncertain"),
         (1, 2, solution(HIGH, HIGH, 0.9, 0.59, 0.9), "uncertain"),
         (1, 2, solution(HIGH, HIGH, 0.9, 0.9, 0.59), "uncertain"),
-        (1, 2, solution(HIGH, HIGH, 0.9, 0.9, np.nan), "discrete"),
+        (1, 2, solution(HIGH, HIGH, 0.9, 0.9, np.nan), "uncertain"),
     ],
 )
 def test_the_verdict_follows_its_rules(n_dimensions, k, chosen, verdict):

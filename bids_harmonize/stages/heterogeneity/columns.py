@@ -5,11 +5,12 @@ from typing import Any
 
 from bids_harmonize.stages.heterogeneity.meaning import (
     FULL,
-    MIN_KNOWN,
     MIN_OF_SUBTYPE,
     SUBSPACE,
 )
+from bids_harmonize.stages.heterogeneity.quality import MEASURES
 from bids_harmonize.stages.heterogeneity.search import HYDRA, OURS, SOM, SOM_CLUSTERS
+from bids_harmonize.stages.heterogeneity.shares import MIN_KNOWN
 from bids_harmonize.stats.verdict import Effort
 
 Columns = dict[str, dict[str, Any]]
@@ -28,7 +29,7 @@ NULLS = {
 VERDICTS = {
     "none": "in no direction do cases vary more than held-out controls do",
     "dimensional": "cases vary more, and one cluster describes them best, or no null rejects",
-    "uncertain": "one null rejects, or the clusters do not come again",
+    "uncertain": "one null rejects, the clusters do not come again, or no site could be left out",
     "discrete": "both nulls reject, and the clusters come again in resampled people, in halves "
     "and in sites that were left out",
 }
@@ -69,17 +70,20 @@ def subtype_columns(arm: Mapping[str, Any], effort: Effort) -> Columns:
             "Description": "of no difference. Subtypes were made to differ in the features, so p "
             "and q of a map do not test that there are subtypes"
         },
-        "q": {"Description": "false discovery rate (Benjamini and Hochberg 1995)"},
+        "q": {
+            "Description": "false discovery rate (Benjamini and Hochberg 1995); quality of images "
+            "by itself"
+        },
         "n_cases": {"Description": "people of the subtype"},
         "n_controls": {"Description": "number of controls"},
         "variable": {
-            "Description": "a column of the table or of participants.tsv, known of "
-            f"{MIN_KNOWN} cases at least"
+            "Description": "a column of the table or of participants.tsv, or a quality measure of "
+            f"the images, known of {MIN_KNOWN} cases at least"
         },
-        "kind": {"Description": "numbers, or words"},
+        "kind": {"Description": "numbers, words, or quality (of images, a number)"},
         "strength": {
-            "Description": "numbers: share of variance that subtypes explain beyond covariates "
-            "and site; words: Cramer's V, not adjusted"
+            "Description": "numbers and quality: share of variance that subtypes explain beyond "
+            "covariates and site; words: Cramer's V, not adjusted"
         },
         "n": {"Description": "cases of whom it is known"},
     }
@@ -130,6 +134,12 @@ def _validity_columns(effort: Effort) -> Columns:
         "v_site": {"Description": "Cramer's V of clusters and sites, 0 to 1"},
         "v_sex": {"Description": "Cramer's V of clusters and sex, 0 to 1"},
         "eta2_age": {"Description": "share of the variance of age between clusters"},
+        "eta2_quality": {
+            "Description": "share of the variance of a quality measure that clusters explain "
+            f"beyond covariates and site, the largest over {', '.join(MEASURES)}; so it is above "
+            "0 by chance. n/a where no images of these people were processed"
+        },
+        "quality_measure": {"Description": "the quality measure with this share"},
         "agreement": {"Description": f"with our clusters; {ari}"},
         "verdict": {"Description": "of the arm, in the row that was chosen", "Levels": VERDICTS},
     }
