@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.bids.images import write_image
-from bids_harmonize.cli.main import main
 from bids_harmonize.cli.parser import parse
 from bids_harmonize.cli.request import make_request
 from bids_harmonize.errors import UnusableDataError, UsageError
+from bids_harmonize.stages.case_control.arms import make_arms
+from bids_harmonize.stages.case_control.cohort import make_cohort
+from bids_harmonize.stages.case_control.effects import case_control_rows
 from bids_harmonize.stages.feature_table.segmentations import read_segmentations
 from bids_harmonize.stages.feature_table.study import feature_sources
-from tests.stages.feature_tables import make_feature_settings
+from tests.stages.feature_tables import make_feature_context, make_feature_settings
 
 VOXEL_ML = 2 * 2 * 3 / 1000
 AFFINE = np.diag([-2.0, 2.0, 3.0, 1.0])
@@ -181,10 +183,11 @@ def test_cases_are_compared_in_the_volumes(tmp_path):
             write_labels(path, {**counts, 3: 10 + int(rng.integers(0, 8))})
             lines.append(f"{name}\t{site}\t{'SZ' if case else 'HC'}")
     (tmp_path / "prep" / "participants.tsv").write_text("\n".join(lines) + "\n")
-    out = tmp_path / "out"
-    words = ["-", str(out), "group", "-d", f"prep={tmp_path / 'prep'}", "--features", "prep"]
-    assert main([*words, "--group-column", "diagnosis", "--stages", "disorder"]) == 0
-    table = pd.read_csv(out / "group_casecontrol.tsv", sep="\t").set_index(["arm", "feature"])
-    assert set(table.index.levels[1]) == {"gm_volume_ml", "wm_volume_ml", "csf_volume_ml"}
-    assert table.loc[("combat", "gm_volume_ml"), "d"] < -3
-    assert table.loc[("combat", "gm_volume_ml"), "n_cases"] == 16
+    settings = make_feature_settings(tmp_path / "prep", group_column="diagnosis")
+    (study,) = make_feature_context(tmp_path / "out", settings).studies
+    arms = make_arms(make_cohort(study, settings)).arms
+    assert [arm.name for arm in arms] == ["raw", "covariate", "combat"]
+    table = pd.DataFrame(case_control_rows(arms[2])).set_index("feature")
+    assert set(table.index) == {"gm_volume_ml", "wm_volume_ml", "csf_volume_ml"}
+    assert table.loc["gm_volume_ml", "d"] < -3  # adjusted for their sum
+    assert table.loc["gm_volume_ml", "n_cases"] == 16

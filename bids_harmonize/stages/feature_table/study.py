@@ -35,6 +35,8 @@ from bids_harmonize.tables.folders import FolderRows
 from bids_harmonize.tables.own import HARMONIZED, RAW
 from bids_harmonize.tables.sources import read_folder
 
+_FEWEST = 2  # people of a site where nothing is trained
+
 
 @dataclass(frozen=True)
 class FeatureSource:
@@ -281,11 +283,11 @@ def _roles(rows: pd.DataFrame, settings: Settings, control_group: ControlGroup |
     visits: dict[str, set[str]] = {}
     for participant, site in zip(rows["participant_id"], rows["site"], strict=True):
         visits.setdefault(participant, set()).add(site)
-    applies = settings.group.model_dir is not None  # nothing is trained: no site is too small
+    applies = settings.group.model_dir is not None  # nothing is trained
     return assign_roles(
         visits,
         visits,
-        settings=replace(settings.site, min_per_site=1) if applies else settings.site,
+        settings=replace(settings.site, min_per_site=_FEWEST) if applies else settings.site,
         least_sites=1 if applies else MIN_TRAINED_SITES,
         seed=settings.run.random_seed,
         control_group=control_group,
