@@ -59,7 +59,7 @@ class View:
 
 VIEWS: Final = (
     View("left", 1, 2, mirrored=True, side=-1),
-    View("front", 0, 2),
+    View("back", 0, 2),
     View("top", 0, 1),
     View("right", 1, 2, side=1),
 )
@@ -91,7 +91,7 @@ def place_blocks(table: pd.DataFrame) -> list[Block]:
             reading=f"{words[:1].upper()}{words[1:]} at the places of "
             f"{placed['feature'].nunique()} parcels; all rows have one scale (d, to "
             f"{largest:.2f}). Red: cases have more; blue: less. Ringed: q < {CALLED:g} in that "
-            "arm. Left and right show one half of the brain each; in front and top, left of the "
+            "arm. Left and right show one half of the brain each; from back and top, left of the "
             "picture is left of the person, and the largest differences lie over the others. A "
             "parcel is what lies nearest to its place, not a gyrus.",
         )

@@ -53,13 +53,13 @@ def test_each_view_shows_its_half_the_right_way_round():
     found = {view.name: seen(view, points) for view in VIEWS}
     assert {name: list(shown) for name, (_, shown) in found.items()} == {
         "left": [True, False, True],
-        "front": [True] * 3,
+        "back": [True] * 3,
         "top": [True] * 3,
         "right": [False, True, True],
     }
     assert found["left"][0][0].tolist() == [-50, 10]  # the forehead of the left half looks left
     assert found["right"][0][1].tolist() == [-60, 20]  # and that of the right half right
-    assert found["front"][0][0].tolist() == [-40, 10]
+    assert found["back"][0][0].tolist() == [-40, 10]
     assert found["top"][0][1].tolist() == [40, -60]
 
 
