@@ -124,7 +124,7 @@ def placed_effects(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         short = own["feature"].str.removeprefix(PARCEL_PREFIX).str.removesuffix(ending)
         if not short.isin(places.index).all():
             continue  # parcels of the user's own atlas, whose places the tables do not tell
-        at = places.loc[short].set_index(own.index)
+        at = places.loc[list(short)].set_index(own.index)
         return pd.concat([own[["arm", "feature", "d", "q"]], at], axis=1), words
     return pd.DataFrame(columns=["arm", "feature", "d", "q", "x", "y", "z"]), ""
 
@@ -198,15 +198,17 @@ def _outline(axes: Axes, view: View, brain: np.ndarray, affine: np.ndarray) -> N
 def _dots(axes: Axes, view: View, own: pd.DataFrame, largest: float) -> None:
     """The dots of one arm, the largest differences last."""
     places, shown = seen(view, own[["x", "y", "z"]].to_numpy(dtype=np.float64))
+    across, up = places[shown].T
     called = (own["q"] < CALLED).to_numpy()[shown]
     axes.scatter(
-        *places[shown].T,
+        across,
+        up,
         c=own["d"].to_numpy()[shown],
         s=_DOT,
         cmap=_COLOURS,
         vmin=-largest,
         vmax=largest,
-        edgecolors=np.where(called, INK, "none"),
+        edgecolors=[INK if one else "none" for one in called],
         linewidths=0.7,
         zorder=3,
     )
