@@ -156,17 +156,17 @@ def _source(arm: str, path: Path) -> FeatureSource:
 
 def _read_folder(path: Path) -> FolderRows:
     """The features in a folder; raises as :func:`feature_sources`."""
+    if is_segmentations(path):  # before others look through all that lies below
+        return read_segmentations(path)
     try:
         return read_folder(path)
     except UsageError as error:
-        if not is_segmentations(path):
-            message = (
-                f"{error}\nNor is it a derivative of sMRIPrep or fMRIPrep with "
-                "sub-*/[ses-*/]anat/*_label-GM_probseg.nii.gz or *_dseg.nii.gz in native space "
-                "(no space- in the name)"
-            )
-            raise UsageError(message) from None
-    return read_segmentations(path)
+        message = (
+            f"{error}\nNor is it a derivative of sMRIPrep or fMRIPrep with "
+            "sub-*/[ses-*/]anat/*_label-GM_probseg.nii.gz or *_dseg.nii.gz in native space "
+            "(no space- in the name)"
+        )
+        raise UsageError(message) from None
 
 
 def own_sources(path: Path) -> tuple[FeatureSource, ...]:
