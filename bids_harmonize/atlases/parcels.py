@@ -78,6 +78,22 @@ def load_parcels(resolution_mm: float = 2.0) -> Regions:
     return Regions(labels=labels, names=names, affine=template.affine)
 
 
+def parcel_places() -> pd.DataFrame:
+    """Where the parcels' centres lie.
+
+    Returns
+    -------
+    DataFrame
+        Index: names as of :func:`load_parcels`; columns x, y and z (MNI, mm).
+
+    Raises
+    ------
+    HarmonizeError
+        If the nilearn that is installed does not hold the coordinates.
+    """
+    return _places().set_index("name")[["x", "y", "z"]]
+
+
 def _places() -> pd.DataFrame:
     """Coordinates (MNI, mm), side and name of every parcel, in the order of the file."""
     folder = files("nilearn") / "datasets" / "data"

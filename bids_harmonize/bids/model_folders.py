@@ -15,6 +15,9 @@ from bids_harmonize.bids.names import classifier_in
 CLASSIFIER = "site_classifier"
 """What ``kind`` in the ``model.json`` of a site classifier says."""
 
+COMBAT = "combat"
+"""What that of a ComBat says, and the name of its folder."""
+
 _JSON = "model.json"
 _WEIGHTS = "model.safetensors"
 
@@ -113,6 +116,12 @@ def classifier_model(model_dir: Path) -> Path | None:
     model = {} if folder is None else read_model(folder)
     is_other = model.get("kind", CLASSIFIER) != CLASSIFIER or "reference_site" in model
     return None if is_other else folder
+
+
+def combat_model(model_dir: Path) -> Path | None:
+    """Folder of the ComBat in a folder of models, or the folder itself if it is one."""
+    folders = (model_dir / COMBAT, model_dir)
+    return next((one for one in folders if read_model(one).get("kind") == COMBAT), None)
 
 
 def read_model(folder: Path) -> dict[str, Any]:

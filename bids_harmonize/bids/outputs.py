@@ -129,6 +129,7 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("casescores", "The score of every person of a site that was left out."),
         _group("subtypes", "The cluster of every case."),
         _group("subtypevalidity", "Whether the clusters are more than chance, and come again."),
+        _group("subtypenulls", "The gaps between clusters of drawn people of one kind."),
         _group("subtypemaps", "Every subtype against the controls."),
         _group("subtypeassociations", "What else subtypes differ in."),
     )

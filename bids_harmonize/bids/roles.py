@@ -11,6 +11,10 @@ from bids_harmonize.config import MEDIAN_REFERENCE, SiteSettings
 from bids_harmonize.errors import SiteError
 
 MIN_TRAINED_SITES = 2
+_KEPT_WORDS = {
+    MEDIAN_REFERENCE: "--reference-site keeps for the median of all sites",
+    "all": "tables keep for the row of all sites together",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +115,12 @@ def assign_roles(
     ------
     SiteError
         If fewer than ``least_sites`` sites can be trained, the reference site is not one of
-        them, or a site is named like the virtual reference.
+        them, or a site is named like the virtual reference or the rows of all sites.
     """
-    if any(MEDIAN_REFERENCE in seen for seen in visits.values()):
-        message = (
-            f"a site is named {MEDIAN_REFERENCE!r}, the word that --reference-site keeps for the "
-            "median of all sites; rename it by --site-map"
-        )
-        raise SiteError(message)
+    for word, meaning in _KEPT_WORDS.items():
+        if any(word in seen for seen in visits.values()):
+            message = f"a site is named {word!r}, the word that {meaning}; rename it by --site-map"
+            raise SiteError(message)
     sites = sorted(set().union(*visits.values()) - {outside})
     kept = _held_out(visits, n=settings.hold_out_travelling, seed=seed)
     candidates = {

@@ -18,6 +18,7 @@ from bids_harmonize.cli.request import Request
 from bids_harmonize.cli.stage_plan import plan_stages, tally_stage
 from bids_harmonize.errors import BusyError, HarmonizeError
 from bids_harmonize.stages import (
+    DISORDER,
     FEATURES,
     HARMONIZE,
     OF_GROUPS,
@@ -120,7 +121,7 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
     if group.export_card and group.stages is None:
         return ()  # a card is asked for, and nothing else
     if group.model_dir is not None:
-        return plan_stages(request, lambda name: can_apply(name, request.settings))
+        return plan_stages(request, lambda name: _why_not_applied(name, request, study))
 
     def reason_of(name: str) -> str | None:
         by_default = left_out_by_default(name, study) if group.stages is None else None
@@ -136,6 +137,14 @@ def plan_image_stages(request: Request, study: Study) -> tuple[str, ...]:
         return why_not(lambda: check_images(study, request.settings), request.settings)
 
     return plan_stages(request, reason_of)
+
+
+def _why_not_applied(name: str, request: Request, study: Study) -> str | None:
+    """The reason why a stage cannot apply a model to this study, or ``None`` if it can."""
+    reason = can_apply(name, request.settings)
+    if reason or name != DISORDER or has_features(study):
+        return reason
+    return f"it needs group_features.tsv, which {FEATURES} writes (without --model-dir)"
 
 
 def cite_group(request: Request) -> Path:

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_harmonize.bids.judged import JUDGED_NAME, split_judged
-from bids_harmonize.bids.model_folders import classifier_model, harmonizers_in, read_model
+from bids_harmonize.bids.model_folders import (
+    classifier_model,
+    combat_model,
+    harmonizers_in,
+    read_model,
+)
 from bids_harmonize.config import GroupSettings, Settings, SiteSettings
 from bids_harmonize.errors import UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, check_sources
-from bids_harmonize.stages import CLASSIFY, HARMONIZE, OF_GROUPS, applies_models
+from bids_harmonize.stages import CLASSIFY, DISORDER, HARMONIZE, OF_GROUPS, applies_models
 
 _SAME_MM = 1e-3
 
@@ -80,10 +85,11 @@ def _control_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
         if group.control_label is None:
             return []
         return ["--control-label goes with --group-column, which names the column it stands in"]
-    fits_nothing = group.model_dir is not None
+    fits_nothing = group.model_dir is not None and not _applies_combat(group)
     useless = {
         "the group level uses it; add the word group": "group" not in levels,
-        "it decides on whom models are fitted, and --model-dir fits nothing": fits_nothing,
+        "it decides on whom models are fitted, and --model-dir fits nothing, nor holds a ComBat "
+        "that disorder could apply": fits_nothing,
     }
     return [
         f"--group-column: {words}, or leave it out" for words, given in useless.items() if given
@@ -135,9 +141,11 @@ def _sources_faults(group: GroupSettings) -> list[str]:
 
 
 def _model_faults(model_dir: Path, group: GroupSettings, levels: Sequence[str]) -> list[str]:
-    faults = []
     if group.features:
-        faults.append("--model-dir goes ill with --features: its models look at images")
+        return _combat_faults(model_dir, group, "--features")
+    faults = []
+    if DISORDER in (group.stages or ()):
+        faults += _combat_faults(model_dir, group, f"--stages {DISORDER}")
     waiting = [name for name in group.stages or () if not applies_models(name)]
     if waiting:
         faults.append(
@@ -154,12 +162,35 @@ def _model_faults(model_dir: Path, group: GroupSettings, levels: Sequence[str]) 
     return faults + _classifier_faults(model_dir, group)
 
 
+def _combat_faults(model_dir: Path, group: GroupSettings, option: str) -> list[str]:
+    """Faults of a ComBat that is to be applied to a table of features."""
+    others = [name for name in group.stages or () if name != DISORDER] if group.features else []
+    faults = [
+        f"--stages {' '.join(others)} cannot use --model-dir with --features: {DISORDER} alone "
+        "applies a model to tables; leave them out, or run them without --model-dir"
+    ] if others else []  # fmt: skip
+    if combat_model(model_dir) is None:
+        found = "no ComBat in it" if model_dir.is_dir() else "no such folder"
+        faults.append(
+            f"--model-dir {model_dir} with {option}: {found}; expected the folder models/ of a "
+            "run of the stage disorder, or models/combat itself"
+        )
+    return faults
+
+
+def _applies_combat(group: GroupSettings) -> bool:
+    if group.model_dir is None or DISORDER not in (group.stages or (DISORDER,)):
+        return False
+    return combat_model(Path(group.model_dir)) is not None
+
+
 def _classifier_faults(model_dir: Path, group: GroupSettings) -> list[str]:
     if group.stages is not None and CLASSIFY not in group.stages:
         return []
     faults: list[str] = []
     folder = classifier_model(model_dir)
-    if folder is None and (group.stages is not None or not harmonizers_in(model_dir)):
+    others = harmonizers_in(model_dir) or combat_model(model_dir)
+    if folder is None and (group.stages is not None or not others):
         found = "no such folder" if not model_dir.is_dir() else "no site classifier in it"
         faults.append(
             f"--model-dir {model_dir}: {found}; expected the folder models/ of a run of the stage "

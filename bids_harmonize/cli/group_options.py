@@ -99,8 +99,9 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "group.features",
         "[ARM=]PATH",
         "features to work on instead of images: a TSV with participant_id, or a folder of "
-        "FreeSurfer or FastSurfer (subjects directory) or CAT12; ARM is raw (default) or "
-        "harmonized. The site stands there, or in a participants.tsv of the folder or output_dir",
+        "FreeSurfer or FastSurfer (subjects directory), CAT12, sMRIPrep or fMRIPrep (volumes by "
+        "probseg and dseg), or a name of -d; ARM is raw (default) or harmonized. The site "
+        "stands there, or in a participants.tsv of the folder or output_dir",
         "words",
     ),
     Option(

@@ -14,6 +14,7 @@ from bids_harmonize.bids.model_folders import (
     HarmonizerModel,
     choose_harmonizer,
     classifier_model,
+    combat_model,
     harmonizers_in,
 )
 from bids_harmonize.config import Settings
@@ -41,6 +42,8 @@ def take_from_model(values: MutableMapping[str, Any], levels: Sequence[str]) -> 
     model_dir, stages = group.get("model_dir"), group.get("stages")
     if not isinstance(model_dir, str) or (stages is not None and HARMONIZE not in stages):
         return []
+    if group.get("features"):
+        return []  # tables know no harmonizer
     name, reference_site = _text(group, "harmonizer"), _text(site, "reference_site")
     chosen, fault = choose_harmonizer(
         Path(model_dir),
@@ -54,7 +57,8 @@ def take_from_model(values: MutableMapping[str, Any], levels: Sequence[str]) -> 
             _fill(values, chosen)
         return faults
     must = stages is not None or name is not None or "group" not in levels
-    if not must and classifier_model(Path(model_dir)) is not None:
+    folder = Path(model_dir)
+    if not must and (classifier_model(folder) or combat_model(folder)) is not None:
         return []
     # All models of a folder come from one study: what else contradicts it can be told by any.
     others = harmonizers_in(Path(model_dir))

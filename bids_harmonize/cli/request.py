@@ -72,6 +72,7 @@ def make_request(words: argparse.Namespace) -> Request:
     for section, entries in given.items():
         below = values.get(section)
         values[section] = {**(below if isinstance(below, Mapping) else {}), **entries}
+    values = _named_features(values)
     faults += take_from_model(values, words.analysis_level)
     values = default_harmonizer(values)
     faults += _faults_between(values)
@@ -165,6 +166,17 @@ def _arms(words: list[str], option: str, faults: list[str]) -> dict[str, str]:
         elif arms.setdefault(name, path) != path:
             faults.append(f"{option}: the arm {name} is both {arms[name]} and {path}; keep one")
     return arms
+
+
+def _named_features(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which ``--features NAME``, by a name of ``-d``, is that dataset's path."""
+    named = _section(values, "selection").get("derivatives")
+    group = _section(values, "group")
+    features = group.get("features")
+    if not isinstance(named, Mapping) or not isinstance(features, Mapping):
+        return values
+    paths = {arm: named.get(path, path) for arm, path in features.items()}
+    return {**values, "group": {**group, "features": paths}}
 
 
 def _gigabytes(text: str, faults: list[str]) -> float | None:

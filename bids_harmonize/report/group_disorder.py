@@ -18,6 +18,7 @@ from bids_harmonize.report.group_disorderarms import (
     best_arm,
     called,
     comparison_words,
+    has_given_combat,
     pooled_row,
     ranked,
     rows_of_arm,
@@ -30,6 +31,7 @@ from bids_harmonize.report.group_disorderpeople import (
     map_blocks,
     prediction_blocks,
 )
+from bids_harmonize.report.group_disorderplaces import place_blocks
 from bids_harmonize.report.group_disordersites import site_blocks
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import (
@@ -80,6 +82,7 @@ def disorder_section(inputs: GroupInputs) -> Section:
             *claim_blocks(inputs, table),
             _arms_table(inputs, table),
             *_effect_blocks(table),
+            *place_blocks(table),
             *_share_blocks(inputs),
             *site_blocks(inputs, table),
             *deviation_blocks(inputs),
@@ -110,6 +113,8 @@ def _who(inputs: GroupInputs, table: pd.DataFrame) -> str:
             f"{len(sites)} sites have enough of both for a comparison of their own."
         )  # fmt: skip
     sentences += [comparison_words(inputs)]
+    if has_given_combat(inputs):
+        sentences.append("The ComBat is that of another run, applied and not fitted here.")
     sentences.append("Who was left out, and why, stands in the log.")
     return " ".join(filter(None, sentences))
 

@@ -116,6 +116,13 @@ def comparison_words(inputs: GroupInputs) -> str:
     return f"{who[:1].upper()}{who[1:]}. Adjusted for {listing(dict.fromkeys(columns))}."
 
 
+def has_given_combat(inputs: GroupInputs) -> bool:
+    """Whether the stage described its ComBat as that of another run."""
+    arm = column_descriptions(inputs.output_dir, "casecontrol").get("arm")
+    levels = arm.get("Levels") if isinstance(arm, dict) else None
+    return isinstance(levels, dict) and "another run" in str(levels.get("combat"))
+
+
 def case_shares(inputs: GroupInputs) -> pd.Series | None:
     """Share of cases at each site that has an estimate of its own; ``None`` where unknown."""
     counts = site_counts(inputs)

@@ -1,6 +1,10 @@
 """How cases and controls were compared, for a methods paragraph, with what it cites."""
 
-from bids_harmonize.report.group_disorderarms import arms_of, comparison_words
+from bids_harmonize.report.group_disorderarms import (
+    arms_of,
+    comparison_words,
+    has_given_combat,
+)
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import listing
 
@@ -38,6 +42,9 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     ]
     if words := comparison_words(inputs):
         sentences.append(words)
+    given = has_given_combat(inputs)
+    if given:
+        sentences.append("The ComBat was that of an earlier study; nothing of it was fitted here.")
     cited = ["hedges", "fdr", *(["combat", "combat_mri"] if "combat" in arms else [])]
     if "meta" in tables:
         sentences.append(
@@ -49,7 +56,7 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
         sentences.append(
             "Deviations from what is expected of a control were taken from models of controls, "
             "cross-fitted over folds"
-            + (", and so was the ComBat before them." if "combat" in arms else ".")
+            + (", and so was the ComBat before them." if "combat" in arms and not given else ".")
         )
     if "classification" in tables:
         sentences.append(

@@ -37,6 +37,7 @@ _FILES: Mapping[str, str] = {
     "group_comparedmaps.tsv": "whether the differences lie where published maps have them",
     "group_subtypes.tsv": "the cluster of every case, by arm",
     "group_subtypevalidity.tsv": "what speaks for and against clusters, by arm and number",
+    "group_subtypenulls.tsv": "the gaps between clusters of drawn people of one kind",
     "group_subtypemaps.tsv": "every cluster against the controls, by arm and feature",
     "group_subtypeassociations.tsv": "what else clusters differ in",
     "group_verdict.tsv": "questions fixed beforehand, with answers",

@@ -101,8 +101,8 @@ def rejects(row: pd.Series, null: str) -> bool:
 
 
 def comes_again(row: pd.Series, index: str) -> bool:
-    """Whether clusters come again so often as discrete asks for; true where nobody could ask."""
-    return not is_number(row[index]) or bool(row[index] >= LEAST_ARI)
+    """Whether clusters come again so often as discrete asks for; not where nobody could ask."""
+    return is_number(row[index]) and bool(row[index] >= LEAST_ARI)
 
 
 def null_words(row: pd.Series, null: str) -> str:
@@ -130,7 +130,9 @@ def failed_words(row: pd.Series) -> str:
         Empty where all hold.
     """
     nulls = [null_words(row, null) for null in NULLS if not rejects(row, null)]
-    unstable = [ari_words(row, index) for index in STABILITIES if not comes_again(row, index)]
+    known = [index for index in STABILITIES if is_number(row[index])]
+    unstable = [ari_words(row, index) for index in known if not comes_again(row, index)]
+    unasked = [words for index, words in STABILITIES.items() if index not in known]
     parts = []
     if nulls:
         parts.append(
@@ -141,6 +143,8 @@ def failed_words(row: pd.Series) -> str:
             f"they do not come again often enough {listing(unstable)}; at least {LEAST_ARI:.2f} "
             "is asked for"
         )
+    if unasked:
+        parts.append(f"whether they come again {listing(unasked)} could not be asked")
     return ", and ".join(parts)
 
 

@@ -22,6 +22,7 @@ from bids_harmonize.report.group_words import count, is_number, listing, number
 
 _MORE_V = 0.05
 """Difference in Cramér's V between arms that is worth a word."""
+_CALLED = 0.05
 
 
 def claim_blocks(inputs: GroupInputs) -> list[Block]:
@@ -45,6 +46,7 @@ def claim_blocks(inputs: GroupInputs) -> list[Block]:
         *_uncertain_arms(inputs),
         *_with_sites(inputs),
         *_with_people(inputs),
+        *_with_quality(inputs),
         *_other_sites(inputs),
         *_circular(inputs),
     ]
@@ -253,6 +255,26 @@ def _with_people(inputs: GroupInputs) -> list[str]:
     if not large:
         return []
     return [f"Clusters go with sex (Cramér's V {listing(large)}), which was adjusted for."]
+
+
+def _with_quality(inputs: GroupInputs) -> list[str]:
+    """Image quality: what moves or blurs can pass for a kind of case."""
+    table = inputs.tables.get("subtypeassociations")
+    if table is None:
+        return []
+    own = table[(table["kind"] == "quality") & (table["q"] < _CALLED)]
+    found = []
+    for arm in best_first(inputs):
+        rows = own[own["arm"] == arm].sort_values("strength", ascending=False)
+        if len(rows) and rows["strength"].iloc[0] > LARGE_V**2:
+            row = rows.iloc[0]
+            found.append(f"{row['variable']} {number(row['strength'])} in {arm}")
+    if not found:
+        return []
+    return [
+        f"Clusters go with the quality of the images (share of variance: {listing(found)}): what "
+        "moves or blurs may pass for a kind of case."
+    ]
 
 
 def _other_sites(inputs: GroupInputs) -> list[str]:

@@ -1,7 +1,9 @@
-"""Charts of subtypes, from tables: whether clusters come again, and where they differ."""
+"""Charts of subtypes, from tables: do clusters come again, are they apart, where they differ."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +15,7 @@ from bids_harmonize.report.group_disorderfigures import Effects, draw_effects
 from bids_harmonize.report.group_drawing import (
     BLUE,
     CYCLE,
+    FAINT,
     GREEN,
     INK,
     MARKERS,
@@ -24,12 +27,32 @@ from bids_harmonize.report.group_subtypearms import LEAST_ARI
 
 _PHONE_INCHES = 4.8  # readable on a phone without scrolling
 _PANELS_A_LINE = 2
+_BINS = 40
 _BAND = "#ffe9b8"
 _CURVES = {
     "bootstrap_ari": ("resampled people", BLUE, "o"),
     "splithalf_ari": ("halves", ORANGE, "s"),
     "leavesite_ari": ("sites left out (lowest)", GREEN, "^"),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class NullPanel:
+    """One null of an arm.
+
+    Attributes
+    ----------
+    name
+        What the null is called.
+    observed
+        Gap of the cases.
+    draws
+        Shape (n_drawn,), gaps of drawn people, at least one.
+    """
+
+    name: str
+    observed: float
+    draws: np.ndarray
 
 
 def draw_stability(curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, int]) -> str:
@@ -71,6 +94,52 @@ def draw_stability(curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, int]
         figure.legend(
             handles=_keys(), loc="upper left", ncols=3, fontsize=8.5, handlelength=1.6,
             columnspacing=1.1, borderaxespad=0,
+        )  # fmt: skip
+        return svg_uri(figure)
+
+
+def draw_nulls(lines: Mapping[str, Sequence[NullPanel]]) -> str:
+    """Histograms of nulls with the gap of the cases as a line, on one scale, a line an arm.
+
+    Parameters
+    ----------
+    lines
+        Arm to its nulls, at least one each.
+
+    Returns
+    -------
+    str
+        Data URI of the drawing.
+    """
+    every = [panel for panels in lines.values() for panel in panels]
+    widest = max(max(panel.observed, panel.draws.max()) for panel in every)
+    bins = np.linspace(0.0, 1.03 * max(widest, 1e-3), _BINS + 1)
+    height = 0.55 + 1.3 * len(lines)
+    with page_style():
+        figure = Figure(figsize=(_PHONE_INCHES, height))
+        n_columns = max(len(panels) for panels in lines.values())
+        grid = figure.subplots(len(lines), n_columns, sharex=True, squeeze=False)
+        for row, (arm, panels) in zip(grid, lines.items(), strict=True):
+            for axes in row[len(panels) :]:
+                axes.set_visible(False)
+            for axes, panel in zip(row, panels, strict=False):
+                axes.hist(panel.draws, bins=bins, color=FAINT, linewidth=0)
+                axes.axvline(panel.observed, color=ORANGE, linewidth=2)
+                axes.set_title(f"{arm}, {panel.name}", fontsize=9.5)
+                axes.tick_params(labelsize=8, labelbottom=True)
+                axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+            row[0].set_ylabel("draws", fontsize=8.5)
+        figure.supxlabel("gap between clusters (dip)", fontsize=9, x=0.55, y=0.0, va="bottom")
+        figure.subplots_adjust(
+            left=0.12, right=0.98, top=1 - 0.5 / height, bottom=0.42 / height,
+            hspace=0.75, wspace=0.22,
+        )  # fmt: skip
+        figure.legend(
+            handles=[
+                Patch(color=FAINT, linewidth=0, label="people of one kind, drawn"),
+                Line2D([], [], color=ORANGE, linewidth=2, label="the cases"),
+            ],
+            loc="upper left", ncols=2, fontsize=8.5, borderaxespad=0,
         )  # fmt: skip
         return svg_uri(figure)
 

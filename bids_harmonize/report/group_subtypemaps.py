@@ -19,7 +19,11 @@ _MOST_LISTED = 300
 _CIRCULAR = (
     "The clusters were made from these features: p and q do not test that there are subtypes."
 )
-_MEASURES = {"numbers": "share of variance", "words": "Cramér's V"}
+_MEASURES = {
+    "numbers": "share of variance",
+    "quality": "share of variance (image quality)",
+    "words": "Cramér's V",
+}
 
 
 def map_blocks(inputs: GroupInputs) -> list[Block]:
@@ -98,8 +102,8 @@ def association_blocks(inputs: GroupInputs) -> list[Block]:
             lines[:_MOST_LISTED],
             reading="Numbers: the share of their variance that clusters explain beyond covariates "
             "and site. Words: Cramér's V, not adjusted, so a site with its own habits shows here. "
-            "q: false discovery rate within the arm. A variable that goes with clusters does not "
-            "make them subtypes."
+            "q: false discovery rate within the arm, image quality by itself. A variable that "
+            "goes with clusters does not make them subtypes."
             + (f" The other {more} stand in group_subtypeassociations.tsv." if more > 0 else ""),
             folded=not called,
         )

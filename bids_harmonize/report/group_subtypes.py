@@ -30,6 +30,7 @@ from bids_harmonize.report.group_subtypearms import (
 from bids_harmonize.report.group_subtypeclaims import claim_blocks
 from bids_harmonize.report.group_subtypefigures import draw_stability
 from bids_harmonize.report.group_subtypemaps import association_blocks, map_blocks
+from bids_harmonize.report.group_subtypenulls import null_blocks
 from bids_harmonize.report.group_words import MISSING, is_number, number, p_value
 
 _KEY, _TITLE = "subtypes", "Subtypes"
@@ -66,6 +67,7 @@ def subtypes_section(inputs: GroupInputs) -> Section:
             *claim_blocks(inputs),
             _verdict_table(inputs),
             *_condition_blocks(inputs),
+            *null_blocks(inputs),
             *_stability_figure(inputs),
             *map_blocks(inputs),
             *association_blocks(inputs),
@@ -124,7 +126,7 @@ def _condition_blocks(inputs: GroupInputs) -> list[Block]:
     lines: list[list[str | Cell]] = []
     for arm, row in rows.items():
         if n_clusters(row) == 1:
-            lines.append([Cell(arm, "strong"), "1", *[Cell(MISSING, "muted")] * 8])
+            lines.append([Cell(arm, "strong"), "1", *[Cell(MISSING, "muted")] * 9])
             continue
         nulls = [
             _judged(beside(row[name], ALPHA, p_value(row[name])), rejects(row, name))
@@ -134,7 +136,7 @@ def _condition_blocks(inputs: GroupInputs) -> list[Block]:
             _judged(beside(row[name], LEAST_ARI, number(row[name])), comes_again(row, name))
             for name in STABILITIES
         ]
-        others = [number(row[name]) for name in ("v_site", "v_sex", "eta2_age")]
+        others = [number(row[name]) for name in ("v_site", "v_sex", "eta2_age", "eta2_quality")]
         lines.append([Cell(arm, "strong"), str(n_clusters(row)), *nulls, *again, *others])
     return [
         make_table(
@@ -142,7 +144,7 @@ def _condition_blocks(inputs: GroupInputs) -> list[Block]:
             {
                 "arm": False, "k": True, "null, whole: p": True, "null, directions: p": True,
                 "resampled": True, "halves": True, "sites left out": True, "V site": True,
-                "V sex": True, "η² age": True,
+                "V sex": True, "η² age": True, "η² quality": True,
             },
             lines,
             reading=f"Discrete asks for p of at most {ALPHA:g} in both nulls and an agreement of "
@@ -151,7 +153,9 @@ def _condition_blocks(inputs: GroupInputs) -> list[Block]:
             "search, or in the chosen directions, is as far apart as these clusters are. "
             "Agreement: adjusted Rand index, 1 is the same, 0 chance; sites left out: the lowest "
             "over sites. V: Cramér's V, corrected for bias; η²: share of the variance of age "
-            "between clusters. With one cluster (k = 1) there is nothing to ask.",
+            "between clusters, and that of the quality measure of the images that goes with them "
+            "most, beyond covariates and site (n/a: no images of these people were processed "
+            "here). With one cluster (k = 1) there is nothing to ask.",
         )
     ]  # fmt: skip
 

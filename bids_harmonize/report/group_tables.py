@@ -41,6 +41,7 @@ TABLES = (
     "comparedmaps",
     "subtypes",
     "subtypevalidity",
+    "subtypenulls",
     "subtypemaps",
     "subtypeassociations",
 )
@@ -65,7 +66,7 @@ NUMBER_COLUMNS = frozenset(
         *("mean_deviation", "sd_deviation", "auc", "auc_global", "r", "n_regions"),
         *("k", "chosen", "n_dimensions", "bic", "bootstrap_ari", "splithalf_ari"),
         *("leavesite_ari", "separation", "p_null_full", "p_null_subspace", "v_site", "v_sex"),
-        *("eta2_age", "agreement", "subtype", "strength"),
+        *("eta2_age", "eta2_quality", "agreement", "subtype", "strength", "draw"),
     )
 )
 

@@ -43,7 +43,7 @@ __all__ = [
 
 
 CLASSIFY, HARMONIZE = "classify", "harmonize"
-"""The stages that can apply a model of another run."""
+"""The stages that can apply a model of another run to images; disorder applies a ComBat."""
 
 FEATURES = "features"
 """The stage that segments images."""
@@ -90,6 +90,7 @@ STAGES: dict[str, StageRow] = {
             DISORDER,
             "bids_harmonize.stages.disorder:run",
             "compare cases with controls, with the site dealt with four ways",
+            apply_target="bids_harmonize.stages.disorder:run",
             features_target="bids_harmonize.stages.disorder:run_on_tables",
         ),
         StageRow(
@@ -201,7 +202,11 @@ def can_apply(name: str, settings: "Settings") -> str | None:
     UsageError
         If there is no such stage.
     """
-    from bids_harmonize.bids.model_folders import choose_harmonizer, classifier_model
+    from bids_harmonize.bids.model_folders import (
+        choose_harmonizer,
+        classifier_model,
+        combat_model,
+    )
 
     group = settings.group
     folder = Path(group.model_dir or "")
@@ -209,6 +214,10 @@ def can_apply(name: str, settings: "Settings") -> str | None:
         return "with --model-dir models of another run are applied, and it applies none"
     if name == CLASSIFY:
         return None if classifier_model(folder) else f"no site classifier in {folder}"
+    if name == DISORDER:
+        if combat_model(folder) is None:
+            return f"no ComBat in {folder}"
+        return None if group.group_column else _NO_GROUP
     _, reason = choose_harmonizer(
         folder,
         name=group.harmonizer,
@@ -229,6 +238,8 @@ def can_use_features(name: str, settings: "Settings") -> str | None:
     """The reason why a stage cannot use ``--features``, or ``None`` if it can."""
     if _row(name).features_target is None:
         return "it needs images, and --features gives tables only"
+    if settings.group.model_dir is not None and name != DISORDER:
+        return "with --model-dir a ComBat of another run is applied, and it applies none"
     return _NO_GROUP if name in OF_GROUPS and settings.group.group_column is None else None
 
 

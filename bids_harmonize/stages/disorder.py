@@ -35,6 +35,7 @@ from bids_harmonize.stages.case_control.effects import (
     meta_rows,
     site_effect_rows,
 )
+from bids_harmonize.stages.case_control.given import read_given, with_given
 from bids_harmonize.stages.case_control.keeping import keep_combat
 from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
@@ -116,12 +117,13 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     UsageError
         If the group column does not tell one group of cases, or a column is not there.
     UnusableDataError
-        If cases and controls cannot be compared.
+        If cases and controls cannot be compared, or the ComBat of ``--model-dir`` does not fit.
     """
     settings = context.settings
     published = read_maps(settings)
     results = _Results()
-    cohorts = [make_cohort(study, settings) for study in context.studies]
+    found = read_given(settings)
+    cohorts = [with_given(make_cohort(study, settings), found) for study in context.studies]
     for cohort in cohorts:
         _compare(cohort, settings, published, results)
     results.warnings += _different_people(cohorts)
@@ -145,7 +147,7 @@ def _compare(
     made = make_arms(cohort)
     if made.why_no_combat:
         results.warnings.append(made.why_no_combat)
-    if made.combat is not None:
+    if made.combat is not None and cohort.given is None:
         results.combat = (cohort, made.combat)
     for arm in made.arms:
         try:
@@ -237,7 +239,9 @@ def _write(
     cohorts: Sequence[Cohort],
     results: _Results,
 ) -> tuple[Path, ...]:
-    columns = disorder_columns(arm_column(studies, list(cohorts[0].covariates.columns)))
+    given = any(cohort.given is not None for cohort in cohorts)
+    arm = arm_column(studies, list(cohorts[0].covariates.columns), given=given)
+    columns = disorder_columns(arm)
     names = list(dict.fromkeys(n for cohort in cohorts for n in cohort.features.columns))
     special = {
         "comparedmaps": {**columns, "p_permutation": COMPARED_P},

@@ -24,8 +24,10 @@ from bids_harmonize.stages.heterogeneity.columns import subtype_columns
 from bids_harmonize.stages.heterogeneity.meaning import (
     association_rows,
     map_rows,
+    null_rows,
     validity_rows,
 )
+from bids_harmonize.stages.heterogeneity.quality import read_quality
 from bids_harmonize.stages.heterogeneity.search import (
     EFFORTS,
     ArmSubtypes,
@@ -35,10 +37,10 @@ from bids_harmonize.stages.heterogeneity.search import (
 
 Rows = list[dict[str, Any]]
 
-TABLES = ("subtypes", "subtypevalidity", "subtypemaps", "subtypeassociations")
+TABLES = ("subtypes", "subtypevalidity", "subtypenulls", "subtypemaps", "subtypeassociations")
 """What the stage writes, without ``group_``."""
 
-_COUNTS = ("k", "chosen", "n_dimensions", "subtype", "n_cases", "n_controls", "n")
+_COUNTS = ("k", "chosen", "n_dimensions", "subtype", "n_cases", "n_controls", "n", "draw")
 
 
 @dataclass
@@ -100,13 +102,14 @@ def run_on_tables(context: FeatureContext) -> StageResult:
         too few in every arm; else a warning says so.
     """
     results, settings = _Results(), context.settings
+    quality = read_quality(context.output_dir)
     cohorts = [make_cohort(study, settings) for study in context.studies]
     for cohort in cohorts:
         made = make_arms(cohort)
         if made.why_no_combat:
             results.warnings.append(made.why_no_combat)
         for arm in made.arms:
-            _search(arm, settings, results)
+            _search(arm, settings, quality, results)
     if not results.parts and settings.group.stages is not None:
         raise UnusableDataError("no arm can be searched for subtypes: " + results.warnings[-1])
     columns = subtype_columns(
@@ -121,18 +124,19 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     )
 
 
-def _search(arm: Arm, settings: Settings, results: _Results) -> None:
+def _search(arm: Arm, settings: Settings, quality: pd.DataFrame, results: _Results) -> None:
     """Add what one arm tells to the results."""
     try:
         subtypes = search_subtypes(arm, settings)
     except ValueError as error:
         results.warnings.append(f"{arm.name}: no subtypes were looked for: {error}")
         return
-    rows = validity_rows(subtypes)
+    rows = validity_rows(subtypes, quality)
     results.add("subtypevalidity", rows)
     results.add("subtypes", subtype_table(subtypes))
+    results.add("subtypenulls", null_rows(subtypes))
     results.add("subtypemaps", map_rows(subtypes))
-    results.add("subtypeassociations", association_rows(subtypes))
+    results.add("subtypeassociations", association_rows(subtypes, quality))
     results.notes.append(_words(subtypes, next(row for row in rows if row.get("chosen"))))
 
 

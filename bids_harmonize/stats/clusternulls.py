@@ -45,6 +45,34 @@ def separation(scores: np.ndarray, clusters: Clusters) -> float:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Null:
+    """Gap between the patients' clusters, and those of clusters of drawn blobs.
+
+    Attributes
+    ----------
+    observed
+        Of the patients, by the same search as the draws; NaN where nothing was drawn.
+    draws
+        Shape (n_drawn,), one gap a blob, in the order in which they were drawn.
+    """
+
+    observed: float
+    draws: np.ndarray
+
+    @property
+    def p(self) -> float:
+        """``(1 + number that are as far apart) / (n_drawn + 1)``; NaN where nothing was drawn."""
+        if not len(self.draws):
+            return float("nan")
+        n_reached = int((self.draws >= self.observed).sum())
+        return (1 + n_reached) / (len(self.draws) + 1)
+
+
+NOT_DRAWN = Null(float("nan"), np.empty(0))
+"""Where a null was not asked for."""
+
+
 @dataclass(frozen=True)
 class Search:
     """All of the pipeline but the patients, so that it is done again with drawn ones.
@@ -78,10 +106,10 @@ class Search:
         return separation(scores, clusters)
 
 
-def full_space_p(
+def full_space_null(
     cases: np.ndarray, k: int, search: Search, *, rng: np.random.Generator, n_null: int
-) -> float:
-    """How often one normal blob of all values, through the whole pipeline, is as far apart.
+) -> Null:
+    """How far apart clusters of one normal blob of all values come out of the whole pipeline.
 
     Parameters
     ----------
@@ -98,9 +126,9 @@ def full_space_p(
 
     Returns
     -------
-    float
-        ``(1 + number that are as far apart) / (n + 1)``, with n = ``n_null``, or fewer where 10
-        have been as far apart already (Besag and Clifford's stop).
+    Null
+        Of ``n_null`` draws, or fewer where 10 have been as far apart as the patients already
+        (Besag and Clifford's stop).
 
     References
     ----------
@@ -116,25 +144,25 @@ def full_space_p(
         return search.separation(search.whitening.undo(blob), k, rng)
 
     observed = search.separation(cases, k, rng)
-    return _p_value(observed, draw, n_null)
+    return _drawn(observed, draw, n_null)
 
 
-def subspace_p(
+def subspace_null(
     scores: np.ndarray, k: int, search: Search, *, rng: np.random.Generator, n_null: int
-) -> float:
-    """How often one normal blob in the subspace that was chosen is as far apart.
+) -> Null:
+    """How far apart clusters of one normal blob come out in the subspace that was chosen.
 
     Parameters
     ----------
     scores
         Shape (n_cases, q); the blob has their mean and covariance.
     k, search, rng, n_null
-        As for :func:`full_space_p`.
+        As for :func:`full_space_null`.
 
     Returns
     -------
-    float
-        As of :func:`full_space_p`.
+    Null
+        As of :func:`full_space_null`.
     """
     root = _root(np.atleast_2d(np.cov(scores.T)))
 
@@ -143,15 +171,16 @@ def subspace_p(
         return search.separation_along(blob, k, rng)
 
     observed = search.separation_along(scores, k, rng)
-    return _p_value(observed, draw, n_null)
+    return _drawn(observed, draw, n_null)
 
 
-def _p_value(observed: float, draw: Callable[[], float], n_null: int) -> float:
-    n_reached = n_drawn = 0
-    while n_drawn < n_null and n_reached < _ENOUGH:
-        n_reached += draw() >= observed
-        n_drawn += 1
-    return (1 + n_reached) / (n_drawn + 1)
+def _drawn(observed: float, draw: Callable[[], float], n_null: int) -> Null:
+    draws: list[float] = []
+    n_reached = 0
+    while len(draws) < n_null and n_reached < _ENOUGH:
+        draws.append(draw())
+        n_reached += draws[-1] >= observed
+    return Null(observed, np.array(draws))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

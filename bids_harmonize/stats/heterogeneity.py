@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bids_harmonize.stats.clustering import SubtypeModel, fit_subtypes
-from bids_harmonize.stats.clusternulls import Search, full_space_p, separation, subspace_p
+from bids_harmonize.stats.clusternulls import (
+    NOT_DRAWN,
+    Null,
+    Search,
+    full_space_null,
+    separation,
+    subspace_null,
+)
 from bids_harmonize.stats.excess import Excess, find_excess, split_controls
 from bids_harmonize.stats.stability import measure_stability
 from bids_harmonize.stats.verdict import Effort, Solution, Verdict, decide
@@ -134,9 +141,9 @@ def _assess(
     for model, bic, stability in zip(models, bics, stabilities, strict=True):
         k = model.clusters.k
         asked = k > 1 and (test_every_k or k == best)
-        p_full, p_subspace = _null_ps(patients, model, search, rng, effort.n_null * asked)
+        nulls = _nulls(patients, model, search, rng, effort.n_null * asked)
         gap = separation(model.scores(whitened), model.clusters)
-        solutions[k] = Solution(model, bic, stability, gap, p_full, p_subspace)
+        solutions[k] = Solution(model, bic, stability, gap, *nulls)
     verdict = decide(excess.n_dimensions, best, solutions[best], effort)
     model = solutions[best].model
     labels = np.full(len(values), -1)
@@ -158,20 +165,20 @@ def _models(
     return fit_subtypes(whitened, ks, n_dimensions, method=effort.method, rng=rng), bics
 
 
-def _null_ps(
+def _nulls(
     patients: np.ndarray,
     model: SubtypeModel,
     search: Search,
     rng: np.random.Generator,
     n_null: int,
-) -> tuple[float, float]:
-    """Of the whole pipeline, and of the subspace; NaN where no draw is asked for."""
+) -> tuple[Null, Null]:
+    """Of the whole pipeline, and of the subspace; empty where no draw is asked for."""
     if n_null == 0:
-        return float("nan"), float("nan")
+        return NOT_DRAWN, NOT_DRAWN
     k, scores = model.clusters.k, model.scores(search.whitening.apply(patients))
     return (
-        full_space_p(patients, k, search, rng=rng, n_null=n_null),
-        subspace_p(scores, k, search, rng=rng, n_null=n_null),
+        full_space_null(patients, k, search, rng=rng, n_null=n_null),
+        subspace_null(scores, k, search, rng=rng, n_null=n_null),
     )
 
 

@@ -8,7 +8,8 @@ The first that holds:
   best (BIC), or neither null rejects that the gap between clusters is chance.
 * ``discrete``: the gap between clusters is wider than in both nulls, and the clusters come again
   in resampled people, in halves, and in sites that were left out.
-* ``uncertain``: anything else: one null rejects, or the clusters do not come again.
+* ``uncertain``: anything else: one null rejects, the clusters do not come again, or no site could
+  be left out. A cluster that comes with a change within the only site cannot be told from a kind.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from bids_harmonize.stats.clustering import Method, SubtypeModel
+from bids_harmonize.stats.clusternulls import Null
 from bids_harmonize.stats.stability import Stability
 
 Verdict = Literal["none", "dimensional", "uncertain", "discrete"]
@@ -67,16 +69,26 @@ class Solution:
         Adjusted Rand indices.
     separation
         Dip between the clusters that are the least apart, 0 to 0.25.
-    p_full, p_subspace
-        Of the two nulls; NaN where they were not asked for.
+    full, subspace
+        The two nulls.
     """
 
     model: SubtypeModel
     bic: float
     stability: Stability
     separation: float
-    p_full: float
-    p_subspace: float
+    full: Null
+    subspace: Null
+
+    @property
+    def p_full(self) -> float:
+        """Of the null of the whole pipeline; NaN where it was not asked for."""
+        return self.full.p
+
+    @property
+    def p_subspace(self) -> float:
+        """Of the null in the chosen subspace; NaN where it was not asked for."""
+        return self.subspace.p
 
 
 def decide(n_dimensions: int, k: int, chosen: Solution, effort: Effort) -> Verdict:
@@ -100,5 +112,5 @@ def decide(n_dimensions: int, k: int, chosen: Solution, effort: Effort) -> Verdi
         return "dimensional"
     own = chosen.stability
     indices = np.array([own.bootstrap_ari, own.split_half_ari, own.leave_site_out_ari])
-    stable = bool((indices[~np.isnan(indices)] >= effort.least_ari).all())
+    stable = bool((indices >= effort.least_ari).all())  # NaN is not
     return "discrete" if all(rejected) and stable else "uncertain"

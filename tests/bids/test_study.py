@@ -1,9 +1,10 @@
 import pytest
 
 from bids_harmonize.bids.names import scan_output
+from bids_harmonize.bids.roles import assign_roles
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.bids.study import load_study
-from bids_harmonize.config import make_settings
+from bids_harmonize.config import SiteSettings, make_settings
 from bids_harmonize.errors import MissingInputError, SiteError, UnusableDataError, UsageError
 from tests.bids.trees import two_sites, write_derivative, write_volume
 
@@ -213,3 +214,10 @@ def test_a_site_with_too_few_controls_lets_everybody_train(tmp_path):
 def test_a_group_column_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"--group-column dose: no such column in .*participants"):
         with_groups(tmp_path, two_sites(), set(), group_column="dose")
+
+
+@pytest.mark.parametrize("word", ["all", "median"])
+def test_a_site_is_not_named_like_a_word_of_the_tables(word):
+    visits = {f"sub-{site}{i}": {site} for site in (word, "Oslo") for i in range(3)}
+    with pytest.raises(SiteError, match=f"a site is named '{word}', the word that .*--site-map"):
+        assign_roles(visits, visits, settings=SiteSettings(min_per_site=2), seed=0)

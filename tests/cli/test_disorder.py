@@ -5,10 +5,17 @@ import logging
 import pytest
 
 from bids_harmonize.cli.main import main
+from bids_harmonize.stages.case_control.arms import make_arms
+from bids_harmonize.stages.case_control.cohort import make_cohort
+from bids_harmonize.stages.case_control.keeping import keep_combat
 from tests.bids.trees import two_sites, write_derivative
 from tests.cli.standins import install
 from tests.stages.disorder_tables import make_cases
-from tests.stages.feature_tables import write_tsv
+from tests.stages.feature_tables import (
+    make_feature_context,
+    make_feature_settings,
+    write_tsv,
+)
 
 N_PER_SITE = 7
 
@@ -134,3 +141,41 @@ def test_a_table_without_a_group_is_classified_alone(on_table):
     assert on_table("--folds", "2") == 0
     assert "stage disorder cannot run: it needs --group-column" in on_table.text
     assert not (on_table.out / "group_casecontrol.tsv").exists()
+
+
+def test_the_combat_of_a_run_is_for_its_sites_alone_and_for_this_stage(on_table, tmp_path):
+    table, group = tmp_path / "table.tsv", {"group_column": "diagnosis"}
+    settings = make_feature_settings(table, feature_columns=["lh_*"], **group)
+    context = make_feature_context(tmp_path / "first", settings)
+    cohort = make_cohort(context.studies[0], settings)
+    keep_combat(context, cohort, make_arms(cohort).combat)
+    words = ("--group-column", "diagnosis", "--model-dir", tmp_path / "first" / "models")
+    assert on_table(*words, "--stages", "disorder", "classify") == 2
+    assert "--stages classify cannot use --model-dir with --features" in on_table.text
+    frame = make_cases(n_per_site=24)
+    write_tsv(table, frame.replace({"site": {"Nara": "Oslo"}}))
+    assert on_table(*words) == 65
+    assert "does not know the site Oslo (24 participants)" in on_table.text
+    write_tsv(table, frame[frame["site"] == "Kyoto"])
+    assert on_table(*words, "--dry-run") == 0
+    assert "stages: disorder\n" in on_table.printed
+    assert "stage subtypes cannot run: with --model-dir a ComBat of another run" in on_table.text
+
+
+def test_on_images_a_combat_needs_their_features(on_images, tmp_path):
+    folder = tmp_path / "models" / "combat"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text('{"kind": "combat"}')
+    words = ("--model-dir", folder.parent, "--stages", "disorder")
+    assert on_images(*words) == 65
+    assert "it needs --group-column" in on_images.text
+    assert on_images(*words, "--group-column", "dx") == 65
+    assert "it needs group_features.tsv, which features writes (without --model-dir)" in (
+        on_images.text
+    )
+    features_there(on_images.output_dir)
+    assert on_images(*words, "--group-column", "dx") == 0
+    assert on_images.calls.stages == ["disorder"]
+    (folder / "model.json").unlink()
+    assert on_images(*words, "--group-column", "dx") == 2
+    assert "with --stages disorder: no ComBat in it; expected the folder models/" in on_images.text

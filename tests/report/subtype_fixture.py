@@ -12,7 +12,7 @@ MOST = 4
 DISCRETE: Mapping[str, Any] = {
     "verdict": "discrete", "k": 2, "n_dimensions": 1, "p_null_full": 0.01,
     "p_null_subspace": 0.002, "bootstrap_ari": 0.93, "splithalf_ari": 0.81, "leavesite_ari": 0.7,
-    "v_site": 0.12, "v_sex": 0.05, "eta2_age": 0.03,
+    "v_site": 0.12, "v_sex": 0.05, "eta2_age": 0.03, "eta2_quality": 0.04,
 }  # fmt: skip
 UNCERTAIN: Mapping[str, Any] = {**DISCRETE, "verdict": "uncertain", "splithalf_ari": 0.42}
 DIMENSIONAL: Mapping[str, Any] = {
@@ -35,6 +35,9 @@ def write_subtype_tables(
     tables = {
         "subtypevalidity": [row for arm in arms for row in _validity_rows(arm, arms[arm])],
         "subtypes": [row for arm in arms for row in _people_rows(arm, int(arms[arm]["k"]))],
+        "subtypenulls": [
+            row for arm in several for row in _null_rows(arm, int(several[arm]["k"]))
+        ],
         "subtypemaps": [
             row for arm in several for row in _map_rows(arm, int(several[arm]["k"]), features)
         ],
@@ -55,7 +58,7 @@ def _validity_rows(arm: str, chosen: Mapping[str, Any]) -> Rows:
             "splithalf_ari": 0.9 / k, "leavesite_ari": 0.8 / k, "separation": 0.02,
             "p_null_full": None, "p_null_subspace": None, "v_site": None if k == 1 else 0.2,
             "v_sex": None if k == 1 else 0.1, "eta2_age": None if k == 1 else 0.01,
-            "agreement": None, "verdict": None,
+            "agreement": None, "verdict": None, "eta2_quality": None,
         }  # fmt: skip
         rows.append(row | dict(chosen) if k == chosen["k"] else row)
     agreement = 0.31 if chosen["k"] > 1 else None
@@ -73,6 +76,16 @@ def _people_rows(arm: str, k: int) -> Rows:
         {"participant_id": f"sub-{i:03d}", "arm": arm, "site": SITES[i % 2], "subtype": label,
          "posterior": 0.9, "stability": 0.95, "hydra": 1, "som": 2}
         for i, label in enumerate(labels)
+    ]  # fmt: skip
+
+
+def _null_rows(arm: str, k: int) -> Rows:
+    """The cases first, then draws that are all less far apart."""
+    return [
+        {"arm": arm, "null": null, "k": k, "draw": draw,
+         "separation": 0.05 if draw == 0 else 0.01 + 0.0005 * draw}
+        for null in ("full", "subspace")
+        for draw in range(40)
     ]  # fmt: skip
 
 

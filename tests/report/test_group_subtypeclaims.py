@@ -14,6 +14,7 @@ from bids_harmonize.report.group_inputs import read_group_inputs
 from bids_harmonize.report.group_subtypeclaims import claim_blocks
 from tests.report.disorder_fixture import write_disorder_tables
 from tests.report.group_fixture import write_participants
+from tests.report.site_fixture import write_tsv
 from tests.report.subtype_fixture import (
     BY_DEGREE,
     DIMENSIONAL,
@@ -153,10 +154,24 @@ def test_clusters_that_go_with_sex_are_named(tmp_path: Path) -> None:
     assert "Clusters go with sex (Cramér's V 0.44 in combat)" in may_not
 
 
+@pytest.mark.parametrize(
+    ("strength", "q", "said"), [(0.2, 0.01, True), (0.2, 0.06, False), (0.05, 0.01, False)]
+)
+def test_clusters_that_go_with_image_quality_are_named(
+    tmp_path: Path, strength: float, q: float, said: bool
+) -> None:
+    write_subtype_tables(tmp_path, {"combat": DISCRETE})
+    row = {"arm": "combat", "variable": "cjv", "kind": "quality", "n": 60, "p": q / 2}
+    write_tsv(tmp_path / "group_subtypeassociations.tsv", [{**row, "strength": strength, "q": q}])
+    found = claim_blocks(read_group_inputs(tmp_path))
+    words = "go with the quality of the images (share of variance: cjv 0.20 in combat)"
+    assert any(words in b.text for b in found if isinstance(b, Paragraph)) is said
+
+
 def test_a_single_site_cannot_speak_for_others(tmp_path: Path) -> None:
-    row = {**DISCRETE, "leavesite_ari": None, "v_site": None}
+    row = {**UNCERTAIN, "splithalf_ari": 0.81, "leavesite_ari": None, "v_site": None}
     may, may_not = claims(tmp_path, {"combat": row})
-    assert "come again in resampled people (0.93) and in halves (0.81)." in may
+    assert "but whether they come again where a site is left out could not be asked." in may
     assert "That clusters would be found at another site" in may_not
 
 

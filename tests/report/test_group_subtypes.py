@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bids_harmonize.report.group import write_group_page
 from bids_harmonize.report.group_blocks import Block, Figure, Fold, Paragraph, Section, Table
 from bids_harmonize.report.group_inputs import read_group_inputs
 from bids_harmonize.report.group_study import study_section
+from bids_harmonize.report.group_subtypenulls import _panels
 from bids_harmonize.report.group_subtypes import subtypes_section
 from tests.report.group_fixture import write_participants
 from tests.report.site_fixture import change
@@ -81,12 +83,12 @@ def test_verdicts_without_subtypes_differ_in_words(tmp_path: Path) -> None:
 
 def test_conditions_and_what_clusters_go_with_stand_in_one_row(built: Section) -> None:
     found = rows(built, "What speaks for")
-    assert found[0] == ["raw", "1", *[NA] * 8]
+    assert found[0] == ["raw", "1", *[NA] * 9]
     assert found[2] == [
-        "combat", "2", "0.010", "0.002", "0.93", "0.81", "0.70", "0.12", "0.05", "0.03",
+        "combat", "2", "0.010", "0.002", "0.93", "0.81", "0.70", "0.12", "0.05", "0.03", "0.04",
     ]  # fmt: skip
-    assert tones(built, "What speaks for")[0][2:] == ["muted"] * 8
-    assert tones(built, "What speaks for")[2][2:] == ["good"] * 5 + [""] * 3
+    assert tones(built, "What speaks for")[0][2:] == ["muted"] * 9
+    assert tones(built, "What speaks for")[2][2:] == ["good"] * 5 + [""] * 4
 
 
 @pytest.mark.parametrize(
@@ -256,3 +258,33 @@ def test_the_section_follows_the_disorder_and_names_are_escaped(folder: Path) ->
 def test_an_arm_that_is_not_known_stands_last(tmp_path: Path) -> None:
     own = section(write_subtype_tables(tmp_path, {"mine": DISCRETE, "raw": NONE}))
     assert [row[0] for row in rows(own, "The verdict of each arm")] == ["raw", "mine"]
+
+
+def test_nulls_are_drawn_an_arm_a_line_with_their_p(built: Section) -> None:
+    (figure,) = of_kind(built.blocks, Figure, "wider than in people of one kind")
+    assert isinstance(figure, Figure)
+    assert figure.reading.startswith(
+        "covariate p = 0.010 (whole search) and p = 0.002 (directions); "
+        "combat p = 0.010 (whole search) and p = 0.002 (directions)."
+    )
+    assert absent(built) == []
+
+
+def test_the_panels_of_a_null_hold_its_draws_and_the_cases(folder: Path) -> None:
+    table = read_group_inputs(folder).tables["subtypenulls"]
+    panels = _panels(table, "combat", pd.Series({"k": 2.0}))
+    assert [panel.name for panel in panels] == ["whole search", "directions"]
+    for panel in panels:
+        assert panel.observed == 0.05
+        assert len(panel.draws) == 39
+        assert (panel.draws.min(), panel.draws.max()) == pytest.approx((0.0105, 0.0295))
+    assert _panels(table, "combat", pd.Series({"k": 3.0})) == []
+
+
+def test_draws_that_an_earlier_version_did_not_keep_are_told(folder: Path) -> None:
+    (folder / "group_subtypenulls.tsv").unlink()
+    own = section(folder)
+    assert of_kind(own.blocks, Figure, "wider than") == []
+    (text,) = absent(own)
+    assert "no draws of the arm covariate, combat" in text
+    assert "run the stage subtypes again" in text

@@ -9,6 +9,7 @@ import pytest
 
 from bids_harmonize.config import make_settings
 from bids_harmonize.stages.disorder import run as compare
+from bids_harmonize.stages.heterogeneity.quality import read_quality, with_quality
 from bids_harmonize.stages.subtypes import run as look_for_kinds
 from tests.stages.disorder_tables import FEATURES, make_subtypes
 
@@ -39,8 +40,27 @@ def write_own_table(folder, *, sample="every scan"):
     table.to_csv(folder / "group_features.tsv", sep="\t", index=False, na_rep="n/a")
     described = {"arm": {"Sample": sample}}
     (folder / "group_features.json").write_text(json.dumps(described))
+    write_quality(folder, raw)
     people = raw[["participant_id", "site", "age", "sex", "diagnosis", "score"]]
     people.to_csv(folder / "participants.tsv", sep="\t", index=False, na_rep="n/a")
+
+
+def write_quality(folder, frame):
+    """A scans table a person: cjv is worse in the first kind, at Kyoto too; efc is noise."""
+    rng = np.random.default_rng(5)
+    for person, site, kind in zip(
+        frame["participant_id"], frame["site"], frame["kind"], strict=True
+    ):
+        own = folder / person
+        own.mkdir()
+        cells = {
+            "filename": f"anat/{person}_desc-preproc_T1w.nii.gz",
+            "site": site,
+            "cjv": 0.4 + 0.1 * (kind == 1) + 0.3 * (site == "Kyoto") + rng.normal(0, 0.05),
+            "efc": rng.normal(0.5, 0.05),
+            "head_volume_l": 3.0 + (kind == 1),  # a size, no quality
+        }
+        pd.DataFrame([cells]).to_csv(own / f"{person}_scans.tsv", sep="\t", index=False)
 
 
 def make_context(folder, **group):
@@ -81,7 +101,36 @@ def test_kinds_are_looked_for_in_the_same_table(folder):
         *("raw", "covariate", "combat", "harmonized")
     ]
     rows = pd.read_csv(folder / "group_subtypeassociations.tsv", sep="\t")
-    assert set(rows["variable"]) == {"score"}
+    assert set(rows["variable"]) == {"score", "cjv", "efc"}
+    rows = rows[rows["arm"] == "harmonized"].set_index("variable")
+    assert list(rows["kind"]) == ["numbers", "quality", "quality"]
+    assert rows.loc["cjv", "strength"] == pytest.approx(0.5, abs=0.15)  # 0.1 apart, noise 0.05
+    assert rows.loc["cjv", "q"] < 1e-6 < rows.loc["efc", "q"]
+    assert (rows["n"] == 60).all()
+    validity = pd.read_csv(folder / "group_subtypevalidity.tsv", sep="\t")
+    chosen = validity[(validity["arm"] == "harmonized") & (validity["chosen"] == 1)].iloc[0]
+    assert chosen["quality_measure"] == "cjv"
+    assert chosen["eta2_quality"] == pytest.approx(rows.loc["cjv", "strength"])
+
+
+def test_quality_that_goes_with_the_site_alone_says_little(folder):
+    people = pd.read_csv(folder / "participants.tsv", sep="\t").set_index("participant_id")
+    cases = people["diagnosis"] == "SZ"
+    cohort = SimpleNamespace(
+        people=people,
+        is_case=cases.to_numpy(),
+        sites=people["site"].to_numpy(),
+        covariates=people[["age"]],
+    )
+    quality = read_quality(folder)
+    assert quality.loc["sub-Kyoto00", "cjv"] > 0.5
+    assert quality["snr"].isna().all()
+    at_kyoto = (people.loc[cases, "site"] == "Kyoto").to_numpy().astype(int)
+    told = with_quality(at_kyoto, cohort, quality[["cjv"]])
+    assert told["eta2_quality"] == pytest.approx(0, abs=1e-9)  # clusters are sites: nothing beyond
+    nobody = with_quality(at_kyoto, cohort, quality.iloc[:0])
+    assert np.isnan(nobody["eta2_quality"])
+    assert nobody["quality_measure"] is None
 
 
 def test_a_sample_is_told_of(tmp_path):

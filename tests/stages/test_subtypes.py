@@ -49,6 +49,29 @@ def test_two_planted_kinds_are_found_and_claimed(planted, arm):
     assert adjusted_rand_score(truth, own) > 0.85
 
 
+def test_the_draws_of_both_nulls_are_kept_and_give_the_p_of_the_verdict(planted):
+    _, _, tables = planted
+    nulls, validity = tables["subtypenulls"], tables["subtypevalidity"]
+    chosen = validity[validity["chosen"] == 1].set_index("arm")
+    assert set(nulls["arm"]) == set(chosen.index[chosen["k"] > 1])
+    for (arm, null), own in nulls.groupby(["arm", "null"]):
+        gaps = own.set_index("draw")["separation"]
+        assert set(own["k"]) == {chosen.loc[arm, "k"]}
+        assert list(gaps.index) == list(range(len(gaps)))
+        reached = (gaps.drop(0) >= gaps[0]).sum()
+        assert (1 + reached) / len(gaps) == pytest.approx(chosen.loc[arm, f"p_null_{null}"])
+    combat = nulls[(nulls["arm"] == "combat") & (nulls["draw"] > 0)]
+    assert combat.groupby("null").size().to_dict() == {"full": 99, "subspace": 99}
+    assert combat["separation"].between(0, 0.25).all()
+
+
+def test_the_quality_of_images_is_not_known_from_a_table(planted):
+    _, _, tables = planted
+    assert tables["subtypevalidity"]["eta2_quality"].isna().all()
+    assert tables["subtypevalidity"]["quality_measure"].isna().all()
+    assert set(tables["subtypeassociations"]["kind"]) == {"numbers"}
+
+
 def test_their_shares_by_site_stand_beside_the_verdict(planted):
     _, result, tables = planted
     validity = tables["subtypevalidity"]
@@ -99,7 +122,10 @@ def test_every_column_is_described(planted):
     _, result, _ = planted
     assert {path.name for path in result.files} == {
         f"group_{name}.tsv"
-        for name in ("subtypes", "subtypevalidity", "subtypemaps", "subtypeassociations")
+        for name in (
+            *("subtypes", "subtypevalidity", "subtypenulls"),
+            *("subtypemaps", "subtypeassociations"),
+        )
     }
     for path in result.files:
         described = json.loads(path.with_suffix(".json").read_text())

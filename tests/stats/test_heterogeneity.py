@@ -35,6 +35,9 @@ def test_two_planted_subtypes_are_found(two_kinds_found):
     assert spread == pytest.approx(10.0, abs=2.5)
     found = two_kinds_found.solutions[2]
     assert found.p_full == found.p_subspace == pytest.approx(1 / 40, abs=1e-12)
+    for null in (found.full, found.subspace):
+        assert null.draws.shape == (QUICK.n_null,)
+        assert null.draws.max() < null.observed <= 0.25
     assert found.stability.leave_site_out_ari == pytest.approx(1.0, abs=0.05)
     assert found.stability.per_person.mean() == pytest.approx(1.0, abs=0.02)
 
@@ -53,6 +56,7 @@ def test_patients_who_are_like_controls_give_none():
     assert (found.verdict, found.k, found.excess.n_dimensions) == ("none", 1, 0)
     assert found.solutions[1].separation == 0.0
     assert np.isnan(found.solutions[2].p_full)
+    assert len(found.solutions[2].subspace.draws) == 0
 
 
 def test_one_pattern_in_all_patients_gives_none():
@@ -73,7 +77,10 @@ def test_a_skewed_severity_is_dimensional_though_a_mixture_fits_it_better(seed):
     found = assessed(np.c_[severity, np.zeros(N)], seed=10 + seed)
     assert found.k > 1  # the trap: two normal clusters fit a tail better than one
     assert found.verdict == "dimensional"
-    assert found.solutions[found.k].p_full > 0.05
+    null = found.solutions[found.k].full
+    reached = (null.draws >= null.observed).sum()
+    assert null.p == (1 + reached) / (1 + len(null.draws)) > 0.05
+    assert reached <= 10
 
 
 def test_patients_of_one_odd_site_are_not_a_subtype():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from bids_harmonize.stats.clustering import Clusters, SubtypeModel, fit_subtypes
+from bids_harmonize.stats.clusternulls import NOT_DRAWN, Null
 from bids_harmonize.stats.stability import Stability, measure_stability
 from bids_harmonize.stats.verdict import Effort, Solution, decide
 
@@ -11,7 +12,14 @@ HIGH, LOW = 0.01, 0.3  # p that rejects, and one that does not
 
 def solution(p_full: float, p_subspace: float, *indices: float) -> Solution:
     stability = Stability(*(indices or (0.9, 0.9, 0.9)), per_person=np.ones(1))
-    return Solution(MODEL, 0.0, stability, 0.05, p_full, p_subspace)
+    return Solution(MODEL, 0.0, stability, 0.05, null_of(p_full), null_of(p_subspace))
+
+
+def null_of(p: float) -> Null:
+    """999 draws, of which so many are as far apart as the patients that p comes out."""
+    if np.isnan(p):
+        return NOT_DRAWN
+    return Null(0.5, np.arange(999) < round(1000 * p) - 1)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +37,7 @@ def solution(p_full: float, p_subspace: float, *indices: float) -> Solution:
         (1, 2, solution(HIGH, HIGH, 0.59, 0.9, 0.9), "uncertain"),
         (1, 2, solution(HIGH, HIGH, 0.9, 0.59, 0.9), "uncertain"),
         (1, 2, solution(HIGH, HIGH, 0.9, 0.9, 0.59), "uncertain"),
-        (1, 2, solution(HIGH, HIGH, 0.9, 0.9, np.nan), "discrete"),
+        (1, 2, solution(HIGH, HIGH, 0.9, 0.9, np.nan), "uncertain"),
     ],
 )
 def test_the_verdict_follows_its_rules(n_dimensions, k, chosen, verdict):

@@ -118,7 +118,7 @@ def combat_features(cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray) -
     Parameters
     ----------
     cohort
-        Everybody.
+        Everybody; a ComBat that is given with them is applied, and nothing is fitted.
     fitted_on, wanted
         Bool, shape (n_people,); every site of the wanted has people whom it is fitted on.
 
@@ -133,6 +133,10 @@ def combat_features(cohort: Cohort, fitted_on: np.ndarray, wanted: np.ndarray) -
         If it cannot be fitted on these people.
     """
     features, sites = cohort.features.to_numpy(), cohort.sites
+    given = cohort.given
+    if given is not None:
+        adjusted = given.combat.transform(features[wanted], sites[wanted], given.design[wanted])
+        return CombatFeatures(adjusted, given.combat, given.covariates)
     columns = cohort.covariates.to_numpy()
     kept = _independent(columns, fitted_on, sites)
     design = columns[:, kept]

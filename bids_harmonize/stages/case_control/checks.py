@@ -8,6 +8,7 @@ from bids_harmonize.config import Settings
 from bids_harmonize.errors import UnusableDataError, UsageError
 from bids_harmonize.stages.case_control.cohort import case_words, make_cohort
 from bids_harmonize.stages.case_control.covariates import TIV, find_covariates
+from bids_harmonize.stages.case_control.given import read_given, with_given
 from bids_harmonize.stages.case_control.published import PublishedMap, read_published
 from bids_harmonize.stages.feature_table.study import FeatureStudy
 
@@ -80,11 +81,12 @@ def check_tables(studies: Sequence[FeatureStudy], settings: Settings) -> None:
     Raises
     ------
     UsageError, UnusableDataError
-        As ``make_cohort`` and :func:`read_maps`.
+        As ``make_cohort``, ``with_given`` and :func:`read_maps`.
     """
     read_maps(settings)
+    found = read_given(settings)
     for study in studies:
-        make_cohort(study, settings)
+        with_given(make_cohort(study, settings), found)
 
 
 def read_maps(settings: Settings) -> tuple[PublishedMap, ...]:

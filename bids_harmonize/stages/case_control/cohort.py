@@ -18,6 +18,7 @@ from bids_harmonize.stages.case_control.covariates import (
     find_covariates,
 )
 from bids_harmonize.stages.feature_table.study import FeatureStudy
+from bids_harmonize.stats import Combat
 from bids_harmonize.tables.measures import intracranial_column
 
 MIN_CONTROLS = 2
@@ -26,6 +27,25 @@ MIN_CONTROLS = 2
 _GROUP = "group"
 _SAME = 1e-12
 _MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class GivenCombat:
+    """A ComBat that was fitted on other people, and these people's columns of its design.
+
+    Attributes
+    ----------
+    combat
+        The fit; its features are the cohort's, in their order.
+    design
+        Float64, shape (n_people, n_covariates).
+    covariates
+        Names of its columns.
+    """
+
+    combat: Combat
+    design: np.ndarray
+    covariates: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +66,8 @@ class Cohort:
         Everything else that is known of each person, as text; same index.
     left_out
         Sentences on who takes no part, and why.
+    given
+        The ComBat of ``--model-dir``; ``None`` where ComBat is fitted on these people.
     """
 
     arm: str
@@ -54,6 +76,7 @@ class Cohort:
     features: pd.DataFrame
     details: pd.DataFrame
     left_out: tuple[str, ...]
+    given: GivenCombat | None = None
 
     @property
     def is_case(self) -> np.ndarray:

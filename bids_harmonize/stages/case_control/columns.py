@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bids_harmonize.stages.case_control.arms import ARM_WORDS
+from bids_harmonize.stages.case_control.arms import ARM_WORDS, COMBAT
 from bids_harmonize.stages.case_control.effects import MIN_OF_EACH
 from bids_harmonize.stages.case_control.prediction import MIN_CASES, MIN_CONTROLS, STRENGTHS
 from bids_harmonize.stages.case_control.published import MIN_REGIONS
@@ -15,12 +15,15 @@ COMPARED_P = {
     "Description": "two-sided p by permuting regions, which are not independent of each other: it "
     "is too small rather than too large"
 }
+_GIVEN = "the ComBat of another run (--model-dir), applied and not fitted"
 _FEATURE = {"Description": "a column of the table of features"}
 _CASES = {"Description": "number of cases; a person counts once"}
 _CONTROLS = {"Description": "number of controls"}
 
 
-def arm_column(studies: Sequence[FeatureStudy], adjusted: Sequence[str]) -> dict[str, Any]:
+def arm_column(
+    studies: Sequence[FeatureStudy], adjusted: Sequence[str], *, given: bool = False
+) -> dict[str, Any]:
     """Description of the column ``arm``: who was compared, adjusted for what, in which table.
 
     Parameters
@@ -29,6 +32,8 @@ def arm_column(studies: Sequence[FeatureStudy], adjusted: Sequence[str]) -> dict
         The tables, all of one group column.
     adjusted
         Names of the covariates.
+    given
+        Whether the ComBat is that of another run.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def arm_column(studies: Sequence[FeatureStudy], adjusted: Sequence[str]) -> dict
     words = ", ".join(adjusted) or "nothing"
     return {
         "Description": f"how the site was dealt with; {who}; adjusted for {words}",
-        "Levels": dict(ARM_WORDS),
+        "Levels": {**ARM_WORDS, **({COMBAT: _GIVEN} if given else {})},
         "Tables": {study.source.arm: study.source.words for study in studies},
     }
 

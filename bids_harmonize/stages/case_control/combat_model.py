@@ -4,19 +4,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from bids_harmonize.bids.files import write_text
+from bids_harmonize.bids.model_folders import COMBAT as KIND
 from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stats.combat import Combat
 from bids_harmonize.training.checkpoint import load_weights, save_weights
-
-KIND: Final = "combat"
-"""What ``kind`` in the ``model.json`` says."""
 
 _ARRAYS = ("grand_mean", "coefficients", "variance", "gamma", "delta")
 _CARD = """\

@@ -1,7 +1,7 @@
 """A study made of features alone: who was where, and who may be trained on."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,12 @@ import pandas as pd
 
 from bids_harmonize.bids.control_group import ControlGroup, find_control_group
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.bids.roles import Roles, assign_roles, stratum_of_participant
+from bids_harmonize.bids.roles import (
+    MIN_TRAINED_SITES,
+    Roles,
+    assign_roles,
+    stratum_of_participant,
+)
 from bids_harmonize.bids.site_sources import SiteFinder, site_columns
 from bids_harmonize.bids.sites import MAX_LISTED
 from bids_harmonize.bids.tables import MISSING, read_people, read_tsv
@@ -21,10 +26,16 @@ from bids_harmonize.stages.feature_table.people import (
     people_tables,
     with_people,
 )
+from bids_harmonize.stages.feature_table.segmentations import (
+    is_segmentations,
+    read_segmentations,
+)
 from bids_harmonize.tables.features import read_feature_rows, select_features
 from bids_harmonize.tables.folders import FolderRows
 from bids_harmonize.tables.own import HARMONIZED, RAW
 from bids_harmonize.tables.sources import read_folder
+
+_FEWEST = 2  # people of a site where nothing is trained
 
 
 @dataclass(frozen=True)
@@ -134,12 +145,27 @@ def feature_sources(settings: Settings) -> tuple[FeatureSource, ...]:
 
 def _source(arm: str, path: Path) -> FeatureSource:
     if path.is_dir():
-        folder = read_folder(path)
+        folder = _read_folder(path)
         return FeatureSource(arm, path, folder.sha256, folder)
     try:
         return FeatureSource(arm, path, file_sha256(path))
     except ScanError as error:
         message = f"--features {error}"
+        raise UsageError(message) from None
+
+
+def _read_folder(path: Path) -> FolderRows:
+    """The features in a folder; raises as :func:`feature_sources`."""
+    if is_segmentations(path):  # before others look through all that lies below
+        return read_segmentations(path)
+    try:
+        return read_folder(path)
+    except UsageError as error:
+        message = (
+            f"{error}\nNor is it a derivative of sMRIPrep or fMRIPrep with "
+            "sub-*/[ses-*/]anat/*_label-GM_probseg.nii.gz or *_dseg.nii.gz in native space "
+            "(no space- in the name)"
+        )
         raise UsageError(message) from None
 
 
@@ -257,10 +283,12 @@ def _roles(rows: pd.DataFrame, settings: Settings, control_group: ControlGroup |
     visits: dict[str, set[str]] = {}
     for participant, site in zip(rows["participant_id"], rows["site"], strict=True):
         visits.setdefault(participant, set()).add(site)
+    applies = settings.group.model_dir is not None  # nothing is trained
     return assign_roles(
         visits,
         visits,
-        settings=settings.site,
+        settings=replace(settings.site, min_per_site=_FEWEST) if applies else settings.site,
+        least_sites=1 if applies else MIN_TRAINED_SITES,
         seed=settings.run.random_seed,
         control_group=control_group,
     )

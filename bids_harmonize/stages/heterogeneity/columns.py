@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bids_harmonize.stages.heterogeneity.meaning import MIN_KNOWN, MIN_OF_SUBTYPE
+from bids_harmonize.stages.heterogeneity.meaning import (
+    FULL,
+    MIN_OF_SUBTYPE,
+    SUBSPACE,
+)
+from bids_harmonize.stages.heterogeneity.quality import MEASURES
 from bids_harmonize.stages.heterogeneity.search import HYDRA, OURS, SOM, SOM_CLUSTERS
+from bids_harmonize.stages.heterogeneity.shares import MIN_KNOWN
 from bids_harmonize.stats.verdict import Effort
 
 Columns = dict[str, dict[str, Any]]
@@ -16,10 +22,14 @@ METHODS = {
     SOM: "self-organising map, then k-means, cases and controls together (as in Sugihara 2017, "
     f"doi:10.1093/schbul/sbw176), {SOM_CLUSTERS} clusters, for comparison",
 }
+NULLS = {
+    FULL: "one Gaussian of all features, put through the whole search",
+    SUBSPACE: "one Gaussian in the directions that were chosen",
+}
 VERDICTS = {
     "none": "in no direction do cases vary more than held-out controls do",
     "dimensional": "cases vary more, and one cluster describes them best, or no null rejects",
-    "uncertain": "one null rejects, or the clusters do not come again",
+    "uncertain": "one null rejects, the clusters do not come again, or no site could be left out",
     "discrete": "both nulls reject, and the clusters come again in resampled people, in halves "
     "and in sites that were left out",
 }
@@ -44,6 +54,11 @@ def subtype_columns(arm: Mapping[str, Any], effort: Effort) -> Columns:
         "arm": dict(arm),
         **_people_columns(),
         **_validity_columns(effort),
+        "null": {"Description": "what was drawn from", "Levels": NULLS},
+        "draw": {
+            "Description": "number of the draw, from 1; 0 is the cases themselves, by the same "
+            "search as the draws. No more are drawn where 10 are as far apart as the cases"
+        },
         "feature": {"Description": "a column of the table of features"},
         "d": {
             "Description": "adjusted difference, people of the subtype minus all controls, in "
@@ -55,17 +70,20 @@ def subtype_columns(arm: Mapping[str, Any], effort: Effort) -> Columns:
             "Description": "of no difference. Subtypes were made to differ in the features, so p "
             "and q of a map do not test that there are subtypes"
         },
-        "q": {"Description": "false discovery rate (Benjamini and Hochberg 1995)"},
+        "q": {
+            "Description": "false discovery rate (Benjamini and Hochberg 1995); quality of images "
+            "by itself"
+        },
         "n_cases": {"Description": "people of the subtype"},
         "n_controls": {"Description": "number of controls"},
         "variable": {
-            "Description": "a column of the table or of participants.tsv, known of "
-            f"{MIN_KNOWN} cases at least"
+            "Description": "a column of the table or of participants.tsv, or a quality measure of "
+            f"the images, known of {MIN_KNOWN} cases at least"
         },
-        "kind": {"Description": "numbers, or words"},
+        "kind": {"Description": "numbers, words, or quality (of images, a number)"},
         "strength": {
-            "Description": "numbers: share of variance that subtypes explain beyond covariates "
-            "and site; words: Cramer's V, not adjusted"
+            "Description": "numbers and quality: share of variance that subtypes explain beyond "
+            "covariates and site; words: Cramer's V, not adjusted"
         },
         "n": {"Description": "cases of whom it is known"},
     }
@@ -116,6 +134,12 @@ def _validity_columns(effort: Effort) -> Columns:
         "v_site": {"Description": "Cramer's V of clusters and sites, 0 to 1"},
         "v_sex": {"Description": "Cramer's V of clusters and sex, 0 to 1"},
         "eta2_age": {"Description": "share of the variance of age between clusters"},
+        "eta2_quality": {
+            "Description": "share of the variance of a quality measure that clusters explain "
+            f"beyond covariates and site, the largest over {', '.join(MEASURES)}; so it is above "
+            "0 by chance. n/a where no images of these people were processed"
+        },
+        "quality_measure": {"Description": "the quality measure with this share"},
         "agreement": {"Description": f"with our clusters; {ari}"},
         "verdict": {"Description": "of the arm, in the row that was chosen", "Levels": VERDICTS},
     }

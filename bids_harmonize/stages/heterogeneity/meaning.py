@@ -4,38 +4,41 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from bids_harmonize.stages.case_control.cohort import Cohort
 from bids_harmonize.stages.case_control.covariates import TIV
 from bids_harmonize.stages.case_control.effects import effect_rows
+from bids_harmonize.stages.heterogeneity.quality import quality_rows, with_quality
 from bids_harmonize.stages.heterogeneity.search import OURS, ArmSubtypes
-from bids_harmonize.stats import correlation_ratio, cramers_v
-from bids_harmonize.stats.effects import (
-    dummies,
-    explained_share,
-    false_discovery_rate,
-    with_intercept,
+from bids_harmonize.stages.heterogeneity.shares import (
+    MIN_KNOWN,
+    adjusted_for,
+    share_of_clusters,
 )
+from bids_harmonize.stats import correlation_ratio, cramers_v
+from bids_harmonize.stats.effects import false_discovery_rate
 from bids_harmonize.tables.features import COVARIATES
 from bids_harmonize.tables.measures import intracranial_column
 from bids_harmonize.tables.own import is_own_feature
 
 MIN_OF_SUBTYPE: Final = 5
 """People whom a subtype needs to be compared with controls."""
-MIN_KNOWN: Final = 20
-"""Cases of whom a variable must be known."""
+FULL: Final = "full"
+SUBSPACE: Final = "subspace"
+"""The two nulls."""
 _MOST_WORDS: Final = 12
 _ADJUSTED: Final = frozenset(word for words in COVARIATES.values() for word in words)
 
 
-def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
+def validity_rows(subtypes: ArmSubtypes, quality: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a number of clusters: stability, nulls, and what clusters go together with.
 
     Parameters
     ----------
     subtypes
         Of one arm.
+    quality
+        Of the images, from :func:`bids_harmonize.stages.heterogeneity.quality.read_quality`.
 
     Returns
     -------
@@ -48,7 +51,8 @@ def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
     rows = []
     for k, solution in sorted(found.solutions.items()):
         stability = solution.stability
-        labels = [str(label) for label in subtypes.labels(k)]
+        numbers = subtypes.labels(k)
+        labels = [str(label) for label in numbers]
         rows.append(
             {
                 "arm": subtypes.arm.name,
@@ -65,6 +69,7 @@ def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
                 "p_null_subspace": solution.p_subspace,
                 "v_site": cramers_v(labels, sites).value,
                 **_with_people(labels, cohort, case),
+                **with_quality(numbers, cohort, quality),
                 "agreement": np.nan,
                 "verdict": found.verdict if k == found.k else None,
             }
@@ -76,11 +81,41 @@ def validity_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
             "k": one.k,
             "v_site": one.v_site,
             **_with_people([str(label) for label in one.labels], cohort, case),
+            **with_quality(one.labels, cohort, quality),
             "agreement": one.agreement,
         }
         for one in subtypes.comparators
     ]
     return rows
+
+
+def null_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
+    """Gaps between clusters of every blob that was drawn, after that of the cases.
+
+    Parameters
+    ----------
+    subtypes
+        Of one arm.
+
+    Returns
+    -------
+    list of dict
+        Rows of group_subtypenulls.tsv; none with one cluster.
+    """
+    solution = subtypes.found.solutions[subtypes.found.k]
+    nulls = {FULL: solution.full, SUBSPACE: solution.subspace}
+    return [
+        {
+            "arm": subtypes.arm.name,
+            "null": name,
+            "k": subtypes.found.k,
+            "draw": place,
+            "separation": float(gap),
+        }
+        for name, null in nulls.items()
+        if len(null.draws)
+        for place, gap in enumerate((null.observed, *null.draws))
+    ]
 
 
 def map_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
@@ -112,38 +147,44 @@ def map_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
     return rows
 
 
-def association_rows(subtypes: ArmSubtypes) -> list[dict[str, Any]]:
+def association_rows(subtypes: ArmSubtypes, quality: pd.DataFrame) -> list[dict[str, Any]]:
     """What else is known of the cases, and whether subtypes differ in it.
 
     Parameters
     ----------
-    subtypes
-        Of one arm.
+    subtypes, quality
+        As for :func:`validity_rows`.
 
     Returns
     -------
     list of dict
         Rows of group_subtypeassociations.tsv: numbers adjusted for the covariates and the site,
-        words as they are; none with one cluster.
+        words as they are, then the quality of images with a q of its own; none with one cluster.
     """
     arm, found = subtypes.arm, subtypes.found
     if found.k == 1:
         return []
     case = arm.cohort.is_case
     labels = found.labels[case]
-    base = np.column_stack([arm.cohort.covariates.to_numpy(), dummies(arm.cohort.sites)])[case]
-    rows = []
+    base = adjusted_for(arm.cohort)
+    rows: list[dict[str, Any]] = []
     for name, values in _variables(arm.cohort).items():
         known = values.notna().to_numpy()
         own = labels[known]
         if known.sum() < MIN_KNOWN or len(set(own)) < 2 or values[known].nunique() < 2:
             continue
         if pd.api.types.is_float_dtype(values):
-            told = _of_numbers(values[known].to_numpy(), own, base[known])
+            share, p = share_of_clusters(values.to_numpy(), labels, base)
+            told = {"kind": "numbers", "strength": share, "p": p}
         else:
             found_v = cramers_v([str(label) for label in own], list(values[known]))
             told = {"kind": "words", "strength": found_v.value, "p": found_v.p}
-        rows.append({"arm": arm.name, "variable": name, **told, "n": int(known.sum())})
+        rows.append({"variable": name, **told, "n": int(known.sum())})
+    found_rows = [*_with_q(rows), *_with_q(quality_rows(labels, arm.cohort, quality))]
+    return [{"arm": arm.name, **row} for row in found_rows]
+
+
+def _with_q(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     q = false_discovery_rate(np.array([row["p"] for row in rows], dtype=np.float64))
     return [{**row, "q": value} for row, value in zip(rows, q, strict=True)]
 
@@ -182,17 +223,3 @@ def _variables(cohort: Cohort) -> dict[str, pd.Series]:
         elif present.nunique() <= _MOST_WORDS:
             found[str(name)] = cells.where(cells.notna(), None).astype(object)
     return found
-
-
-def _of_numbers(values: np.ndarray, labels: np.ndarray, base: np.ndarray) -> dict[str, Any]:
-    """Share of variance that the subtypes explain beyond the covariates, and p of its F test."""
-    block = dummies(labels)
-    shares, _ = explained_share(values[:, None], block, base)
-    share = float(shares[0])
-    n_base = with_intercept(base).shape[1]
-    n_all = with_intercept(np.column_stack([base, block])).shape[1]
-    top, bottom = n_all - n_base, len(values) - n_all
-    p = np.nan
-    if top > 0 and bottom > 0 and share < 1:  # so not NaN either
-        p = float(stats.f.sf(share / top / ((1 - share) / bottom), top, bottom))
-    return {"kind": "numbers", "strength": share, "p": p}
