@@ -5,7 +5,7 @@ shows what the site does, and a difference that only one arm shows is that arm's
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,14 @@ from bids_harmonize.stages.case_control.effects import (
     site_effect_rows,
 )
 from bids_harmonize.stages.case_control.keeping import keep_combat
-from bids_harmonize.stages.case_control.own_table import run_on_own_table
+from bids_harmonize.stages.case_control.own_table import feature_context, run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
     classification_rows,
     held_out_sites,
     predicted_scores,
 )
 from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
+from bids_harmonize.stages.case_control.voxelmaps import write_voxel_maps
 from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
@@ -86,7 +87,7 @@ def run(context: StageContext) -> StageResult:
     Returns
     -------
     StageResult
-        As :func:`run_on_tables`.
+        As :func:`run_on_tables`, and maps of the differences voxel by voxel.
 
     Raises
     ------
@@ -95,7 +96,15 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    return run_on_own_table(context, "disorder", run_on_tables)
+    result = run_on_own_table(context, "disorder", run_on_tables)
+    studies = feature_context(context, "disorder").studies
+    maps = write_voxel_maps(context, [make_cohort(study, context.settings) for study in studies])
+    return replace(
+        result,
+        files=(*result.files, *maps.files),
+        warnings=(*result.warnings, *maps.warnings),
+        notes=(*result.notes, *maps.notes),
+    )
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
