@@ -39,6 +39,8 @@ TABLES = (
     "normative",
     "classification",
     "comparedmaps",
+    "voxelwise",
+    "voxelclusters",
     "subtypes",
     "subtypevalidity",
     "subtypemaps",
@@ -66,6 +68,7 @@ NUMBER_COLUMNS = frozenset(
         *("k", "chosen", "n_dimensions", "bic", "bootstrap_ari", "splithalf_ari"),
         *("leavesite_ari", "separation", "p_null_full", "p_null_subspace", "v_site", "v_sex"),
         *("eta2_age", "agreement", "subtype", "strength"),
+        *("n_voxels", "n_called", "volume_ml", "d_least", "d_most", "p_least", "n_permutations"),
     )
 )
 
