@@ -5,14 +5,14 @@ shows what the site does, and a difference that only one arm shows is that arm's
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bids_harmonize.config import Settings
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import MissingInputError, ScanError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, CombatFeatures, make_arms
 from bids_harmonize.stages.case_control.checks import read_maps
@@ -36,8 +36,11 @@ from bids_harmonize.stages.case_control.effects import (
     site_effect_rows,
 )
 from bids_harmonize.stages.case_control.keeping import keep_combat
-from bids_harmonize.stages.case_control.own_table import feature_context, run_on_own_table
+from bids_harmonize.stages.case_control.network import network_scores
+from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
+    LOGISTIC,
+    Held,
     classification_rows,
     held_out_sites,
     predicted_scores,
@@ -96,15 +99,7 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    result = run_on_own_table(context, "disorder", run_on_tables)
-    studies = feature_context(context, "disorder").studies
-    maps = write_voxel_maps(context, [make_cohort(study, context.settings) for study in studies])
-    return replace(
-        result,
-        files=(*result.files, *maps.files),
-        warnings=(*result.warnings, *maps.warnings),
-        notes=(*result.notes, *maps.notes),
-    )
+    return run_on_own_table(context, "disorder", lambda tables: _run(tables, context))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -127,6 +122,11 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     UnusableDataError
         If cases and controls cannot be compared.
     """
+    return _run(context, None)
+
+
+def _run(context: FeatureContext, images: StageContext | None) -> StageResult:
+    """Everything that the tables give, and the images where there are any."""
     settings = context.settings
     published = read_maps(settings)
     results = _Results()
@@ -134,7 +134,15 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     for cohort in cohorts:
         _compare(cohort, settings, published, results)
     results.warnings += _different_people(cohorts)
-    files = _write(context.output_dir, context.studies, cohorts, results)
+    files: tuple[Path, ...] = ()
+    if images is not None:
+        maps = write_voxel_maps(images, cohorts)
+        files = maps.files
+        results.notes += maps.notes
+        results.warnings += maps.warnings
+        if settings.group.case_network:
+            _tell_by_network(images, cohorts, results)
+    files += _write(context.output_dir, context.studies, cohorts, results)
     if results.combat is not None:
         files += keep_combat(context, *results.combat)
     return StageResult(
@@ -216,14 +224,33 @@ def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
     except ValueError as error:
         results.warnings.append(f"{arm.name}: nobody is predicted across sites: {error}")
         return
-    rng = seeded_generator(seed, "disorder-permutations", arm.name)
+    _add_scores(scores, folds, seed, results)
+
+
+def _tell_by_network(context: StageContext, cohorts: Sequence[Cohort], results: _Results) -> None:
+    for cohort in cohorts:
+        try:
+            scores, folds = network_scores(context, cohort)
+        except (ScanError, MissingInputError, UnusableDataError) as error:
+            results.warnings.append(f"{cohort.arm}: no network was trained: {error}")
+            continue
+        if folds:
+            _add_scores(scores, folds, context.settings.run.random_seed, results)
+
+
+def _add_scores(scores: pd.DataFrame, folds: Sequence[Held], seed: int, results: _Results) -> None:
+    """Scores of one arm and model, and what they are worth within held-out sites."""
+    arm, model = str(scores["arm"].iloc[0]), str(scores["model"].iloc[0])
+    purpose = () if model == LOGISTIC else (model,)
+    rng = seeded_generator(seed, "disorder-permutations", arm, *purpose)
     rows = results.add("classification", classification_rows(scores, folds, rng=rng))
     results.frames.setdefault("casescores", []).append(
         scores.assign(is_case=scores["is_case"].astype(int))
     )
     pooled = next(row for row in rows if row["held_out_site"] == ALL_SITES)
+    by = "" if model == LOGISTIC else f" by the {model}"
     results.notes.append(
-        f"{arm.name}: cases told from controls of a site that was held out: AUC "
+        f"{arm}: cases told from controls of a site that was held out{by}: AUC "
         f"{pooled['auc']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}; p "
         f"{pooled['p_permutation']:.2g}), {len(folds)} sites, {pooled['n_cases']} cases, "
         f"{pooled['n_controls']} controls"
