@@ -48,6 +48,7 @@ __all__ = [
     "site_label",
     "site_output",
     "stem_folder",
+    "template_output",
 ]
 
 
@@ -190,6 +191,11 @@ def site_output(output_dir: Path, site: str, output: str) -> Path:
     label = site_label(site)
     name = f"tpl-{label}{_pattern(output, level='site')}"
     return output_dir / f"tpl-{label}" / "anat" / name
+
+
+def template_output(output_dir: Path, output: str) -> Path:
+    """Path of a map of the whole study, in the folder of the template that it lies on."""
+    return site_output(output_dir, TEMPLATE_SPACE, output)
 
 
 def group_output(output_dir: Path, output: str) -> Path:

@@ -7,6 +7,9 @@ TEMPLATE_SPACE = "MNI152NLin2009aSym"
 
 Level = Literal["scan", "site", "group"]
 
+MAPPED_ARMS = ("raw", "covariate", "harmonized")
+"""Ways to deal with the site in which cases are compared with controls voxel by voxel."""
+
 
 @dataclass(frozen=True)
 class OutputRow:
@@ -28,6 +31,24 @@ def _row(name: str, pattern: str, level: Level, description: str) -> tuple[str, 
 
 def _group(name: str, description: str) -> tuple[str, OutputRow]:
     return _row(f"group_{name}", f"group_{name}.tsv", "group", description)
+
+
+def _arm_maps(arm: str) -> tuple[tuple[str, OutputRow], ...]:
+    desc = f"groupEffect{arm.title()}"
+    return (
+        _row(
+            f"group_effect_{arm}",
+            f"_desc-{desc}_statmap.nii.gz",
+            "site",
+            f"Adjusted difference of cases and controls in density of grey matter, arm {arm}.",
+        ),
+        _row(
+            f"group_effect_p_{arm}",
+            f"_desc-{desc}CorrectedP_statmap.nii.gz",
+            "site",
+            f"Its p, corrected for all voxels by permutation within sites, arm {arm}.",
+        ),
+    )
 
 
 OUTPUTS: dict[str, OutputRow] = dict(
@@ -98,6 +119,7 @@ OUTPUTS: dict[str, OutputRow] = dict(
             "site",
             "Mean change of edges (gradient magnitude) by harmonization, on the template.",
         ),
+        *(row for arm in MAPPED_ARMS for row in _arm_maps(arm)),
         _group("quality", "Quality measures of every scan."),
         _group("siteclassification", "How well the site can be told, with its controls."),
         _group("siterecall", "How many of each site's participants are named rightly."),
@@ -127,6 +149,8 @@ OUTPUTS: dict[str, OutputRow] = dict(
         _group("deviations", "Every person's deviation from what is expected of controls."),
         _group("classification", "Whether cases of a site left out are told from controls."),
         _group("casescores", "The score of every person of a site that was left out."),
+        _group("voxelwise", "What survives of the differences voxel by voxel, in every arm."),
+        _group("voxelclusters", "Where the voxels that survive lie."),
         _group("subtypes", "The cluster of every case."),
         _group("subtypevalidity", "Whether the clusters are more than chance, and come again."),
         _group("subtypenulls", "The gaps between clusters of drawn people of one kind."),
@@ -183,6 +207,11 @@ DESCRIPTIONS = {
     "meanSiteSaliency": OUTPUTS["site_mean_saliency"].description,
     "siteEffect": OUTPUTS["site_effect"].description,
     "structureChange": OUTPUTS["structure_change"].description,
+    **{
+        f"groupEffect{arm.title()}{end}": OUTPUTS[f"group_effect{key}_{arm}"].description
+        for arm in MAPPED_ARMS
+        for end, key in (("", ""), ("CorrectedP", "_p"))
+    },
 }
 """What every ``desc-`` label of the derivative means; ``harmonized<Site>`` comes on top."""
 

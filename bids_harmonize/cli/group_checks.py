@@ -73,10 +73,26 @@ def _disorder_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
         for words, is_so in useless.items()
         if value and is_so
     ]
+    if group.case_network:
+        faults += _case_network_faults(group, levels)
     return faults + [
         f"--compare-map {name}={path}: no such file; expected a table of published effects"
         for name, path in group.compare_map.items()
         if not Path(path).is_file()
+    ]
+
+
+def _case_network_faults(group: GroupSettings, levels: Sequence[str]) -> list[str]:
+    useless = {
+        "the group level uses it; add the word group": "group" not in levels,
+        "it goes with --group-column, which tells controls from others": not group.group_column,
+        "--features has no image": bool(group.features),
+        "--model-dir trains nothing": group.model_dir is not None,
+        "the stage disorder uses it; add it to --stages": "disorder"
+        not in (group.stages or ("disorder",)),
+    }
+    return [
+        f"--case-network: {words}, or leave it out" for words, given in useless.items() if given
     ]
 
 

@@ -80,6 +80,14 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "pairs",
     ),
     Option(
+        ("--case-network",),
+        "group.case_network",
+        "",
+        "disorder also trains a 3D network on images, raw and harmonized, for every site that it "
+        "leaves out: minutes to hours (default: regression on features alone)",
+        "flag",
+    ),
+    Option(
         ("--overwrite-harmonized",),
         "group.overwrite_harmonized",
         "",

@@ -109,6 +109,7 @@ class GroupSettings:
     case_label: tuple[str, ...] = ()
     covariates: tuple[str, ...] | None = None
     compare_map: dict[str, str] = field(default_factory=dict)
+    case_network: bool = False
     overwrite_harmonized: bool = False
     model_dir: str | None = None
     features: dict[FeatureArm, str] = field(default_factory=dict)

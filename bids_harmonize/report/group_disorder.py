@@ -33,6 +33,7 @@ from bids_harmonize.report.group_disorderpeople import (
 )
 from bids_harmonize.report.group_disorderplaces import place_blocks
 from bids_harmonize.report.group_disordersites import site_blocks
+from bids_harmonize.report.group_disordervoxels import voxel_blocks
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_words import (
     MISSING,
@@ -83,6 +84,7 @@ def disorder_section(inputs: GroupInputs) -> Section:
             _arms_table(inputs, table),
             *_effect_blocks(table),
             *place_blocks(table),
+            *voxel_blocks(inputs),
             *_share_blocks(inputs),
             *site_blocks(inputs, table),
             *deviation_blocks(inputs),

@@ -46,6 +46,14 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
     if given:
         sentences.append("The ComBat was that of an earlier study; nothing of it was fitted here.")
     cited = ["hedges", "fdr", *(["combat", "combat_mri"] if "combat" in arms else [])]
+    if "voxelwise" in tables:
+        sentences.append(
+            "Cases were also compared with controls voxel by voxel in smoothed density of grey "
+            "matter (Gaussian of 8 mm), enhanced by clusters without a threshold (Smith and "
+            "Nichols 2009), with p corrected for all voxels by permutation of residuals (Freedman "
+            "and Lane 1983) within sites."
+        )
+        cited += ["tfce", "freedman_lane"]
     if "meta" in tables:
         sentences.append(
             "Effects at single sites were pooled by a random-effects model (between-site variance "

@@ -35,6 +35,8 @@ _FILES: Mapping[str, str] = {
     "group_classification.tsv": "whether cases of a site left out are told from controls",
     "group_casescores.tsv": "the score of everybody who was asked",
     "group_comparedmaps.tsv": "whether the differences lie where published maps have them",
+    "group_voxelwise.tsv": "what survives of the differences voxel by voxel, by arm",
+    "group_voxelclusters.tsv": "where these voxels lie",
     "group_subtypes.tsv": "the cluster of every case, by arm",
     "group_subtypevalidity.tsv": "what speaks for and against clusters, by arm and number",
     "group_subtypenulls.tsv": "the gaps between clusters of drawn people of one kind",

@@ -63,7 +63,7 @@ def draw_columns(
             place = last.inset_axes((0.0, -0.035, 1.0, 0.014))
             figure.colorbar(bar, cax=place, orientation="horizontal", ticks=[-_CHANGE, 0, _CHANGE])
             place.tick_params(labelsize=7.5)
-        return _png_uri(figure)
+        return png_uri(figure)
 
 
 def draw_saliency(saliency: np.ndarray, template: np.ndarray, affine: np.ndarray) -> str:
@@ -102,7 +102,7 @@ def draw_saliency(saliency: np.ndarray, template: np.ndarray, affine: np.ndarray
         if bar.solids is not None:
             bar.solids.set_alpha(1)
         place.set_yticklabels(["0", "most"], fontsize=8)
-        return _png_uri(figure)
+        return png_uri(figure)
 
 
 def draw_change(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> str:
@@ -139,7 +139,7 @@ def draw_change(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> st
         if bar.solids is not None:
             bar.solids.set_alpha(1)
         place.set_yticklabels([f"{tick:+.2g}" for tick in (-top, 0, top)], fontsize=8)
-        return _png_uri(figure)
+        return png_uri(figure)
 
 
 def colour_range(change: np.ndarray, image: np.ndarray, size_mm: float) -> float:
@@ -179,7 +179,8 @@ def _three_planes(volume: np.ndarray, centre: Sequence[int], voxel_size_mm: floa
     return tile_slices(volume, cuts, (voxel_size_mm,) * 3)
 
 
-def _png_uri(figure: Figure) -> str:
+def png_uri(figure: Figure) -> str:
+    """The figure as a PNG data URI, cut to what is drawn; equal input gives equal bytes."""
     stream = io.BytesIO()
     figure.savefig(
         stream, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.04,

@@ -55,6 +55,15 @@ REFERENCES: Mapping[str, Reference] = {
         "Benjamini Y, Hochberg Y. Controlling the false discovery rate. J R Stat Soc B 1995.",
         "10.1111/j.2517-6161.1995.tb02031.x",
     ),
+    "tfce": Reference(
+        "Smith SM, Nichols TE. Threshold-free cluster enhancement. NeuroImage 2009.",
+        "10.1016/j.neuroimage.2008.03.061",
+    ),
+    "freedman_lane": Reference(
+        "Freedman D, Lane D. A nonstochastic interpretation of reported significance levels. J "
+        "Bus Econ Stat 1983.",
+        "10.1080/07350015.1983.10509354",
+    ),
     "combat": Reference(
         "Johnson WE, Li C, Rabinovic A. Adjusting batch effects in microarray expression data "
         "using empirical Bayes methods. Biostatistics 2007.",

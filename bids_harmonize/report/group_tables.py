@@ -39,6 +39,8 @@ TABLES = (
     "normative",
     "classification",
     "comparedmaps",
+    "voxelwise",
+    "voxelclusters",
     "subtypes",
     "subtypevalidity",
     "subtypenulls",
@@ -67,6 +69,7 @@ NUMBER_COLUMNS = frozenset(
         *("k", "chosen", "n_dimensions", "bic", "bootstrap_ari", "splithalf_ari"),
         *("leavesite_ari", "separation", "p_null_full", "p_null_subspace", "v_site", "v_sex"),
         *("eta2_age", "eta2_quality", "agreement", "subtype", "strength", "draw"),
+        *("n_voxels", "n_called", "volume_ml", "d_least", "d_most", "p_least", "n_permutations"),
     )
 )
 

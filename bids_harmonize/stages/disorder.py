@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bids_harmonize.config import Settings
-from bids_harmonize.errors import UnusableDataError
+from bids_harmonize.errors import MissingInputError, ScanError, UnusableDataError
 from bids_harmonize.stages import FeatureContext, StageContext, StageResult
 from bids_harmonize.stages.case_control.arms import Arm, CombatFeatures, make_arms
 from bids_harmonize.stages.case_control.checks import read_maps
@@ -37,13 +37,17 @@ from bids_harmonize.stages.case_control.effects import (
 )
 from bids_harmonize.stages.case_control.given import read_given, with_given
 from bids_harmonize.stages.case_control.keeping import keep_combat
+from bids_harmonize.stages.case_control.network import network_scores
 from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
+    LOGISTIC,
+    Held,
     classification_rows,
     held_out_sites,
     predicted_scores,
 )
 from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
+from bids_harmonize.stages.case_control.voxelmaps import write_voxel_maps
 from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.feature_table.study import (
     FeatureStudy,
@@ -87,7 +91,7 @@ def run(context: StageContext) -> StageResult:
     Returns
     -------
     StageResult
-        As :func:`run_on_tables`.
+        As :func:`run_on_tables`, and maps of the differences voxel by voxel.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def run(context: StageContext) -> StageResult:
     UsageError, UnusableDataError
         As :func:`run_on_tables`.
     """
-    return run_on_own_table(context, "disorder", run_on_tables)
+    return run_on_own_table(context, "disorder", lambda tables: _run(tables, context))
 
 
 def run_on_tables(context: FeatureContext) -> StageResult:
@@ -119,6 +123,11 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     UnusableDataError
         If cases and controls cannot be compared, or the ComBat of ``--model-dir`` does not fit.
     """
+    return _run(context, None)
+
+
+def _run(context: FeatureContext, images: StageContext | None) -> StageResult:
+    """Everything that the tables give, and the images where there are any."""
     settings = context.settings
     published = read_maps(settings)
     results = _Results()
@@ -127,7 +136,15 @@ def run_on_tables(context: FeatureContext) -> StageResult:
     for cohort in cohorts:
         _compare(cohort, settings, published, results)
     results.warnings += _different_people(cohorts)
-    files = _write(context.output_dir, context.studies, cohorts, results)
+    files: tuple[Path, ...] = ()
+    if images is not None:
+        maps = write_voxel_maps(images, cohorts)
+        files = maps.files
+        results.notes += maps.notes
+        results.warnings += maps.warnings
+        if settings.group.case_network:
+            _tell_by_network(images, cohorts, results)
+    files += _write(context.output_dir, context.studies, cohorts, results)
     if results.combat is not None:
         files += keep_combat(context, *results.combat)
     return StageResult(
@@ -209,14 +226,33 @@ def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
     except ValueError as error:
         results.warnings.append(f"{arm.name}: nobody is predicted across sites: {error}")
         return
-    rng = seeded_generator(seed, "disorder-permutations", arm.name)
+    _add_scores(scores, folds, seed, results)
+
+
+def _tell_by_network(context: StageContext, cohorts: Sequence[Cohort], results: _Results) -> None:
+    for cohort in cohorts:
+        try:
+            scores, folds = network_scores(context, cohort)
+        except (ScanError, MissingInputError, UnusableDataError) as error:
+            results.warnings.append(f"{cohort.arm}: no network was trained: {error}")
+            continue
+        if folds:
+            _add_scores(scores, folds, context.settings.run.random_seed, results)
+
+
+def _add_scores(scores: pd.DataFrame, folds: Sequence[Held], seed: int, results: _Results) -> None:
+    """Scores of one arm and model, and what they are worth within held-out sites."""
+    arm, model = str(scores["arm"].iloc[0]), str(scores["model"].iloc[0])
+    purpose = () if model == LOGISTIC else (model,)
+    rng = seeded_generator(seed, "disorder-permutations", arm, *purpose)
     rows = results.add("classification", classification_rows(scores, folds, rng=rng))
     results.frames.setdefault("casescores", []).append(
         scores.assign(is_case=scores["is_case"].astype(int))
     )
     pooled = next(row for row in rows if row["held_out_site"] == ALL_SITES)
+    by = "" if model == LOGISTIC else f" by the {model}"
     results.notes.append(
-        f"{arm.name}: cases told from controls of a site that was held out: AUC "
+        f"{arm}: cases told from controls of a site that was held out{by}: AUC "
         f"{pooled['auc']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}; p "
         f"{pooled['p_permutation']:.2g}), {len(folds)} sites, {pooled['n_cases']} cases, "
         f"{pooled['n_controls']} controls"

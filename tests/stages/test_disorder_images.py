@@ -66,7 +66,8 @@ def write_quality(folder, frame):
 def make_context(folder, **group):
     values = {"group": {"group_column": "diagnosis", "effort": "quick", **group}}
     study = SimpleNamespace(output_dir=folder)
-    return SimpleNamespace(study=study, settings=make_settings(values, source="t"), run_id="r")
+    settings = make_settings(values, source="t")
+    return SimpleNamespace(study=study, settings=settings, run_id="r", work_dir=folder / "work")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,11 @@ def test_both_arms_of_the_table_are_compared_in_the_volumes_of_the_parcels(folde
     own = table[table["arm"] == "harmonized"].set_index("feature")["d"]
     assert own[f"{PARCELS[0]}_volume_ml"] < -0.5
     assert abs(own[f"{PARCELS[5]}_volume_ml"]) < 0.5
-    assert result.warnings == ()
+    (warning,) = result.warnings
+    assert warning.startswith(
+        "no voxel-wise map: 240 of 240 scans of the table raw have no density"
+    )
+    assert "run the stages features and disorder with one work directory" in warning
 
 
 def test_other_columns_can_be_named(folder):

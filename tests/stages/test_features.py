@@ -3,14 +3,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from bids_harmonize.atlases import load_template
 from bids_harmonize.bids.names import harmonizer_folder, scan_output
 from bids_harmonize.bids.tables import read_tsv
-from bids_harmonize.errors import MissingInputError, UnusableDataError
+from bids_harmonize.errors import MissingInputError, ScanError, UnusableDataError
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import run_stage
 from bids_harmonize.stages.feature_table.study import feature_sources, load_feature_study
+from bids_harmonize.stages.tissue.density import density_mask, read_density
 from bids_harmonize.stages.tissue.parcels import parcel_features
 from bids_harmonize.stages.tissue.plan import choose_scans, load_models, plan_harmonized, plan_raw
 from bids_harmonize.stages.tissue.scan import feature_names, measure
@@ -65,6 +68,29 @@ def test_every_scan_has_a_row_in_both_arms_and_the_columns_are_described(done, t
     assert described["arm"]["Effort"] == "full"
     assert result.failures == ()
     assert "participant level's" in result.notes[0]
+
+
+def test_every_row_has_its_density_on_the_template_and_is_measured_again_without(done):
+    context, _ = done
+    folder = context.work_dir / "features"
+    assert sorted(path.stem for path in folder.glob("*.npy")) == sorted(
+        path.stem for path in folder.glob("*.json")
+    )
+    grey = load_template(4.0).gm[density_mask()]
+    known = {path: read_density(path) for path in folder.glob("*.npy")}
+    for density in known.values():
+        inside = np.isfinite(density)
+        assert inside.mean() > 0.95
+        assert np.corrcoef(density[inside], grey[inside])[0, 1] > 0.6
+    path = folder / "sub-A0_ses-A_raw.npy"
+    path.unlink()
+    result = run_stage("features", context)
+    assert any("unchanged, so reused: 11 of 12" in note for note in result.notes)
+    np.testing.assert_array_equal(read_density(path), known[path])
+    path.write_bytes(b"no array")
+    with pytest.raises(ScanError, match="run the stage features again"):
+        read_density(path)
+    path.unlink()  # whoever comes next has it made again
 
 
 def test_nobody_is_harmonized_by_a_model_that_has_seen_the_person(done, table):

@@ -5,7 +5,12 @@ from typing import Any
 
 from bids_harmonize.stages.case_control.arms import ARM_WORDS, COMBAT
 from bids_harmonize.stages.case_control.effects import MIN_OF_EACH
-from bids_harmonize.stages.case_control.prediction import MIN_CASES, MIN_CONTROLS, STRENGTHS
+from bids_harmonize.stages.case_control.prediction import (
+    LOGISTIC,
+    MIN_CASES,
+    MIN_CONTROLS,
+    STRENGTHS,
+)
 from bids_harmonize.stages.case_control.published import MIN_REGIONS
 from bids_harmonize.stages.feature_table.study import FeatureStudy
 
@@ -102,6 +107,7 @@ def score_columns(columns: Columns) -> Columns:
     """Descriptions of group_casescores.tsv."""
     return {
         "arm": columns["arm"],
+        "model": columns["model"],
         "participant_id": {"Description": "the person; controls that calibrated have no row"},
         "site": {"Description": "the site that was held out"},
         "is_case": {"Description": "1 for cases, 0 for controls"},
@@ -170,8 +176,13 @@ def _normative_columns() -> Columns:
 def _classification_columns() -> Columns:
     return {
         "model": {
-            "Description": "logistic regression with ridge penalty, C of "
-            f"{', '.join(f'{c:g}' for c in STRENGTHS)} chosen inside the training sites"
+            "Description": "what learnt to tell cases from controls",
+            "Levels": {
+                LOGISTIC: "logistic regression with ridge penalty on features, C of "
+                f"{', '.join(f'{c:g}' for c in STRENGTHS)} chosen inside the training sites",
+                "network": "the site classifier's network on images (--case-network), which are "
+                "not adjusted for covariates",
+            },
         },
         "held_out_site": {
             "Description": "site that nobody learnt from but controls that calibrate; all = pairs "

@@ -92,12 +92,14 @@ def predicted_scores(arm: Arm, folds: Sequence[Held]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        arm, participant_id, site, is_case, score (log odds of being a case, higher for cases).
+        arm, model, participant_id, site, is_case, score (log odds of being a case, higher for
+        cases).
     """
     parts = [
         pd.DataFrame(
             {
                 "arm": arm.name,
+                "model": LOGISTIC,
                 "participant_id": arm.cohort.people.index[fold.test],
                 "site": fold.site,
                 "is_case": arm.cohort.is_case[fold.test],
@@ -117,7 +119,7 @@ def classification_rows(
     Parameters
     ----------
     scores
-        Of one arm, not empty.
+        Of one arm and model, not empty.
     folds
         They say how many controls calibrated.
     rng
@@ -140,7 +142,7 @@ def classification_rows(
         rows.append(
             {
                 "arm": own["arm"].iloc[0],
-                "model": LOGISTIC,
+                "model": own["model"].iloc[0],
                 "held_out_site": site,
                 "auc": found.auc,
                 "low": found.low,

@@ -23,6 +23,7 @@ from bids_harmonize.stages.harmonization.fitted import (
 )
 from bids_harmonize.stages.harmonization.halves import study_halves
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker, is_current
+from bids_harmonize.stages.tissue.density import VERSION as DENSITY_VERSION
 from bids_harmonize.stages.tissue.parcels import study_parcels
 from bids_harmonize.stages.tissue.scan import TissueJob, TissueMaps
 from bids_harmonize.tables.own import HARMONIZED, RAW
@@ -284,7 +285,7 @@ def _job(
         model_sha256=sha256,
         row_file=context.work_dir / "features" / f"{scan.stem}_{arm.replace(':', '-')}.json",
         fingerprint=settings_hash(
-            _VERSION,
+            (_VERSION, DENSITY_VERSION),
             [arm, fit, scan.site, sha256, maps is not None],
             [facts.get("SkullStripped"), facts.get("TissueDoubtful")],
             [file_sha256(path) for path in (*files, *masks)],

@@ -32,6 +32,7 @@ from bids_harmonize.imaging.tissue import find_tissue, mask_points
 from bids_harmonize.imaging.types import Affine, Array, Volume
 from bids_harmonize.stages.harmonization.images import make_image
 from bids_harmonize.stages.inputs import read_on_grid
+from bids_harmonize.stages.tissue.density import write_density
 from bids_harmonize.stages.tissue.parcels import measure_parcels
 from bids_harmonize.stages.tissue.transforms import read_template_points
 
@@ -95,6 +96,11 @@ class TissueJob:
     def stem(self) -> str:
         """The scan's name."""
         return self.scan.stem
+
+    @property
+    def density_file(self) -> Path:
+        """Where the smoothed density goes; another tool's image leaves none."""
+        return self.row_file.with_suffix(".npy")
 
     @property
     def is_foreign(self) -> bool:
@@ -162,7 +168,7 @@ def do_job(job: TissueJob) -> Fault | None:
 
 def read_row(job: TissueJob) -> TissueRow | None:
     """The numbers of an earlier run that are still right; ``None`` where there are none."""
-    if not job.row_file.is_file():
+    if not job.row_file.is_file() or not (job.is_foreign or job.density_file.is_file()):
         return None
     try:
         found = read_json(job.row_file)
@@ -192,20 +198,20 @@ def measure(job: TissueJob) -> TissueRow:
         If a file cannot be read, or no tissue is found.
     """
     if job.maps is not None:
-        return _read_maps(job.scan, job.maps, job.atlas)
+        return _read_maps(job, job.maps)
     volume, affine = _image_of(job)
     head, _ = read_mask(job.scan.head_mask)
     brain, _ = _brain_mask(job.scan)
     template = load_template()
     _, fit = fit_head(volume, affine, head, template, skull_stripped=_is_stripped(job.scan))
     found = find_tissue(volume, affine, brain, template, to_template=fit.to_template)
-    grey, points, voxel_ml = found.gm[brain], found.template_points, _voxel_ml(affine)
-    values = _features(found.volumes_ml, grey, points, voxel_ml)
-    values |= measure_parcels(grey, points, voxel_ml=voxel_ml, atlas=job.atlas)
+    grey, points = found.gm[brain], found.template_points
+    values = _values(job, found.volumes_ml, grey, points, _voxel_ml(affine))
     return TissueRow(values, "; ".join(found.flags) if found.doubtful else "")
 
 
-def _read_maps(scan: DerivedScan, maps: TissueMaps, atlas: str | None) -> TissueRow:
+def _read_maps(job: TissueJob, maps: TissueMaps) -> TissueRow:
+    scan = job.scan
     brain, affine = _brain_mask(scan)
     voxel_ml = _voxel_ml(affine)
     shares = {name: read_image(getattr(maps, name))[0] for name in ("csf", "gm", "wm")}
@@ -217,11 +223,20 @@ def _read_maps(scan: DerivedScan, maps: TissueMaps, atlas: str | None) -> Tissue
         name: float(share.sum(dtype=np.float64)) * voxel_ml for name, share in shares.items()
     }
     points = read_template_points(maps.transform, mask_points(brain, affine))
-    values = _features(volumes, shares["gm"][brain], points, voxel_ml)
-    values |= measure_parcels(shares["gm"][brain], points, voxel_ml=voxel_ml, atlas=atlas)
+    values = _values(job, volumes, shares["gm"][brain], points, voxel_ml)
     own = sidecar_path(scan.t1w)
     doubtful = own.is_file() and bool(read_json(own).get("TissueDoubtful"))
     return TissueRow(values, _DOUBTFUL_MAPS if doubtful else "")
+
+
+def _values(
+    job: TissueJob, volumes_ml: Mapping[str, float], grey: Volume, points: Array, voxel_ml: float
+) -> dict[str, float]:
+    """Every feature; the smoothed density, which is too large for the table, goes to its file."""
+    if not job.is_foreign:
+        write_density(job.density_file, grey, points, voxel_ml=voxel_ml)
+    values = _features(volumes_ml, grey, points, voxel_ml)
+    return values | measure_parcels(grey, points, voxel_ml=voxel_ml, atlas=job.atlas)
 
 
 def _features(
