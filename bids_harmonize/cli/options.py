@@ -6,46 +6,10 @@ in one message.
 
 from bids_harmonize.cli.group_options import GROUP_LEVEL
 from bids_harmonize.cli.option import Option
+from bids_harmonize.cli.selection_options import WHICH_SCANS
 
 GROUPS: dict[str, tuple[Option, ...]] = {
-    "which scans": (
-        Option(
-            ("--participant-label",),
-            "selection.participant_label",
-            "LABEL",
-            "participants, with or without sub-, by space or comma (default: all)",
-            "labels",
-        ),
-        Option(
-            ("--session-label", "--session-id"),
-            "selection.session_label",
-            "LABEL",
-            "sessions, with or without ses- (default: all)",
-            "labels",
-        ),
-        Option(
-            ("--bids-filter-file",),
-            "bids_filter_file",
-            "JSON",
-            'pybids filters, for instance {"t1w": {"acquisition": "mprage"}}; only t1w is read',
-        ),
-        Option(
-            ("-d", "--derivatives"),
-            "selection.derivatives",
-            "NAME=PATH",
-            "derivative datasets (sMRIPrep, fMRIPrep) whose desc-brain_mask is taken; the first "
-            "that has one wins, and a scan without one falls back to --brain-mask",
-            "pairs",
-        ),
-        Option(
-            ("--skip-bids-validation",),
-            "skip_bids_validation",
-            "",
-            "accepted; no validator is run, so there is nothing to skip "
-            "(dataset_description.json is always checked)",
-            "flag",
-        ),
-    ),
+    "which scans": WHICH_SCANS,
     "site of a scan": (
         Option(
             ("--site-source",),
@@ -165,6 +129,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "memory to use, for instance 16GB or 16000MB; a bare number is MB",
         ),
         Option(("--mem-gb",), "resources.mem_gb", "N", "the same in GB"),
+        Option(
+            ("--low-mem",),
+            "resources.low_mem",
+            "",
+            "one process at a time, so that the memory of one scan is enough; networks keep the "
+            "threads of --nprocs",
+            "flag",
+        ),
         Option(
             ("--use-plugin", "--nipype-plugin-file"),
             "resources.plugin_file",
