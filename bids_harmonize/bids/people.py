@@ -91,7 +91,9 @@ def _merged(datasets: Sequence[RawDataset]) -> pd.DataFrame:
     for name, persons in odd.items():
         some = ", ".join(persons[:5]) + (", ..." if len(persons) > 5 else "")
         LOGGER.warning(
-            "participants.tsv: the datasets disagree about %s of %s, so it is n/a there", name, some
+            "participants.tsv: the datasets disagree about %s of %s, so it is n/a there",
+            name,
+            some,
         )
     return rows.rename_axis("participant_id")
 

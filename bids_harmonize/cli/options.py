@@ -64,13 +64,13 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--resolution",),
             "preprocessing.resolution_mm",
             "MM",
-            "voxel size of the study grid, one for all sites (default: 1)",
+            "voxel size of the study grid, 0.5 to 6, one for all sites (default: 1)",
         ),
         Option(
             ("--grid-shape",),
             "preprocessing.grid_shape",
             "N",
-            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm)",
+            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm, multiples of 8)",
             "three",
         ),
         Option(
@@ -91,8 +91,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--tissue",),
             "preprocessing.tissue",
             "",
-            "write tissue maps and the deformation to the template (default); --no-tissue leaves "
-            "them out",
+            "write tissue maps and the deformation to the template; --no-tissue leaves them out, "
+            "and the transform to the template is affine (default: --tissue)",
             "switch",
         ),
     ),
@@ -126,7 +126,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--mem", "--mem-mb"),
             "mem",
             "SIZE",
-            "memory to use, for instance 16GB or 16000MB; a bare number is MB",
+            "memory to use, for instance 16GB or 16000MB; a bare number is MB (default: nine tenths "
+            "of what the machine has, or the container or job may use)",
         ),
         Option(("--mem-gb",), "resources.mem_gb", "N", "the same in GB"),
         Option(
@@ -141,7 +142,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--use-plugin", "--nipype-plugin-file"),
             "resources.plugin_file",
             "YAML",
-            "nipype plugin and its arguments",
+            "nipype plugin and its arguments (default: MultiProc, Linear for one process)",
         ),
     ),
     "run": (
@@ -175,7 +176,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--resume",),
             "run.resume",
             "",
-            "use what an earlier run has finished (default); --no-resume does all again",
+            "use what an earlier run has finished; --no-resume does all again (default: --resume)",
             "switch",
         ),
         Option(("--reports-only",), "reports_only", "", "write the pages again", "flag"),

@@ -113,3 +113,16 @@ def test_low_mem_goes_ill_with_a_plugin_file(tmp_path):
         make_request(
             parse(["b", "o", "group", "--low-mem", "--use-plugin", str(tmp_path / "p.yml")])
         )
+
+
+def test_the_group_level_reads_the_site_from_where_people_come_from(run, calls, tmp_path, raw):
+    raw.joinpath("participants.tsv").unlink()
+    people = [f"sub-k{number}" for number in range(5)]
+    second = write_raw(tmp_path / "second", people)
+    assert run("--dataset", f"kyoto={second}", levels=("participant",)) == 0, run.text
+    assert run(levels=("group",), bids_dir="-") == 65
+    assert "column source_dataset (2 values): --site-key" in run.text
+    assert run("--site-key", "source_dataset", levels=("group",), bids_dir="-") == 0, run.text
+    study = calls.context.study
+    assert {scan.site for scan in study.scans} == {"raw", "kyoto"}
+    assert [scan.stem for scan in study.of_site("kyoto")] == people
