@@ -51,8 +51,8 @@ bids-harmonize bids_dir output_dir {participant,group} [{participant,group}] [op
 ```
 
 `-` and `_` are the same in option names. Labels stand with or without `sub-` and `ses-`, separated
-by space or comma. The command line overrides `--config-file`, in which the key of an option stands in
-the section before the dot. `--help`, `--version` and `--bids-exec-spec` (this command line as a
+by space or comma. The command line overrides `--config-file`, in which the key of an option stands
+in the section before the dot. `--help`, `--version` and `--bids-exec-spec` (this command line as a
 [Boutiques descriptor](boutiques.json)) print and stop.
 """
 

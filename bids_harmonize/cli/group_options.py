@@ -73,8 +73,8 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--covariates",),
         "group.covariates",
         "NAME",
-        "columns that disorder adjusts for, of the table or participants.tsv: numbers, or up to 12 "
-        "words; "
+        "columns that disorder adjusts for, of the table or participants.tsv: numbers, or up to "
+        "12 words; "
         "age, sex and tiv by any of their spellings (default: age sex tiv, where present)",
         "many",
     ),
@@ -122,8 +122,8 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "group.atlas",
         "NIFTI",
         "label image on the ICBM152 template whose regions stand in group_saliencyregions.tsv and "
-        "whose grey matter in group_features.tsv; names in a .tsv (index, name) or .json beside it "
-        "(default: coarse regions of the head, and 300 parcels of the brain)",
+        "whose grey matter in group_features.tsv; names in a .tsv (index, name) or .json beside "
+        "it (default: coarse regions of the head, and 300 parcels of the brain)",
     ),
     Option(
         ("--export-card",),

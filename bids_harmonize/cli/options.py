@@ -70,7 +70,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--grid-shape",),
             "preprocessing.grid_shape",
             "N",
-            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm, multiples of 8)",
+            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm, multiples of "
+            "8)",
             "three",
         ),
         Option(
@@ -126,8 +127,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--mem", "--mem-mb"),
             "mem",
             "SIZE",
-            "memory to use, for instance 16GB or 16000MB; a bare number is MB (default: nine tenths "
-            "of what the machine has, or the container or job may use)",
+            "memory to use, for instance 16GB or 16000MB; a bare number is MB (default: nine "
+            "tenths of what the machine has, or the container or job may use)",
         ),
         Option(("--mem-gb",), "resources.mem_gb", "N", "the same in GB"),
         Option(

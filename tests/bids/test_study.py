@@ -213,3 +213,9 @@ def test_a_site_with_too_few_controls_lets_everybody_train(tmp_path):
 def test_a_group_column_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"--group-column dose: no such column in .*participants"):
         with_groups(tmp_path, two_sites(), set(), group_column="dose")
+
+
+def test_a_site_as_large_as_asked_for_trains(tmp_path):
+    output_dir = write_derivative(tmp_path, {**two_sites(), "sub-c1": "C", "sub-c2": "C"})
+    assert load(output_dir, min_per_site=2).trained_sites == ("A", "B", "C")
+    assert load(output_dir, min_per_site=3).trained_sites == ("A", "B")
