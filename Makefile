@@ -19,11 +19,17 @@ NPROCS ?= $(shell env -u OMP_NUM_THREADS nproc)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH_PIP_ARGS ?= --no-deps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+ENGINE ?= docker
+IMAGE ?= bids-harmonize
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -E "s,//[^@/]*@,//," | grep . || echo unknown)
+IMAGE_ARGS ?=
 NO_MARKS := not slow and not gpu and not container and not slurm
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install install-dev demo demo-full lint types layers check test test-slow test-gpu \
-	test-container test-slurm lock clean
+	image image-file test-container test-slurm package docs docs-generated tag-check \
+	publish-image publish-package lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,15 +94,64 @@ test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
 test-gpu: $(VENV)/.dev ## tests that need a CUDA device
 	$(BIN)/pytest -m gpu
 
+image: ## the container image bids-harmonize (ENGINE=podman; IMAGE_ARGS for the build)
+	$(ENGINE) build -t $(IMAGE) --build-arg REVISION="$(REVISION)" --build-arg SOURCE="$(SOURCE)" \
+		$(IMAGE_ARGS) .
+
 test-container: $(VENV)/.dev ## build the image and run it (needs docker, or BIDS_HARMONIZE_ENGINE)
 	$(BIN)/pytest -m container
 
 test-slurm: $(VENV)/.dev ## participants as a job array (needs a SLURM cluster)
 	$(BIN)/pytest -m slurm
 
+build/tools/.done: requirements/build.txt
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --progress-bar off --no-deps -r $<
+	touch $@
+
+package: build/tools/.done ## sdist and wheel in dist/, installed and run in a clean environment
+	rm -rf dist build/clean build/tried
+	build/tools/bin/python -m hatchling build --directory dist
+	$(MAKE) VENV=build/clean build/clean/.torch
+	build/clean/bin/python -m pip install --quiet --no-deps -r requirements/core.txt
+	build/clean/bin/python -m pip install --quiet --no-deps --no-index dist/*.whl
+	mkdir -p build/tried
+	cd build/tried && ../clean/bin/bids-harmonize-phantom bids --sites 2 --per-site 1 \
+		--travelling 0 --resolution 6 --seed 0
+	cd build/tried && ../clean/bin/bids-harmonize bids out participant --resolution 6
+	ls build/tried/out/sub-*.html
+
+docs: $(VENV)/.dev ## the documentation as pages in build/site, every link checked
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Pages: $(abspath build/site/index.html)"
+
+docs-generated: $(VENV)/.core ## docs/options.md and docs/boutiques.json, from the parser
+	$(BIN)/python docs/generate.py
+
+image-file: ## the container image as a file in build/image
+	mkdir -p build/image
+	$(ENGINE) save $(IMAGE) | gzip -1 > build/image/bids-harmonize.tar.gz
+
+tag-check: ## whether TAG=v<version> is the version of the package and of CITATION.cff
+	@version="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' bids_harmonize/_version.py)"; \
+	cited="$$(sed -n 's/^version: *"\{0,1\}\([^"]*\)"\{0,1\}$$/\1/p' CITATION.cff)"; \
+	if [ "$(TAG)" != "v$$version" ] || [ "$$cited" != "$$version" ]; then \
+		echo "tag $(TAG), package $$version, CITATION.cff $$cited: not the same"; exit 1; fi
+
+publish-image: ## push build/image as REPOSITORY:<version> and REPOSITORY:latest (TAG=v<version>)
+	gunzip -c build/image/bids-harmonize.tar.gz | $(ENGINE) load
+	for tag in "$(TAG:v%=%)" latest; do \
+		$(ENGINE) tag $(IMAGE) "$(REPOSITORY):$$tag" && $(ENGINE) push "$(REPOSITORY):$$tag" || exit 1; \
+	done
+
+publish-package: ## upload dist/ to PyPI (TWINE_USERNAME, TWINE_PASSWORD)
+	$(PYTHON) -m venv build/publish
+	build/publish/bin/python -m pip install --quiet twine==7.0.0
+	build/publish/bin/twine upload --non-interactive dist/*
+
 lock: $(VENV)/.dev ## pin anew what is installed (torch apart, see requirements/torch.txt)
 	$(PIP) install --quiet pip-tools
 	$(BIN)/python requirements/lock.py
 
-clean: ## remove the virtual environment and the demo
-	rm -rf $(VENV) $(DEMO)
+clean: ## remove the virtual environment, the demo and what was built
+	rm -rf $(VENV) $(DEMO) build dist

@@ -4,9 +4,8 @@ Many jobs write these files at once. Each computes the whole content from what l
 only if it differs, and renames into place: the last one writes what is right for all.
 """
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ import pandas as pd
 
 from bids_harmonize.bids.claims import RUN, Claims
 from bids_harmonize.bids.files import remove_leftovers, write_json, write_text, writing_fault
-from bids_harmonize.bids.index import read_description
+from bids_harmonize.bids.index import RAW, read_description
 from bids_harmonize.bids.names import BIDSIGNORE, DESCRIPTIONS
+from bids_harmonize.bids.people import write_participants
 from bids_harmonize.bids.provenance import SOFTWARE, generated_by, keep_models
+from bids_harmonize.bids.raw_datasets import RawDataset
 from bids_harmonize.bids.readme import README
-from bids_harmonize.bids.sidecars import read_json
-from bids_harmonize.bids.tables import read_people, write_table
-from bids_harmonize.errors import ScanError, UsageError
+from bids_harmonize.bids.sidecars import read_or_empty
+from bids_harmonize.bids.tables import write_table
+from bids_harmonize.errors import UsageError
 
 BIDS_VERSION = "1.10.0"
 
@@ -29,9 +30,6 @@ LEFTOVER_S = 24 * 3600.0
 """No file takes a day to write: an older half-written one is a killed run's."""
 
 _HARMONIZED = "desc-harmonized"
-
-RAW = "raw"
-"""Key of the raw dataset in ``DatasetLinks``."""
 
 
 def check_output_dir(bids_dir: Path | None, output_dir: Path) -> None:
@@ -79,7 +77,7 @@ def check_place(bids_dir: Path | None, output_dir: Path) -> None:
             "for instance bids_dir/derivatives/bids-harmonize"
         )
         raise UsageError(message)
-    if _read_or_empty(output / "dataset_description.json").get("DatasetType") == "raw":
+    if read_or_empty(output / "dataset_description.json").get("DatasetType") == "raw":
         message = f"output_dir {output_dir} is a raw dataset; give another folder"
         raise UsageError(message)
 
@@ -90,6 +88,7 @@ def prepare_output(
     *,
     container: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Path] | None = None,
+    further: Sequence[RawDataset] = (),
 ) -> None:
     """Write the files around the images of a participant-level run.
 
@@ -103,6 +102,8 @@ def prepare_output(
         What the software runs in, for ``GeneratedBy``.
     derivatives
         Name to root of the derivative datasets that were read; links of earlier runs stay.
+    further
+        Raw datasets beside ``bids_dir``.
 
     Raises
     ------
@@ -115,19 +116,24 @@ def prepare_output(
     """
     output_dir, bids_dir = output_dir.resolve(), bids_dir.resolve()
     raw = read_description(bids_dir)
+    others = [read_description(dataset.root) for dataset in further]
+    roots = {dataset.name: dataset.root for dataset in further}
     description = {
         "Name": f"Harmonization of {raw['Name']}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [*generated_by(container), *_standing_models(output_dir)],
-        "SourceDatasets": [_source(raw, bids_dir)],
-        "DatasetLinks": _links(output_dir, bids_dir, derivatives or {}),
+        "SourceDatasets": [
+            _source(content, root.resolve())
+            for content, root in zip((raw, *others), (bids_dir, *roots.values()), strict=True)
+        ],
+        "DatasetLinks": _links(output_dir, bids_dir, {**roots, **(derivatives or {})}),
     }
-    if raw.get("License"):
+    if raw.get("License") and all(raw["License"] == other.get("License") for other in others):
         description["License"] = raw["License"]
     write_json(output_dir / "dataset_description.json", description)
     write_surroundings(output_dir)
-    write_participants(output_dir, bids_dir)
+    write_participants(output_dir, bids_dir, further=further)
 
 
 @contextmanager
@@ -192,41 +198,6 @@ def write_descriptions(output_dir: Path, *, harmonized_to: Iterable[str] = ()) -
     write_table(path, frame, columns)
 
 
-def write_participants(output_dir: Path, bids_dir: Path) -> None:
-    """Write ``participants.tsv`` for everybody who has a folder in the derivative.
-
-    Rows come from the raw dataset; of participants that it does not have, those that stand in the
-    derivative already are kept.
-
-    Parameters
-    ----------
-    output_dir
-        Root of the derivative.
-    bids_dir
-        Root of the raw dataset.
-
-    Raises
-    ------
-    UnusableDataError
-        If two rows of one participant disagree.
-    """
-    people = sorted(path.name for path in output_dir.glob("sub-*") if path.is_dir())
-    raw = read_people(bids_dir / "participants.tsv")
-    stood = read_people(output_dir / "participants.tsv")
-    names = [*raw.columns, *(name for name in stood.columns if name not in raw.columns)]
-    stood = stood.loc[[person for person in stood.index if person not in raw.index]]
-    frame = pd.concat([raw, stood]).reindex(index=people, columns=names)
-    frame.insert(0, "participant_id", people)
-    described = {
-        **_read_or_empty(output_dir / "participants.json"),
-        **_read_or_empty(bids_dir / "participants.json"),
-        "participant_id": {"Description": "Label of the participant."},
-    }
-    unknown = {"Description": "As in the participants.tsv of the raw dataset."}
-    columns = {name: _described(described.get(name), unknown) for name in frame.columns}
-    write_table(output_dir / "participants.tsv", frame, columns)
-
-
 def link_to(target: Path, start: Path) -> str:
     """How ``start`` finds the dataset ``target``: relative where they share a folder.
 
@@ -259,16 +230,16 @@ def write_surroundings(output_dir: Path) -> None:
     write_descriptions(output_dir)
 
 
-def _links(output_dir: Path, bids_dir: Path, derivatives: Mapping[str, Path]) -> dict[str, str]:
-    stood = _read_or_empty(output_dir / "dataset_description.json").get("DatasetLinks", {})
+def _links(output_dir: Path, bids_dir: Path, others: Mapping[str, Path]) -> dict[str, str]:
+    stood = read_or_empty(output_dir / "dataset_description.json").get("DatasetLinks", {})
     links = {RAW: link_to(bids_dir, output_dir)}
-    links |= {name: link_to(root.resolve(), output_dir) for name, root in derivatives.items()}
+    links |= {name: link_to(root.resolve(), output_dir) for name, root in others.items()}
     return {**(stood if isinstance(stood, dict) else {}), **links}
 
 
 def _standing_models(output_dir: Path) -> list[dict[str, Any]]:
     """Models that an earlier run named as makers of harmonized images."""
-    stood = _read_or_empty(output_dir / "dataset_description.json").get("GeneratedBy")
+    stood = read_or_empty(output_dir / "dataset_description.json").get("GeneratedBy")
     return [entry for entry in keep_models(stood) if entry.get("Name") != SOFTWARE]
 
 
@@ -277,16 +248,3 @@ def _source(raw: Mapping[str, Any], bids_dir: Path) -> dict[str, str]:
     if raw.get("DatasetDOI"):
         source["DOI"] = str(raw["DatasetDOI"])
     return source
-
-
-def _described(entry: Any, otherwise: dict[str, Any]) -> dict[str, Any]:
-    return dict(entry) if isinstance(entry, Mapping) else otherwise
-
-
-def _read_or_empty(path: Path) -> dict[str, Any]:
-    if not os.access(path, os.R_OK):
-        return {}
-    try:
-        return read_json(path)
-    except ScanError:
-        return {}

@@ -2,17 +2,16 @@
 
 Choice: pybids reads only the folders of the selected participants, and of these only T1w files.
 Reason: a whole index of 1,000 participants takes up to a minute, one participant 0.3 s, and
-nothing else in the dataset can then break the run. Rejected: a database on disk, which several
-jobs corrupt when they create it at once. Revisit when pybids can index by file name.
+nothing else in the dataset can then break the run. Revisit when pybids can index by file name.
 """
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bids_harmonize.bids.layout import IndexFolder, T1wLayout
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.config import SelectionSettings
 from bids_harmonize.errors import (
@@ -26,8 +25,8 @@ from bids_harmonize.errors import (
 
 LOGGER = logging.getLogger(__name__)
 
-SUFFIX = "T1w"
-EXTENSIONS = (".nii", ".nii.gz")
+RAW = "raw"
+"""What ``bids_dir`` is called beside further datasets, and in ``DatasetLinks``."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Scan:
 
     ``entities`` are everything but suffix and extension, in the order of the file name, without
     prefixes in the values: ``{"sub": "01", "ses": "A", "run": "1"}``. ``site_source`` says where
-    ``site`` was read, ``given_mask`` is the brain mask of ``--derivatives``.
+    ``site`` was read, ``given_mask`` is the brain mask of ``--derivatives``, ``dataset`` is the
+    name of the dataset that holds the file.
     """
 
     path: Path
@@ -60,6 +60,12 @@ class Scan:
     site: str | None = None
     site_source: str | None = None
     given_mask: GivenMask | None = None
+    dataset: str = RAW
+
+    @property
+    def source_stem(self) -> str:
+        """As :attr:`stem`, in the words of its dataset: without ``--label-prefix``."""
+        return self.path.name.partition(".")[0].rpartition("_")[0]
 
     @property
     def stem(self) -> str:
@@ -67,7 +73,9 @@ class Scan:
         return "_".join(f"{key}-{value}" for key, value in self.entities.items())
 
 
-def index_scans(bids_dir: Path, *, selection: SelectionSettings) -> tuple[Scan, ...]:
+def index_scans(
+    bids_dir: Path, *, selection: SelectionSettings, index: IndexFolder | None = None
+) -> tuple[Scan, ...]:
     """The T1w images that the selection names, sorted by name.
 
     Parameters
@@ -76,6 +84,8 @@ def index_scans(bids_dir: Path, *, selection: SelectionSettings) -> tuple[Scan, 
         Root of a raw BIDS dataset.
     selection
         Participants, sessions and a pybids filter; empty means all.
+    index
+        Where an index of the dataset lies or is made; ``None`` reads the folders.
 
     Returns
     -------
@@ -96,16 +106,17 @@ def index_scans(bids_dir: Path, *, selection: SelectionSettings) -> tuple[Scan, 
     bids_dir = bids_dir.resolve()
     read_description(bids_dir)
     participants = select_participants(bids_dir, selection.participant_label)
-    scans = _magnitudes([_scan(path) for path in _find(bids_dir, participants, filters={})])
+    filters = _pybids_filters(selection.bids_filter)
+    layout = T1wLayout(bids_dir, participants, filtered=bool(filters), index=index)
+    scans = _magnitudes([_scan(path) for path in layout.images({})])
     if not scans:
         whose = f"participants {', '.join(participants)}" if participants else "it"
         message = f"{bids_dir}: no T1w image (sub-*/[ses-*/]anat/*_T1w.nii[.gz]) of {whose}"
         raise MissingInputError(message)
-    filters = _pybids_filters(selection.bids_filter)
     if filters:
-        kept = set(_find(bids_dir, participants, filters=filters))
+        kept = set(layout.images(filters))
         scans = [scan for scan in scans if scan.path in kept]
-    scans = _of_sessions(scans, selection.session_label)
+    scans = of_sessions(scans, selection.session_label)
     if not scans:
         message = f"{bids_dir}: the filters leave no T1w image: {_describe(selection)}"
         raise SelectionError(message)
@@ -187,51 +198,6 @@ def select_participants(bids_dir: Path, labels: Sequence[str]) -> tuple[str, ...
     return tuple(sorted(set(labels)))
 
 
-def _find(bids_dir: Path, participants: Sequence[str], *, filters: dict[str, Any]) -> list[Path]:
-    if not participants:
-        return []
-    from bids.layout import BIDSLayout, BIDSLayoutIndexer
-
-    labels = "|".join(re.escape(label) for label in participants)
-    ignore = [
-        re.compile(rf"^/(?!sub-({labels})(/|$))"),
-        re.compile(r"^/sub-[^/]+/(ses-[^/]+/)?(?!ses-|anat(/|$))[^/]+(/|$)"),
-        re.compile(rf"^/.*/anat/.*(?<!_{SUFFIX}\.nii)(?<!_{SUFFIX}\.nii\.gz)$"),
-        re.compile(r"/\."),
-    ]
-    closed: list[Path] = []
-    while True:
-        indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore)
-        try:
-            layout = BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
-        except OSError as error:
-            closed.append(_closed_folder(error, bids_dir, known=closed, filtered=bool(filters)))
-            there = re.escape(closed[-1].relative_to(bids_dir).as_posix())
-            ignore.append(re.compile(rf"^/{there}(/|$)"))
-        else:
-            break
-    unseen = [path for folder in closed for path in sorted(folder.glob(f"*_{SUFFIX}.nii*"))]
-    wanted = {"suffix": SUFFIX, "datatype": "anat", "extension": list(EXTENSIONS), **filters}
-    try:
-        found = [Path(name) for name in layout.get(return_type="filename", **wanted)]
-    except ValueError as error:
-        message = f"bids filter: {error}"
-        raise UsageError(message) from None
-    return found + [path for path in unseen if path.name.endswith(EXTENSIONS)]
-
-
-def _closed_folder(
-    error: OSError, bids_dir: Path, *, known: Sequence[Path], filtered: bool
-) -> Path:
-    """The ``anat`` folder with a link that pybids stumbled over; its scans fail by themselves."""
-    link = Path(error.filename or bids_dir)
-    usual = link.parent.name == "anat" and bids_dir in link.parents and link.parent not in known
-    if filtered or not usual:
-        message = f"{link}: cannot be looked at: {error.strerror}; mend it or its permissions"
-        raise InvalidDatasetError(message) from None
-    return link.parent
-
-
 def _scan(path: Path) -> Scan:
     pairs = [part.partition("-") for part in path.name.split(".")[0].split("_")[:-1]]
     entities = {key: value for key, _, value in pairs}
@@ -254,9 +220,16 @@ def _magnitudes(scans: list[Scan]) -> list[Scan]:
     return kept
 
 
-def _of_sessions(scans: list[Scan], labels: Sequence[str]) -> list[Scan]:
+def of_sessions(scans: Sequence[Scan], labels: Sequence[str]) -> list[Scan]:
+    """Those scans that are of these sessions, labels without ``ses-``; all where none is named.
+
+    Raises
+    ------
+    SelectionError
+        If a session has no scan.
+    """
     if not labels:
-        return scans
+        return list(scans)
     present = {scan.entities.get("ses", "") for scan in scans}
     unknown = sorted(set(labels) - present)
     if unknown:

@@ -5,6 +5,7 @@ for a large dataset: so the few files that can apply to one image are read here.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ def read_json(path: Path) -> dict[str, Any]:
         message = f"{path}: found JSON of type {type(content).__name__}, expected an object"
         raise ScanError(message)
     return content
+
+
+def read_or_empty(path: Path) -> dict[str, Any]:
+    """As :func:`read_json`, but a file that cannot be read counts as empty."""
+    try:
+        return read_json(path) if os.access(path, os.R_OK) else {}
+    except ScanError:
+        return {}
 
 
 def read_sidecar(path: Path, *, root: Path | None = None) -> dict[str, Any]:

@@ -66,15 +66,17 @@ class SiteFinder:
             "session-label": self._from_session_label,
         }
 
-    def find(self, stem: str, path: Path) -> Answer:
+    def find(self, stem: str, path: Path, *, source_stem: str | None = None) -> Answer:
         """Site and source of a scan, or (None, None).
 
         Parameters
         ----------
         stem
-            Source entities of the scan.
+            Name of the scan; the site map knows this one.
         path
             Its image, beside which the sidecar lies.
+        source_stem
+            Name of the scan in the tables of this dataset, where that is another one.
 
         Returns
         -------
@@ -85,7 +87,7 @@ class SiteFinder:
         if site is not None:
             return site, source
         for name in self._order():
-            site, source = self._sources[name](stem, path)
+            site, source = self._sources[name](source_stem or stem, path)
             if site is not None:
                 return site, source
         return None, None

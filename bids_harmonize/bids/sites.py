@@ -50,7 +50,7 @@ def resolve_sites(
         If rows of a table disagree about one participant, session or scan.
     """
     finder = SiteFinder(bids_dir.resolve(), settings=settings, site_map=site_map)
-    found = (finder.find(scan.stem, scan.path) for scan in scans)
+    found = (finder.find(scan.stem, scan.path, source_stem=scan.source_stem) for scan in scans)
     return tuple(
         replace(scan, site=site, site_source=source)
         for scan, (site, source) in zip(scans, found, strict=True)

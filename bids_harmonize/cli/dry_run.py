@@ -10,9 +10,9 @@ from bids_harmonize.bids.study import Study
 from bids_harmonize.cli.feature_group import load_feature_studies, plan_feature_stages
 from bids_harmonize.cli.group import load_any_study, plan_image_stages
 from bids_harmonize.cli.outcome import Tally
-from bids_harmonize.cli.participant import find_scans
 from bids_harmonize.cli.participant_harmonize import expected_images
 from bids_harmonize.cli.request import Request
+from bids_harmonize.cli.scans import find_scans
 from bids_harmonize.config import Settings
 
 _APPLIED = ("group_siteclassification", "group_sitepredictions", "group_siterecall")

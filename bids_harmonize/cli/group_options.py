@@ -3,7 +3,13 @@
 from bids_harmonize.cli.option import Option
 
 GROUP_LEVEL: tuple[Option, ...] = (
-    Option(("--stages",), "group.stages", "STAGE", "stages to run (default: all)", "many"),
+    Option(
+        ("--stages",),
+        "group.stages",
+        "STAGE",
+        "stages to run (default: all that the inputs allow)",
+        "many",
+    ),
     Option(("--harmonizer",), "group.harmonizer", "NAME", "method to use (default: cyclegan)"),
     Option(
         ("--generator",),
@@ -67,7 +73,8 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--covariates",),
         "group.covariates",
         "NAME",
-        "columns that disorder adjusts for, of the table or participants.tsv: numbers, or words; "
+        "columns that disorder adjusts for, of the table or participants.tsv: numbers, or up to "
+        "12 words; "
         "age, sex and tiv by any of their spellings (default: age sex tiv, where present)",
         "many",
     ),
@@ -91,7 +98,7 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--overwrite-harmonized",),
         "group.overwrite_harmonized",
         "",
-        "replace harmonized images of another harmonizer or reference site",
+        "replace harmonized images of another harmonizer or reference site (default: refuse)",
         "flag",
     ),
     Option(
@@ -123,8 +130,9 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--atlas",),
         "group.atlas",
         "NIFTI",
-        "label image on the ICBM152 template whose regions stand in group_saliencyregions.tsv; "
-        "names in a .tsv (index, name) or .json beside it (default: coarse regions of the head)",
+        "label image on the ICBM152 template whose regions stand in group_saliencyregions.tsv and "
+        "whose grey matter in group_features.tsv; names in a .tsv (index, name) or .json beside "
+        "it (default: coarse regions of the head, and 300 parcels of the brain)",
     ),
     Option(
         ("--export-card",),

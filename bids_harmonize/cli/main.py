@@ -83,13 +83,16 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
     from bids_harmonize.bids.claims import TABLES
     from bids_harmonize.bids.dataset import check_output_dir, check_place, output_in_use
     from bids_harmonize.bids.scans import require_scan_rows
-    from bids_harmonize.cli.participant import Run, find_scans, run_participant_level
+    from bids_harmonize.cli.participant import Run, run_participant_level
+    from bids_harmonize.cli.scans import find_scans
     from bids_harmonize.cli.work import work_dir_in_use
 
     raw = request.bids_dir if "participant" in request.levels else None
+    further = [dataset.root for dataset in request.datasets[1:]] if raw is not None else []
     tally = Tally()
     LOGGER.info("bids-harmonize %s, run %s: %s", __version__, run_id, " ".join(request.levels))
-    check_place(raw, request.output_dir)
+    for root in (raw, *further):
+        check_place(root, request.output_dir)
     if request.dry_run:
         from bids_harmonize.cli.dry_run import describe_run
 
@@ -192,7 +195,8 @@ def _as_ours(error: Exception, request: "Request") -> Exception:
         fault = writing_fault(error, error.filename or "a file")
         path = Path(error.filename or request.output_dir)
         if not _lies_in(path, request.output_dir, request.work_dir):
-            raw = isinstance(fault, OutputError) and _lies_in(path, request.bids_dir)
+            roots = [dataset.root for dataset in request.datasets]
+            raw = isinstance(fault, OutputError) and _lies_in(path, *roots)
             kind = InvalidDatasetError if raw else type(fault)
             fault = kind(f"{error.filename}: cannot be used: {error.strerror}")
         return fault.with_traceback(error.__traceback__)

@@ -6,47 +6,10 @@ in one message.
 
 from bids_harmonize.cli.group_options import GROUP_LEVEL
 from bids_harmonize.cli.option import Option
+from bids_harmonize.cli.selection_options import WHICH_SCANS
 
 GROUPS: dict[str, tuple[Option, ...]] = {
-    "which scans": (
-        Option(
-            ("--participant-label",),
-            "selection.participant_label",
-            "LABEL",
-            "participants, with or without sub-, by space or comma (default: all)",
-            "labels",
-        ),
-        Option(
-            ("--session-label", "--session-id"),
-            "selection.session_label",
-            "LABEL",
-            "sessions, with or without ses- (default: all)",
-            "labels",
-        ),
-        Option(
-            ("--bids-filter-file",),
-            "bids_filter_file",
-            "JSON",
-            'pybids filters, for instance {"t1w": {"acquisition": "mprage"}}; only t1w is read',
-        ),
-        Option(
-            ("-d", "--derivatives"),
-            "selection.derivatives",
-            "NAME=PATH",
-            "derivative datasets (sMRIPrep, fMRIPrep) whose desc-brain_mask is taken; the first "
-            "that has one wins, and a scan without one falls back to --brain-mask; --features "
-            "NAME takes the volumes of their probseg and dseg",
-            "pairs",
-        ),
-        Option(
-            ("--skip-bids-validation",),
-            "skip_bids_validation",
-            "",
-            "accepted; no validator is run, so there is nothing to skip "
-            "(dataset_description.json is always checked)",
-            "flag",
-        ),
-    ),
+    "which scans": WHICH_SCANS,
     "site of a scan": (
         Option(
             ("--site-source",),
@@ -101,13 +64,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--resolution",),
             "preprocessing.resolution_mm",
             "MM",
-            "voxel size of the study grid, one for all sites (default: 1)",
+            "voxel size of the study grid, 0.5 to 6, one for all sites (default: 1)",
         ),
         Option(
             ("--grid-shape",),
             "preprocessing.grid_shape",
             "N",
-            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm)",
+            "voxels of the study grid, three numbers (default: 192 x 224 x 192 mm, multiples of "
+            "8)",
             "three",
         ),
         Option(
@@ -128,8 +92,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--tissue",),
             "preprocessing.tissue",
             "",
-            "write tissue maps and the deformation to the template (default); --no-tissue leaves "
-            "them out",
+            "write tissue maps and the deformation to the template; --no-tissue leaves them out, "
+            "and the transform to the template is affine (default: --tissue)",
             "switch",
         ),
     ),
@@ -163,14 +127,23 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--mem", "--mem-mb"),
             "mem",
             "SIZE",
-            "memory to use, for instance 16GB or 16000MB; a bare number is MB",
+            "memory to use, for instance 16GB or 16000MB; a bare number is MB (default: nine "
+            "tenths of what the machine has, or the container or job may use)",
         ),
         Option(("--mem-gb",), "resources.mem_gb", "N", "the same in GB"),
+        Option(
+            ("--low-mem",),
+            "resources.low_mem",
+            "",
+            "one process at a time, so that the memory of one scan is enough; networks keep the "
+            "threads of --nprocs",
+            "flag",
+        ),
         Option(
             ("--use-plugin", "--nipype-plugin-file"),
             "resources.plugin_file",
             "YAML",
-            "nipype plugin and its arguments",
+            "nipype plugin and its arguments (default: MultiProc, Linear for one process)",
         ),
     ),
     "run": (
@@ -204,7 +177,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--resume",),
             "run.resume",
             "",
-            "use what an earlier run has finished (default); --no-resume does all again",
+            "use what an earlier run has finished; --no-resume does all again (default: --resume)",
             "switch",
         ),
         Option(("--reports-only",), "reports_only", "", "write the pages again", "flag"),

@@ -216,5 +216,7 @@ def _draw_pooled(
 
 
 def _count_processes(resources: ResourceSettings) -> int:
+    if resources.low_mem:
+        return 1
     memory_gb = usable_memory_gb() if resources.mem_gb is None else resources.mem_gb
     return max(1, min(resources.nprocs or count_cpus(), int(memory_gb / PAGE_MEMORY_GB)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bids_harmonize import __version__
+from bids_harmonize.cli.descriptor import descriptor_text
 from bids_harmonize.cli.option import Option
 from bids_harmonize.cli.options import GROUPS
 from bids_harmonize.cli.outcome import EXIT_WORDS
@@ -15,13 +16,19 @@ from bids_harmonize.stages import STAGES
 
 LEVELS = ("participant", "group")
 
-_DESCRIPTION = "Take the imaging site out of multi-site T1w MRI and measure what is kept."
+DESCRIPTION = "Take the imaging site out of multi-site T1w MRI and measure what is kept."
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         text = f"{message}\n{self.format_usage()}see {self.prog} --help"
         raise UsageError(text)
+
+
+class _PrintDescriptor(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        sys.stdout.write(descriptor_text(LEVELS, DESCRIPTION))
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     """
     parser = _Parser(
         prog="bids-harmonize",
-        description=_DESCRIPTION,
+        description=DESCRIPTION,
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -50,6 +57,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="participant can run for any subset at once; group runs on what participant wrote",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "--bids-exec-spec",
+        action=_PrintDescriptor,
+        nargs=0,
+        help="print this command line as a Boutiques descriptor (JSON) and exit",
+    )
     for title, options in GROUPS.items():
         group = parser.add_argument_group(title)
         for option in options:

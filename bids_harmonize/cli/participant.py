@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_harmonize.bids.brain_masks import attach_brain_masks
 from bids_harmonize.bids.claims import TABLES, Claims
-from bids_harmonize.bids.closed_folders import closed_folders
-from bids_harmonize.bids.dataset import prepare_output, write_participants
-from bids_harmonize.bids.index import Scan, index_scans, select_participants
-from bids_harmonize.bids.sites import resolve_sites
+from bids_harmonize.bids.dataset import prepare_output
+from bids_harmonize.bids.index import Scan, select_participants
+from bids_harmonize.bids.people import write_participants
 from bids_harmonize.cli.environment import find_container
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.pages import needs_page, write_pages
@@ -22,60 +20,13 @@ from bids_harmonize.cli.participant_harmonize import (
     load_model_to_apply,
 )
 from bids_harmonize.cli.request import Request
-from bids_harmonize.errors import BusyError, MissingInputError, ScanError, SelectionError
+from bids_harmonize.cli.scans import named_derivatives, some_of
+from bids_harmonize.errors import BusyError, MissingInputError
 
 if TYPE_CHECKING:
     from bids_harmonize.preprocessing.outcome import ScanOutcome
 
 LOGGER = logging.getLogger(__name__)
-
-
-def find_scans(request: Request, tally: Tally) -> tuple[Scan, ...]:
-    """The selected scans with their sites; what has none is named in a warning.
-
-    Parameters
-    ----------
-    request
-        Names the dataset, the selection and where sites are read.
-    tally
-        Folders that may not be looked into are added to its failures.
-
-    Returns
-    -------
-    tuple of Scan
-        At least one.
-
-    Raises
-    ------
-    ScanError
-        If there is no scan but in folders that may not be looked into.
-    HarmonizeError
-        As ``index_scans`` and ``resolve_sites``.
-    """
-    settings = request.settings
-    scans = _index(request, tally)
-    scans = resolve_sites(
-        scans, request.bids_dir, settings=settings.site, site_map=request.site_map
-    )
-    scans = attach_brain_masks(scans, _derivatives(request))
-    found = {scan.participant_id for scan in scans}
-    without = [name for name in settings.selection.participant_label if f"sub-{name}" not in found]
-    if without:
-        LOGGER.warning("no T1w image of participants %s", ", ".join(without))
-    n_sites = Counter(scan.site or "n/a" for scan in scans)
-    told = ", ".join(f"{site} ({n})" for site, n in sorted(n_sites.items()))
-    LOGGER.info("%d scans of %d participants; sites: %s", len(scans), len(found), told)
-    unknown = [scan.stem for scan in scans if scan.site is None]
-    if unknown:
-        LOGGER.warning(
-            "the site of %d scans is unknown (%s); the group level will want it: --site-map or "
-            "another --site-* option",
-            len(unknown),
-            _some(unknown),
-        )
-    _tell_of_masks(request, scans)
-    _warn_of_unused(request, scans)
-    return scans
 
 
 @dataclass(frozen=True)
@@ -126,7 +77,8 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
             output_dir,
             bids_dir,
             container=find_container(os.environ),
-            derivatives=_derivatives(request),
+            derivatives=named_derivatives(request),
+            further=request.datasets[1:],
         )
     outcomes = run_participants(
         scans,
@@ -138,7 +90,7 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
     )
     try:
         with run.claims.holding(TABLES):
-            write_participants(output_dir, bids_dir)
+            write_participants(output_dir, bids_dir, further=request.datasets[1:])
             cite_participants(request)
     except BusyError as error:  # the scans are done; the next run's table holds them too
         LOGGER.warning("participants.tsv and CITATION.md were not written again: %s", error)
@@ -169,24 +121,6 @@ def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> 
             tally=run.tally,
         )
     _draw(request, outcomes, run)
-
-
-def _index(request: Request, tally: Tally) -> tuple[Scan, ...]:
-    """The selected scans without their sites; closed folders are told, and are failures."""
-    selection = request.settings.selection
-    selected = {"participants": selection.participant_label, "sessions": selection.session_label}
-    try:
-        scans = index_scans(request.bids_dir, selection=selection)
-    except (MissingInputError, SelectionError) as error:
-        closed = closed_folders(request.bids_dir, **selected)
-        if closed:
-            raise ScanError("\n".join([*closed, str(error)])) from None
-        raise
-    for words in closed_folders(request.bids_dir, **selected):
-        LOGGER.error("%s", words)
-        folder = Path(words.partition(": ")[0]).relative_to(request.bids_dir)
-        tally.failures.append(f"{folder} could not be looked into")
-    return scans
 
 
 def _draw(request: Request, outcomes: "Sequence[ScanOutcome]", run: Run) -> None:
@@ -256,38 +190,4 @@ def _doubtful_words(outcomes: Sequence["ScanOutcome"]) -> list[str]:
         for outcome in outcomes
         if outcome.doubtful
     ]
-    return [f"{len(doubtful)} with doubtful masks: {_some(doubtful)}"] if doubtful else []
-
-
-def _tell_of_masks(request: Request, scans: Sequence[Scan]) -> None:
-    """Say which scans have no brain mask in ``--derivatives``, and that tissue needs one."""
-    settings = request.settings.preprocessing
-    names = request.settings.selection.derivatives
-    without = [scan.stem for scan in scans if scan.given_mask is None]
-    if names and without:
-        LOGGER.warning(
-            "%d of %d scans have no desc-brain_mask in %s, so --brain-mask %s holds for them: %s",
-            len(without),
-            len(scans),
-            " or ".join(names),
-            settings.brain_mask,
-            _some(without),
-        )
-    if settings.tissue and settings.brain_mask == "none" and without:
-        LOGGER.info("no brain mask, so no tissue maps (--brain-mask none)")
-
-
-def _derivatives(request: Request) -> dict[str, Path]:
-    named = request.settings.selection.derivatives
-    return {name: Path(path).absolute() for name, path in named.items()}
-
-
-def _some(names: Sequence[str], n_shown: int = 5) -> str:
-    return ", ".join(names[:n_shown]) + (", ..." if len(names) > n_shown else "")
-
-
-def _warn_of_unused(request: Request, scans: Sequence[Scan]) -> None:
-    used = {scan.participant_id for scan in scans}
-    unused = sorted(key for key in request.site_map if key.split("_")[0] not in used)
-    if unused and not request.settings.selection.participant_label:
-        LOGGER.warning("--site-map names participants without a scan: %s", ", ".join(unused[:10]))
+    return [f"{len(doubtful)} with doubtful masks: {some_of(doubtful)}"] if doubtful else []

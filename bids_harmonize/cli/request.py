@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from bids_harmonize.bids.raw_datasets import RawDataset, raw_datasets
 from bids_harmonize.cli.card_checks import card_faults, default_harmonizer, with_card_site
+from bids_harmonize.cli.dataset_checks import dataset_faults
 from bids_harmonize.cli.group_checks import group_faults
 from bids_harmonize.cli.model_options import take_from_model
 from bids_harmonize.cli.options import GROUPS, SETTING_OPTIONS
@@ -36,8 +38,14 @@ class Request:
     reports_only: bool = False
     boilerplate_only: bool = False
     clean_workdir: bool = False
+    wipe_database: bool = False
     verbose: int = 0
     site_map: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def datasets(self) -> tuple[RawDataset, ...]:
+        """The raw datasets, ``bids_dir`` first."""
+        return raw_datasets(self.bids_dir, self.settings.selection)
 
     @property
     def work_dir(self) -> Path:
@@ -79,8 +87,12 @@ def make_request(words: argparse.Namespace) -> Request:
     if "participant" in words.analysis_level:
         if not {"dry_run", "reports_only", "boilerplate_only"} & set(vars(words)):
             faults += missing_tools(_section(values, "preprocessing"))
-        named = _section(values, "selection").get("derivatives")
-        faults += _derivative_faults(named, output_dir=Path(words.output_dir))
+        faults += dataset_faults(
+            _section(values, "selection"),
+            bids_dir=Path(words.bids_dir),
+            output_dir=Path(words.output_dir),
+            words=vars(words),
+        )
     try:
         settings = make_settings(values, source=source, options=SETTING_OPTIONS)
         faults += group_faults(settings, words.analysis_level)
@@ -99,6 +111,7 @@ def make_request(words: argparse.Namespace) -> Request:
         reports_only="reports_only" in words,
         boilerplate_only="boilerplate_only" in words,
         clean_workdir="clean_workdir" in words,
+        wipe_database="bids_database_wipe" in words,
         verbose=getattr(words, "verbose", 0),
         site_map=_site_map(settings),
     )
@@ -214,6 +227,12 @@ def _faults_between(values: Mapping[str, Any]) -> list[str]:
         "--site-map": site.get("site_map"),
         "--use-plugin": _section(values, "resources").get("plugin_file"),
     }
+    resources = _section(values, "resources")
+    if resources.get("low_mem") and resources.get("plugin_file") is not None:
+        faults.append(
+            "--low-mem goes ill with --use-plugin, whose file says how many processes run; keep "
+            "one of them"
+        )
     faults += [
         f"{option} {path}: no such file"
         for option, path in files.items()
@@ -241,25 +260,6 @@ def _harmonizer_faults(values: Mapping[str, Any]) -> list[str]:
     except UsageError as error:
         faults.append(str(error))
     return faults
-
-
-def _derivative_faults(derivatives: object, *, output_dir: Path) -> list[str]:
-    if not isinstance(derivatives, Mapping):
-        return []
-    faults = [
-        f"-d {name}={path}: {name!r} cannot name a dataset; use letters, digits, - and _, not raw"
-        for name, path in derivatives.items()
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) or name == "raw"
-    ]
-    paths = {name: Path(path) for name, path in derivatives.items() if isinstance(path, str)}
-    faults += [
-        f"-d {name}={path}: no such folder" for name, path in paths.items() if not path.is_dir()
-    ]
-    return faults + [
-        f"-d {name}={path} is output_dir: a run cannot take its own masks as given ones"
-        for name, path in paths.items()
-        if path.resolve() == output_dir.resolve()
-    ]
 
 
 def _pattern_faults(pattern: object, source: object) -> list[str]:

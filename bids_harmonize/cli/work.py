@@ -51,7 +51,9 @@ def work_dir_in_use(request: Request) -> Iterator[Path]:
         If it cannot be written.
     """
     work_dir = request.work_dir.resolve()
-    for name, folder in (("bids_dir", request.bids_dir), ("output_dir", request.output_dir)):
+    held = [("bids_dir", request.bids_dir), ("output_dir", request.output_dir)]
+    held += [(f"--dataset {dataset.name}", dataset.root) for dataset in request.datasets[1:]]
+    for name, folder in held:
         if work_dir == folder.resolve() or work_dir in folder.resolve().parents:
             message = f"--work-dir {work_dir} holds {name} {folder}; give another folder"
             raise UsageError(message)

@@ -43,6 +43,10 @@ class SelectionSettings:
     session_label: tuple[str, ...] = ()
     bids_filter: dict[str, Any] = field(default_factory=dict)
     derivatives: dict[str, str] = field(default_factory=dict)
+    dataset: dict[str, str] = field(default_factory=dict)
+    label_prefix: bool = False
+    same_participants: bool = False
+    bids_database_dir: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -131,6 +135,7 @@ class ResourceSettings:
     nprocs: int | None = Field(default=None, ge=1)
     omp_nthreads: int = Field(default=1, ge=1)
     mem_gb: float | None = Field(default=None, gt=0)
+    low_mem: bool = False
     plugin_file: str | None = None
 
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from bids_harmonize.bids.files import write_json, writing_fault
 from bids_harmonize.bids.images import write_image
+from bids_harmonize.bids.index import RAW
 from bids_harmonize.bids.names import participant_keys, scan_output
+from bids_harmonize.bids.provenance import bids_uri
 from bids_harmonize.bids.sidecars import sidecar_path
 from bids_harmonize.imaging.geometry import invert
 from bids_harmonize.preprocessing.integrity import SIZES_KEY, file_sizes
@@ -52,6 +54,8 @@ class ScanJob:
         ``lacks``, the scan's entities that its name lacks; None where there is none.
     looked_in
         Names of the derivative datasets in which a mask was looked for.
+    dataset_name
+        What the raw dataset is called in ``DatasetLinks``.
     """
 
     stem: str
@@ -63,6 +67,12 @@ class ScanJob:
     run_id: str
     given_mask: dict[str, Any] | None = None
     looked_in: list[str] = field(default_factory=list)
+    dataset_name: str = RAW
+
+    @property
+    def source_uri(self) -> str:
+        """The raw image as a BIDS URI."""
+        return bids_uri(Path(self.source), Path(self.dataset), name=self.dataset_name)
 
     @property
     def masks_brain(self) -> bool:

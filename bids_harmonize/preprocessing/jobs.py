@@ -40,6 +40,7 @@ def make_job(scan: Scan, output_dir: Path, settings: Settings, *, run_id: str) -
         run_id=run_id,
         given_mask=_given_mask(scan),
         looked_in=sorted(settings.selection.derivatives),
+        dataset_name=scan.dataset,
     )
 
 

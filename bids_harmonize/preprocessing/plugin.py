@@ -110,7 +110,8 @@ def choose_plugin(
     Parameters
     ----------
     resources
-        ``plugin_file`` wins; else ``nprocs`` (all processors where ``None``) and ``mem_gb``.
+        ``plugin_file`` wins; else ``nprocs`` (all processors where ``None``) and ``mem_gb``, or
+        one process with ``low_mem``.
     n_scans
         Scans to be processed; more processes than scans are of no use.
     status_callback
@@ -128,7 +129,7 @@ def choose_plugin(
     """
     if resources.plugin_file is not None:
         return _plugin_from_file(Path(resources.plugin_file), status_callback)
-    n_procs = min(resources.nprocs or count_cpus(), n_scans)
+    n_procs = 1 if resources.low_mem else min(resources.nprocs or count_cpus(), n_scans)
     if n_procs == 1:
         return LinearPlugin(plugin_args={"status_callback": status_callback})
     return multiproc(n_procs, mem_gb=resources.mem_gb, status_callback=status_callback)

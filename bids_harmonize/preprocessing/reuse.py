@@ -60,6 +60,7 @@ def current_sidecar(job: ScanJob) -> dict[str, Any] | None:
         given = None if job.given_mask is None else file_sha256(Path(job.given_mask["path"]))
         unchanged = sidecar.get("InputSha256") == file_sha256(Path(job.source))
         unchanged = unchanged and sidecar.get("BrainMaskSha256") == given
+        unchanged = unchanged and sidecar.get("Sources") == [job.source_uri]
     except ScanError:
         return None
     return sidecar if unchanged else None

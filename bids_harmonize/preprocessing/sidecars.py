@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bids_harmonize._version import __version__
-from bids_harmonize.bids.dataset import RAW
 from bids_harmonize.bids.names import OUTPUTS, TEMPLATE_SPACE
 from bids_harmonize.bids.provenance import bids_uri, file_sha256
 from bids_harmonize.bids.sidecars import read_sidecar, with_own
@@ -50,7 +49,7 @@ def make_sidecars(
     dict
         Output key to the content of its JSON file.
     """
-    raw = bids_uri(Path(job.source), Path(job.dataset), name=RAW)
+    raw = job.source_uri
     made = bids_uri(job.output("preproc"), Path(job.output_dir))
     sidecars = {
         "head_mask": _head_mask(notes["conform"], raw),

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from bids_harmonize.bids.dataset import prepare_output, write_participants
+from bids_harmonize.bids.dataset import prepare_output
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.index import Scan, index_scans
+from bids_harmonize.bids.people import write_participants
 from bids_harmonize.bids.rawimages import RawImage, read_raw
 from bids_harmonize.bids.scans import write_scan_rows
 from bids_harmonize.bids.sidecars import sidecar_path

@@ -12,8 +12,8 @@ from bids_harmonize.bids.dataset import (
     output_in_use,
     prepare_output,
     write_descriptions,
-    write_participants,
 )
+from bids_harmonize.bids.people import write_participants
 from bids_harmonize.bids.tables import read_tsv
 from bids_harmonize.errors import OutputError, UnusableDataError, UsageError
 from tests.bids.trees import write_raw

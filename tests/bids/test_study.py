@@ -221,3 +221,9 @@ def test_a_site_is_not_named_like_a_word_of_the_tables(word):
     visits = {f"sub-{site}{i}": {site} for site in (word, "Oslo") for i in range(3)}
     with pytest.raises(SiteError, match=f"a site is named '{word}', the word that .*--site-map"):
         assign_roles(visits, visits, settings=SiteSettings(min_per_site=2), seed=0)
+
+
+def test_a_site_as_large_as_asked_for_trains(tmp_path):
+    output_dir = write_derivative(tmp_path, {**two_sites(), "sub-c1": "C", "sub-c2": "C"})
+    assert load(output_dir, min_per_site=2).trained_sites == ("A", "B", "C")
+    assert load(output_dir, min_per_site=3).trained_sites == ("A", "B")

@@ -1,4 +1,16 @@
-from bids_harmonize.cli.environment import find_container
+import logging
+import os
+
+import pytest
+
+from bids_harmonize.cli.environment import (
+    THREAD_VARIABLES,
+    find_container,
+    prepare_environment,
+)
+from bids_harmonize.cli.logs import run_log
+from bids_harmonize.cli.parser import parse
+from bids_harmonize.cli.request import make_request
 
 
 def test_outside_containers_there_is_none(tmp_path):
@@ -14,3 +26,30 @@ def test_containers_are_told_apart(tmp_path):
         "Type": "docker",
         "Tag": "a:1",
     }
+
+
+def test_libraries_are_told_how_many_threads_to_start(monkeypatch, tmp_path):
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")
+    prepare_environment(make_request(parse(["-", "out", "group", "--omp-nthreads", "3"])))
+    assert [os.environ[name] for name in THREAD_VARIABLES] == ["3", "3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "heard"),
+    [
+        ([], {"ours": False, "theirs": False}),
+        (["-v"], {"ours": True, "theirs": False}),
+        (["-vv"], {"ours": True, "theirs": True}),
+        (["--verbose", "--verbose"], {"ours": True, "theirs": True}),
+    ],
+)
+def test_more_is_said_when_more_is_asked_for(words, heard, capsys):
+    request = make_request(parse(["-", "out", "group", *words]))
+    with run_log(verbose=request.verbose):
+        logging.getLogger("bids_harmonize.cli").debug("ours")
+        logging.getLogger("nipype").debug("theirs")
+    said = capsys.readouterr().err
+    assert {name: name in said for name in heard} == heard

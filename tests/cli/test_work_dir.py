@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+from bids_harmonize.cli.work import MARKER
+
 
 def test_only_an_own_work_directory_is_emptied(run, calls, tmp_path):
     own, other = tmp_path / "own", tmp_path / "other"
@@ -89,3 +91,11 @@ def test_without_locks_no_work_directory_is_emptied(run, calls, tmp_path, monkey
     assert run("-w", str(work), "--clean-workdir") == 2
     assert "without locks (No locks available)" in run.text
     assert (work / "participant/steps").exists()
+
+
+def test_the_work_directory_is_the_one_that_was_named(run, calls, tmp_path):
+    assert run("--work-dir", str(tmp_path / "scratch")) == 0, run.text
+    assert (tmp_path / "scratch" / MARKER).is_file()
+    assert not (tmp_path / "out" / ".work").exists()
+    assert run("--no-resume") == 0
+    assert (tmp_path / "out" / ".work" / MARKER).is_file()

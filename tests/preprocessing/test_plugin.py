@@ -160,3 +160,15 @@ def test_a_plugin_that_does_not_wait_for_its_jobs_is_refused(tmp_path: Path) -> 
     resources = ResourceSettings(plugin_file=str(path))
     with pytest.raises(UsageError, match=r"does not wait for them.*use SLURM"):
         choose_plugin(resources, n_scans=2, status_callback=_ignore)
+
+
+def test_low_mem_works_on_one_scan_at_a_time() -> None:
+    def plugin(**resources: Any) -> Any:
+        return choose_plugin(
+            ResourceSettings(nprocs=4, **resources), n_scans=8, status_callback=_ignore
+        )
+
+    many = plugin()
+    assert many.processors == 4
+    many.close()
+    assert isinstance(plugin(low_mem=True), LinearPlugin)

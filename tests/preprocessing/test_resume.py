@@ -1,6 +1,7 @@
 """A second run: what is reused, done again, carried over or taken away."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,15 @@ def test_a_run_that_was_killed_before_its_tables_gets_them_next_time(
     table.unlink()
     run_scans(scans, output_dir, make_run_settings())
     assert table.read_text() == wanted
+
+
+def test_a_scan_that_comes_from_another_dataset_than_before_is_done_again(
+    finished: tuple[tuple[Scan, ...], Path],
+) -> None:
+    scans, output_dir = finished
+    moved = (replace(scans[0], dataset="kyoto"), *scans[1:])
+    assert states(moved, output_dir, make_run_settings()) == ["done", "reused", "reused"]
+    image = scan_output(output_dir, moved[0].stem, "preproc")
+    sidecar = json.loads(image.with_name(image.name.replace(".nii.gz", ".json")).read_text())
+    raw = scans[0].path
+    assert sidecar["Sources"] == [f"bids:kyoto:{raw.relative_to(raw.parents[3])}"]

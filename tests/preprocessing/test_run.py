@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.bids.index import Scan
+from bids_harmonize.bids.names import scan_output
 from bids_harmonize.bids.scans import scan_row
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
 from bids_harmonize.preprocessing.run import run_participants
@@ -170,3 +171,13 @@ def test_every_measure_has_a_value_or_is_known_to_be_missing(
     assert quality["obliqueness_deg"] == pytest.approx(0.0, abs=1e-3)
     assert "snr" not in quality
     assert (row.cells["native_shape"], row.cells["native_orientation"]) == ("44x54x52", "RAS")
+
+
+def test_the_grid_has_the_voxels_and_the_shape_that_were_asked_for(
+    scans: tuple[Scan, ...], tmp_path: Path
+) -> None:
+    settings = make_run_settings(preprocessing={"resolution_mm": 6.0, "grid_shape": [32, 40, 32]})
+    run_scans(scans[:1], tmp_path / "out", settings)
+    image = nb.load(scan_output(tmp_path / "out", scans[0].stem, "preproc"))
+    assert image.shape == (32, 40, 32)
+    assert np.allclose(image.header.get_zooms(), 6.0)

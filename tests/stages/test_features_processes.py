@@ -119,3 +119,9 @@ def test_a_file_without_a_deformation_is_a_scan_error(jobs, tmp_path):
     )
     with pytest.raises(ScanError, match="1 transforms, expected an affine and a displacement"):
         read_template_points(affine_only, phantom()[1][:3, :1])
+
+
+def test_low_mem_measures_one_scan_at_a_time():
+    resources = ResourceSettings(nprocs=4, mem_gb=64)
+    assert count_processes(resources, 9) == 4
+    assert count_processes(replace(resources, low_mem=True), 9) == 1

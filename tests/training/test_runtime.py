@@ -59,3 +59,14 @@ def test_seeding_torch_leaves_the_outside_as_it_was():
         second = torch.rand(3)
     assert torch.equal(first, second)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_networks_use_as_many_threads_as_asked_for():
+    before = torch.get_num_threads()
+    try:
+        for nprocs in (1, 2):
+            for low_mem in (False, True):  # which is about processes
+                make_runtime(ResourceSettings(device="cpu", nprocs=nprocs, low_mem=low_mem))
+                assert torch.get_num_threads() == nprocs
+    finally:
+        torch.set_num_threads(before)

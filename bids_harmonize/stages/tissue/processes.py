@@ -28,7 +28,8 @@ def count_processes(resources: ResourceSettings, n_jobs: int) -> int:
     Parameters
     ----------
     resources
-        ``nprocs`` and ``mem_gb``; what the machine has where they are ``None``.
+        ``nprocs`` and ``mem_gb``; what the machine has where they are ``None``. One process
+        with ``low_mem``.
     n_jobs
         More processes than jobs are of no use.
 
@@ -37,6 +38,8 @@ def count_processes(resources: ResourceSettings, n_jobs: int) -> int:
     int
         At least 1.
     """
+    if resources.low_mem:
+        return 1
     memory_gb = usable_memory_gb() if resources.mem_gb is None else resources.mem_gb
     wanted = min(resources.nprocs or count_cpus(), int(memory_gb / SCAN_MEMORY_GB), n_jobs)
     return max(1, wanted)
