@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from bids_harmonize.bids.lock import BatchJob
 from bids_harmonize.cli.request import Request
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
@@ -49,6 +50,26 @@ def find_container(environment: Mapping[str, str], *, root: Path = Path("/")) ->
         return {}
     tag = environment.get("BIDS_HARMONIZE_TAG")
     return {"Type": kind, "Tag": tag} if tag else {"Type": kind}
+
+
+def find_job(environment: Mapping[str, str]) -> BatchJob | None:
+    """The SLURM job that this process belongs to; no other scheduler counts the starts of a job.
+
+    Parameters
+    ----------
+    environment
+        Environment variables.
+
+    Returns
+    -------
+    BatchJob or None
+        Cluster and number of the job, and how often it was queued again.
+    """
+    number = environment.get("SLURM_JOB_ID", "")
+    restarts = environment.get("SLURM_RESTART_COUNT", "0")
+    if not (number.isdecimal() and restarts.isdecimal()):
+        return None
+    return BatchJob(f"{environment.get('SLURM_CLUSTER_NAME', 'SLURM')} {number}", int(restarts))
 
 
 def _home_is_writable() -> bool:
