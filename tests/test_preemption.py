@@ -27,39 +27,50 @@ if __name__ == "__main__":
 """
 
 
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
 def handlers() -> list[object]:
     return [signal.getsignal(number) for number in SIGNALS]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_block_at_once_and_no_loop_over_scans_takes_it(number):
+    def one_scan() -> str:
+        try:
+            send(number)
+        except Exception:  # noqa: BLE001 - as a loop over scans might
+            return "taken for a failed scan"
+        return "not noticed"
+
     before = handlers()
     with pytest.raises(PreemptedError) as raised, stopping_on_signals():
-        try:
-            os.kill(os.getpid(), number)
-        except Exception:  # noqa: BLE001 - as a loop over scans might
-            pytest.fail("taken for a failed scan")
-        pytest.fail("it goes on")
+        one_scan()
     assert raised.value.checkpoint is None
     assert handlers() == before
 
 
 def test_a_second_signal_does_not_cut_the_way_out_short():
-    cleaned = False
-    with pytest.raises(PreemptedError), stopping_on_signals():
+    cleaned = []
+
+    def work() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            send(signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGUSR1)
-            cleaned = True
-    assert cleaned
+            send(signal.SIGUSR1)
+            cleaned.append(True)
+
+    with pytest.raises(PreemptedError), stopping_on_signals():
+        work()
+    assert cleaned == [True]
 
 
 def test_deferred_signals_are_only_noted():
     with stopping_on_signals():
         with signals_deferred() as must_stop:
             assert not must_stop()
-            os.kill(os.getpid(), signal.SIGUSR1)
+            send(signal.SIGUSR1)
             assert must_stop()
             with signals_deferred() as inner:  # a training inside another leaves it to that one
                 assert not inner()
@@ -69,10 +80,11 @@ def test_deferred_signals_are_only_noted():
 
 
 def test_after_a_quiet_deferral_signals_stop_again():
-    with pytest.raises(PreemptedError), stopping_on_signals():
+    with stopping_on_signals():
         with signals_deferred():
             pass
-        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(PreemptedError):
+            send(signal.SIGTERM)
 
 
 def test_without_handlers_nothing_is_deferred():

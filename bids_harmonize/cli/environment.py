@@ -1,5 +1,6 @@
 """What the process finds around it: the only reader of environment variables."""
 
+import getpass
 import os
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
 def prepare_environment(request: Request) -> None:
-    """Set what libraries read when they are imported: threads, and a place for matplotlib.
+    """Set what libraries read: threads, a name for nipype, and a place for matplotlib.
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ def prepare_environment(request: Request) -> None:
         os.environ[name] = str(request.settings.resources.omp_nthreads)
     # Threads that wait must sleep: two trainings on two cores took three times as long spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # nipype's SLURM plugin names its jobs by it, and fails where a daemon or container has none.
+    os.environ.setdefault("LOGNAME", _login_name())
     if "MPLCONFIGDIR" not in os.environ and not _home_is_writable():
         os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(prefix="bids-harmonize-matplotlib-")
 
@@ -70,6 +73,13 @@ def find_job(environment: Mapping[str, str]) -> BatchJob | None:
     if not (number.isdecimal() and restarts.isdecimal()):
         return None
     return BatchJob(f"{environment.get('SLURM_CLUSTER_NAME', 'SLURM')} {number}", int(restarts))
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except KeyError:  # a user id without an entry
+        return str(os.getuid())
 
 
 def _home_is_writable() -> bool:

@@ -1,10 +1,10 @@
 """The training loop: step, now and then validate, then checkpoint; all state in one dict.
 
 The dict *is* the checkpoint. It holds modules, optimizers, schedules, generators and plain values;
-``iterate`` adds ``iteration``, ``history``, and the losses since its last row. A run that was killed
-and started again takes the last checkpoint and ends with the same weights, bit for bit on one CPU,
-because every random number comes from a generator inside the dict or from PyTorch's own, which are
-saved with it. A scheduler's signal has the checkpoint written after the step at hand.
+``iterate`` adds ``iteration``, ``history`` and the losses since its last row. A run that was
+killed or ended by a signal (which has a checkpoint written after the step at hand) takes
+the last checkpoint and ends with the same weights, bit for bit on one CPU, because every random
+number comes from a generator inside the dict or from PyTorch's own, which are saved with it.
 """
 
 import logging

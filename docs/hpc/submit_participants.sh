@@ -47,10 +47,13 @@ if [ ${#to_mend[@]} -gt 0 ]; then
 fi
 
 stamp=$(date +%Y%m%dT%H%M%S)-$$
+code=0
 for ((first = 0; first < ${#todo[@]}; first += array_size)); do
   labels=("${todo[@]:first:array_size}")
   list=$jobs_dir/participants-$stamp-$first.txt
   printf '%s\n' "${labels[@]}" >"$list"
   sbatch --job-name "$name" --array "1-${#labels[@]}%$at_once" \
-    --output "$jobs_dir/logs/%A_%a.log" "$@" "$here/participants.sbatch" "$settings" "$list"
+    --output "$jobs_dir/logs/%A_%a.log" "$@" "$here/participants.sbatch" "$settings" "$list" ||
+    code=$?
 done
+exit "$code"
