@@ -74,7 +74,7 @@ lint: $(VENV)/.dev ## style, formatting, shell, Dockerfile and CI configuration
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run docs/hpc/*.sh docs/hpc/*.sbatch
 	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 
 types: $(VENV)/.dev ## static types
@@ -101,7 +101,7 @@ image: ## the container image bids-harmonize (ENGINE=podman; IMAGE_ARGS for the 
 test-container: $(VENV)/.dev ## build the image and run it (needs docker, or BIDS_HARMONIZE_ENGINE)
 	$(BIN)/pytest -m container
 
-test-slurm: $(VENV)/.dev ## participants as a job array (needs a SLURM cluster)
+test-slurm: $(VENV)/.dev ## the scripts of docs/hpc (needs a SLURM cluster, or BIDS_HARMONIZE_SLURM_UP)
 	$(BIN)/pytest -m slurm
 
 build/tools/.done: requirements/build.txt

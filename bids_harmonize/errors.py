@@ -16,9 +16,12 @@
     |-- StorageError          74   input/output failed, for instance a full disk
     `-- BusyError             75   another run holds the lock; run again
 
+Beside the tree stands PreemptedError, which is no fault but a request to stop (75).
+
 Every message says what was found, what was expected, which file or setting, and what to do.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -92,3 +95,19 @@ class BusyError(HarmonizeError):
     """Another run holds the lock of this output directory; run again later."""
 
     exit_code = 75
+
+
+class PreemptedError(BaseException):
+    """The scheduler wants the machine back; no ``Exception``, so that no loop over scans takes it.
+
+    Attributes
+    ----------
+    checkpoint
+        The file that the training at hand goes on from; ``None`` if none was running.
+    """
+
+    exit_code: ClassVar[int] = 75
+
+    def __init__(self, checkpoint: Path | None = None) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint

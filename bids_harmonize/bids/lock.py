@@ -1,7 +1,10 @@
 """Only one group run at a time works on an output directory.
 
-The lock is a file with the holder's host and process id. A lock whose process on this host is gone
-is taken over; one of another host is respected, since nobody here can know.
+The lock is a file with the holder's host and process id, and its job where a scheduler started it.
+A lock whose process on this host is gone is taken over; one of another host is respected, since
+nobody here can know. But a scheduler starts a job again only when its former start has ended, so
+the lock of an earlier start of the same job is taken over, wherever that ran and whatever process
+has its number now.
 """
 
 import json
@@ -9,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bids_harmonize.bids.files import writing_fault
@@ -17,14 +21,32 @@ from bids_harmonize.errors import BusyError
 LOCK_NAME = ".group.lock"
 
 
+@dataclass(frozen=True)
+class BatchJob:
+    """The job of a scheduler that this process belongs to.
+
+    Attributes
+    ----------
+    job
+        Its name, never given twice.
+    start
+        How often it was started again: 0 the first time.
+    """
+
+    job: str
+    start: int
+
+
 @contextmanager
-def group_lock(output_dir: Path) -> Iterator[None]:
+def group_lock(output_dir: Path, job: BatchJob | None = None) -> Iterator[None]:
     """Hold the lock of this output directory while the block runs.
 
     Parameters
     ----------
     output_dir
         Root of the derivative; it exists.
+    job
+        The job that this process belongs to; ``None`` outside a scheduler.
 
     Raises
     ------
@@ -34,11 +56,11 @@ def group_lock(output_dir: Path) -> Iterator[None]:
         If it cannot be written.
     """
     path = output_dir / LOCK_NAME
-    if not _take(path):
-        if _is_alive(path):
+    if not _take(path, job):
+        if not _is_earlier_start(path, job) and _is_alive(path):
             raise BusyError(_busy(path))
         path.unlink(missing_ok=True)
-        if not _take(path):
+        if not _take(path, job):
             raise BusyError(_busy(path))
     try:
         yield
@@ -46,10 +68,10 @@ def group_lock(output_dir: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _take(path: Path) -> bool:
+def _take(path: Path, job: BatchJob | None) -> bool:
     """Write the lock whole or not at all: a link is made only if the name is free."""
     own = path.with_name(f"{LOCK_NAME}-{socket.gethostname()}-{os.getpid()}")
-    holder = {"host": socket.gethostname(), "pid": os.getpid()}
+    holder = {"host": socket.gethostname(), "pid": os.getpid()} | (asdict(job) if job else {})
     try:
         own.write_text(json.dumps(holder), encoding="utf-8")
         try:
@@ -69,6 +91,14 @@ def _read(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _is_earlier_start(path: Path, job: BatchJob | None) -> bool:
+    holder = _read(path)
+    start = holder.get("start")
+    if job is None or not isinstance(start, int):
+        return False
+    return holder.get("job") == job.job and start < job.start
 
 
 def _is_alive(path: Path) -> bool:

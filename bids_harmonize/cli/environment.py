@@ -1,17 +1,19 @@
 """What the process finds around it: the only reader of environment variables."""
 
+import getpass
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from bids_harmonize.bids.lock import BatchJob
 from bids_harmonize.cli.request import Request
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
 def prepare_environment(request: Request) -> None:
-    """Set what libraries read when they are imported: threads, and a place for matplotlib.
+    """Set what libraries read: threads, a name for nipype, and a place for matplotlib.
 
     Parameters
     ----------
@@ -22,6 +24,8 @@ def prepare_environment(request: Request) -> None:
         os.environ[name] = str(request.settings.resources.omp_nthreads)
     # Threads that wait must sleep: two trainings on two cores took three times as long spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # nipype's SLURM plugin names its jobs by it, and fails where a daemon or container has none.
+    os.environ.setdefault("LOGNAME", _login_name())
     if "MPLCONFIGDIR" not in os.environ and not _home_is_writable():
         os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(prefix="bids-harmonize-matplotlib-")
 
@@ -49,6 +53,33 @@ def find_container(environment: Mapping[str, str], *, root: Path = Path("/")) ->
         return {}
     tag = environment.get("BIDS_HARMONIZE_TAG")
     return {"Type": kind, "Tag": tag} if tag else {"Type": kind}
+
+
+def find_job(environment: Mapping[str, str]) -> BatchJob | None:
+    """The SLURM job that this process belongs to; no other scheduler counts the starts of a job.
+
+    Parameters
+    ----------
+    environment
+        Environment variables.
+
+    Returns
+    -------
+    BatchJob or None
+        Cluster and number of the job, and how often it was queued again.
+    """
+    number = environment.get("SLURM_JOB_ID", "")
+    restarts = environment.get("SLURM_RESTART_COUNT", "0")
+    if not (number.isdecimal() and restarts.isdecimal()):
+        return None
+    return BatchJob(f"{environment.get('SLURM_CLUSTER_NAME', 'SLURM')} {number}", int(restarts))
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except KeyError:  # a user id without an entry
+        return str(os.getuid())
 
 
 def _home_is_writable() -> bool:

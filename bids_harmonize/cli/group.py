@@ -1,6 +1,7 @@
 """The group level: the stages in their order, on what the participant level wrote."""
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bids_harmonize.bids.judged import read_all_judged
 from bids_harmonize.bids.lock import group_lock
 from bids_harmonize.bids.scans import group_by_settings, read_scan_rows
 from bids_harmonize.bids.study import Study, load_study
+from bids_harmonize.cli.environment import find_job
 from bids_harmonize.cli.feature_group import run_on_features
 from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.cli.request import Request
@@ -55,7 +57,7 @@ def run_group_level(request: Request, run: "Run") -> None:
     HarmonizeError
         If the study cannot be used, or a stage that was asked for by name cannot run.
     """
-    with group_lock(request.output_dir):
+    with group_lock(request.output_dir, find_job(os.environ)):
         if request.settings.group.features:
             run_on_features(request, run_id=run.run_id, tally=run.tally)
             rewrite_group_page(request, run.tally)

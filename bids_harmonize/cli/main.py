@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_harmonize import __version__
-from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, stopped
+from bids_harmonize.cli.outcome import INTERNAL_ERROR, INTERRUPTED, Tally, preempted, stopped
 from bids_harmonize.cli.parser import parse
-from bids_harmonize.errors import BusyError, HarmonizeError, InvalidDatasetError, OutputError
+from bids_harmonize.errors import (
+    BusyError,
+    HarmonizeError,
+    InvalidDatasetError,
+    OutputError,
+    PreemptedError,
+)
+from bids_harmonize.preemption import stopping_on_signals
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code; ``--help`` lists the meanings.
     """
+    try:
+        with stopping_on_signals():
+            return _main(argv)
+    except PreemptedError as error:  # before there was a log
+        sys.stderr.write(f"{preempted(error)}\n")
+        return error.exit_code
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         words = parse(argv)
         request = _checked(words)
@@ -72,6 +88,9 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
     except KeyboardInterrupt:
         LOGGER.error("%s", stopped(INTERRUPTED))
         return INTERRUPTED
+    except PreemptedError as error:
+        LOGGER.error("%s", preempted(error))
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the boundary: nothing may pass without a summary
         return _explain(_as_ours(error, request), request, run_id)
     level = logging.ERROR if tally.exit_code else logging.INFO

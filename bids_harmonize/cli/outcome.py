@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bids_harmonize.errors import PreemptedError
+
 SUCCESS = 0
 SOME_FAILED = 1
 INTERNAL_ERROR = 70
@@ -20,15 +22,21 @@ EXIT_WORDS = {
     INTERNAL_ERROR: "internal error",
     73: "the output cannot be written",
     74: "input or output failed, for instance a full disk",
-    BUSY: "another run holds the output or a scan, run again later",
+    BUSY: "another run holds the output or a scan, or the scheduler stopped this one; run again",
     INTERRUPTED: "interrupted",
 }
 """Exit code to what it means."""
 
 
-def stopped(exit_code: int) -> str:
+def stopped(exit_code: int, words: str = "") -> str:
     """The last line of the log of a run that did not come to its end."""
-    return f"bids-harmonize stopped: {EXIT_WORDS[exit_code]} (exit code {exit_code})"
+    return f"bids-harmonize stopped: {words or EXIT_WORDS[exit_code]} (exit code {exit_code})"
+
+
+def preempted(error: PreemptedError) -> str:
+    """The last line of the log of a run that a signal of the scheduler has ended."""
+    saved = "checkpoint written" if error.checkpoint else "what was finished is kept"
+    return stopped(error.exit_code, f"preempted, {saved}, run again")
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """The training loop: step, now and then validate, then checkpoint; all state in one dict.
 
 The dict *is* the checkpoint. It holds modules, optimizers, schedules, generators and plain values;
-``iterate`` adds ``iteration`` and ``history``. A run that was killed and started again takes the
-last checkpoint and ends with the same weights, bit for bit on one CPU, because every random number
-comes from a generator inside the dict or from PyTorch's own, which are saved with it.
+``iterate`` adds ``iteration``, ``history`` and the losses since its last row. A run that was
+killed or ended by a signal (which has a checkpoint written after the step at hand) takes
+the last checkpoint and ends with the same weights, bit for bit on one CPU, because every random
+number comes from a generator inside the dict or from PyTorch's own, which are saved with it.
 """
 
 import logging
@@ -16,6 +17,8 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
+from bids_harmonize.errors import PreemptedError
+from bids_harmonize.preemption import signals_deferred
 from bids_harmonize.training.checkpoint import (
     capture_state,
     load_checkpoint,
@@ -27,6 +30,7 @@ LOGGER = logging.getLogger(__name__)
 
 STOPPED: Final = "stopped"
 _LOG_LINES: Final = 10  # at most, for one training
+_START: Final[Mapping[str, Any]] = {"iteration": 0, "history": [], "row_sums": {}, "row_start": 0}
 
 Step = Callable[[int], Mapping[str, float]]
 Validate = Callable[[int], Mapping[str, float]]
@@ -88,37 +92,64 @@ def iterate(
     list of dict
         ``state["history"]``: one row a checkpoint with ``iteration``, the mean of each loss since
         the row before, and what ``validate`` returned.
+
+    Raises
+    ------
+    PreemptedError
+        If the process was asked to stop; the checkpoint holds all that was done.
     """
-    state.setdefault("iteration", 0)
-    state.setdefault("history", [])
+    for name, value in _START.items():
+        state.setdefault(name, value)
     _resume(state, checkpoint, description)
     first = state["iteration"]
-    sums: dict[str, float] = {}
-    since = first
     started = time.monotonic()
     steps = range(first, n_iterations)
     if state.get(STOPPED, False):
         steps = range(0)
-    for iteration in tqdm(steps, desc=description, disable=not sys.stderr.isatty(), leave=False):
-        for name, loss in step(iteration).items():
-            sums[name] = sums.get(name, 0.0) + float(loss)
-        done = iteration + 1
-        if done % checkpoint.every and done < n_iterations:
-            continue
-        row = {name: total / (done - since) for name, total in sums.items()}
-        before, sums, since = since, {}, done
-        if validate is not None:
-            row |= validate(done)
-        state["iteration"] = done
-        state["history"] = [*state["history"], {"iteration": done, **row}]
-        _save(state, checkpoint)
-        progress = (done, before, first, n_iterations)
-        _log_row(description, row, progress, time.monotonic() - started)
-        if state.get(STOPPED, False):
-            LOGGER.info("%s: stopped early, after %d of %d", description, done, n_iterations)
-            break
+    with signals_deferred() as must_stop:
+        for iteration in tqdm(
+            steps, desc=description, disable=not sys.stderr.isatty(), leave=False
+        ):
+            _add(state, step(iteration))
+            done = iteration + 1
+            has_row = not done % checkpoint.every or done == n_iterations
+            if has_row:
+                before = state["row_start"]
+                _close_row(state, done, validate)
+            is_last = must_stop()
+            if not has_row and not is_last:
+                continue
+            state["iteration"] = done
+            _save(state, checkpoint)
+            if has_row:
+                progress = (done, before, first, n_iterations)
+                _log_row(description, state["history"][-1], progress, time.monotonic() - started)
+            if is_last:
+                LOGGER.warning("%s: asked to stop after %d of %d", description, done, n_iterations)
+                raise PreemptedError(checkpoint.path)
+            if state.get(STOPPED, False):
+                LOGGER.info("%s: stopped early, after %d of %d", description, done, n_iterations)
+                break
     history: list[dict[str, float]] = state["history"]
     return history
+
+
+def _add(state: dict[str, Any], losses: Mapping[str, float]) -> None:
+    """Add the losses of a step to those since the last row of the history."""
+    sums = dict(state["row_sums"])
+    for name, loss in losses.items():
+        sums[name] = sums.get(name, 0.0) + float(loss)
+    state["row_sums"] = sums
+
+
+def _close_row(state: dict[str, Any], done: int, validate: Validate | None) -> None:
+    """Add a row to the history, and begin the next one."""
+    n_steps = done - state["row_start"]
+    row = {name: total / n_steps for name, total in state["row_sums"].items()}
+    if validate is not None:
+        row |= validate(done)
+    state["history"] = [*state["history"], {"iteration": done, **row}]
+    state |= {"row_sums": {}, "row_start": done}
 
 
 def _resume(state: dict[str, Any], checkpoint: Checkpointing, description: str) -> None:
@@ -128,7 +159,7 @@ def _resume(state: dict[str, Any], checkpoint: Checkpointing, description: str) 
     if saved.pop("fingerprint", None) != checkpoint.fingerprint:
         LOGGER.info("%s: data or settings have changed, starting anew", description)
         return
-    restore_state(state, saved)
+    restore_state(state, {"row_sums": {}, "row_start": saved["iteration"], **saved})
     LOGGER.info("%s: going on after iteration %d", description, state["iteration"])
 
 
@@ -145,6 +176,7 @@ def _log_row(
     elapsed_s: float,
 ) -> None:
     done, since, first, n_iterations = progress
+    row = {name: value for name, value in row.items() if name != "iteration"}
     left_s = elapsed_s / (done - first) * (n_iterations - done)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
     # A line for every tenth of the training; a classifier validates more often than that.

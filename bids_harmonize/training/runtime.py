@@ -14,10 +14,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError
@@ -86,7 +88,7 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     # A few CUDA kernels have no deterministic form; there a warning must do.
     torch.use_deterministic_algorithms(True, warn_only=kind == "cuda")
     devices = [index] if kind == "cuda" else 1
-    fabric = Fabric(accelerator=kind, devices=devices, precision=precision)
+    fabric = _single(kind, devices, precision)
     is_automatic = resources.precision == "auto"
     return Runtime(fabric.device, precision, fabric, is_automatic)
 
@@ -121,8 +123,15 @@ def classifier_runtime(runtime: Runtime) -> Runtime:
     if not torch.cuda.is_bf16_supported(including_emulation=False):
         return runtime
     devices = [runtime.device.index or 0]
-    fabric = Fabric(accelerator="cuda", devices=devices, precision="bf16-mixed")
+    fabric = _single("cuda", devices, "bf16-mixed")
     return Runtime(fabric.device, "bf16-mixed", fabric, is_automatic=True)
+
+
+def _single(kind: str, devices: list[int] | int, precision: Any) -> Fabric:
+    """Fabric on one device, which does not take a SLURM allocation of many tasks for its own."""
+    return Fabric(
+        accelerator=kind, devices=devices, precision=precision, plugins=LightningEnvironment()
+    )
 
 
 def derived_seed(seed: int, *names: str) -> int:

@@ -6,6 +6,7 @@ import pytest
 from bids_harmonize.cli.environment import (
     THREAD_VARIABLES,
     find_container,
+    find_job,
     prepare_environment,
 )
 from bids_harmonize.cli.logs import run_log
@@ -53,3 +54,11 @@ def test_more_is_said_when_more_is_asked_for(words, heard, capsys):
         logging.getLogger("nipype").debug("theirs")
     said = capsys.readouterr().err
     assert {name: name in said for name in heard} == heard
+
+
+def test_the_job_of_a_scheduler_knows_how_often_it_was_started():
+    assert find_job({}) is None
+    assert find_job({"SLURM_JOB_ID": "no number"}) is None
+    first = find_job({"SLURM_JOB_ID": "12", "SLURM_CLUSTER_NAME": "c"})
+    assert (first.job, first.start) == ("c 12", 0)
+    assert find_job({"SLURM_JOB_ID": "12", "SLURM_RESTART_COUNT": "3"}).start == 3

@@ -2,11 +2,20 @@
 
 import errno
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
 from bids_harmonize.bids.lock import group_lock
-from bids_harmonize.errors import BusyError, LeakError, ScanError, StorageError
+from bids_harmonize.cli.main import main
+from bids_harmonize.errors import (
+    BusyError,
+    LeakError,
+    PreemptedError,
+    ScanError,
+    StorageError,
+)
 from tests.bids.trees import two_sites, write_derivative, write_raw
 from tests.cli.standins import assert_stopped
 
@@ -90,6 +99,29 @@ def test_every_error_has_its_code_and_last_line(run, calls, error, code):
     calls.scan_error = error
     assert run() == code
     assert_stopped(run, code)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "words"),
+    [(None, "what was finished is kept"), (Path("state.pt"), "checkpoint written")],
+)
+def test_a_run_that_the_scheduler_stops_says_so_and_gives_75(run, calls, out, checkpoint, words):
+    calls.stage_error = PreemptedError(checkpoint)
+    assert run(levels=("group",)) == 75
+    assert run.last.endswith(
+        f"bids-harmonize stopped: preempted, {words}, run again (exit code 75)"
+    )
+    assert not (out / ".group.lock").exists()
+    assert not list((out / "logs").glob("crash-*"))
+
+
+def test_a_signal_before_any_work_gives_75(capsys, monkeypatch):
+    monkeypatch.setattr(
+        "bids_harmonize.cli.main.parse", lambda argv: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    assert main([]) == 75
+    assert capsys.readouterr().err.endswith("is kept, run again (exit code 75)\n")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize(

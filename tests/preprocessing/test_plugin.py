@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from nipype import Function, Node, Workflow
 from nipype.pipeline.plugins.linear import LinearPlugin
 
@@ -111,6 +112,31 @@ def test_slurm_takes_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     plugin = choose_plugin(resources, n_scans=9, status_callback=_ignore)
     assert type(plugin).__name__ == "SLURMPlugin"
     assert (plugin._sbatch_args, plugin.max_jobs) == ("--mem=4G", 20)
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "docs" / "hpc" / "plugins").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_plugin_file_of_the_docs_loads_and_its_arguments_arrive(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ("sbatch", "qsub"):
+        (tmp_path / command).write_text("#!/bin/sh\n")
+        (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    resources = ResourceSettings(plugin_file=str(path))
+    plugin = choose_plugin(resources, n_scans=9, status_callback=_ignore)
+    content = yaml.safe_load(path.read_text())
+    assert type(plugin).__name__.endswith(f"{content['plugin']}Plugin")
+    told = {"n_procs": "processors"}
+    for name, value in (content.get("plugin_args") or {}).items():
+        places = (told.get(name, name), f"_{name}")
+        assert value in [getattr(plugin, place, None) for place in places]
+
+
+def test_the_docs_have_plugin_files_of_all_kinds() -> None:
+    assert [path.stem for path in SHIPPED] == ["linear", "multiproc", "pbs", "sge", "slurm"]
 
 
 def test_one_process_is_linear_and_more_are_multiproc() -> None:

@@ -1,6 +1,8 @@
 """The loop and its checkpoints: a killed training ends as an uninterrupted one."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from bids_harmonize.errors import PreemptedError
+from bids_harmonize.preemption import stopping_on_signals
+from bids_harmonize.training.checkpoint import load_checkpoint
 from bids_harmonize.training.loop import Checkpointing, iterate
 
 
@@ -15,7 +20,14 @@ class KilledError(Exception):
     """Stands for kill -9."""
 
 
-def train(path: Path | None, *, kill_at: int | None = None, fingerprint: str = "a", n: int = 20):
+def train(
+    path: Path | None,
+    *,
+    kill_at: int | None = None,
+    signal_at: int | None = None,
+    fingerprint: str = "a",
+    n: int = 20,
+):
     """A small regression with dropout, momentum, a schedule and augmentation noise."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -34,6 +46,8 @@ def train(path: Path | None, *, kill_at: int | None = None, fingerprint: str = "
     def step(iteration: int) -> dict[str, float]:
         if iteration == kill_at:
             raise KilledError
+        if iteration == signal_at:
+            os.kill(os.getpid(), signal.SIGUSR1)
         values = torch.from_numpy(state["rng"].random((3, 4), dtype=np.float32))
         noise = torch.rand(3, 1, generator=state["torch"])
         loss = (network(values) - noise).square().mean()
@@ -64,6 +78,24 @@ def test_a_killed_training_ends_with_the_same_bits(tmp_path):
     with pytest.raises(KilledError):
         train(tmp_path / "killed.pt", kill_at=13)
     assert_equal(train(tmp_path / "killed.pt"), whole)
+
+
+@pytest.mark.parametrize("signal_at", [0, 4, 12, 19])
+def test_a_signal_saves_the_step_at_hand_and_the_training_ends_with_the_same_bits(
+    tmp_path, signal_at
+):
+    whole, path = train(tmp_path / "whole.pt"), tmp_path / "stopped.pt"
+    with pytest.raises(PreemptedError) as raised, stopping_on_signals():
+        train(path, signal_at=signal_at)
+    assert raised.value.checkpoint == path
+    assert load_checkpoint(path)["iteration"] == signal_at + 1
+    assert_equal(train(path, kill_at=signal_at), whole)
+
+
+def test_without_a_checkpoint_a_signal_ends_the_training_too():
+    with pytest.raises(PreemptedError) as raised, stopping_on_signals():
+        train(None, signal_at=7)
+    assert raised.value.checkpoint is None
 
 
 def test_saving_checkpoints_changes_nothing(tmp_path):

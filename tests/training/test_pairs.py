@@ -1,9 +1,13 @@
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from bids_harmonize.errors import PreemptedError
+from bids_harmonize.preemption import stopping_on_signals
 from bids_harmonize.training import pair_training
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_steps import rate_share
@@ -65,6 +69,26 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     monkeypatch.setattr(PairTraining, "step", step)
     torch.rand(3)  # whatever the process did in between
     resumed = train(data, settings, tmp_path / "killed")
+    assert equal(whole, resumed)
+    assert whole.rows == resumed.rows
+
+
+def test_a_training_stopped_by_a_signal_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
+    whole = train(data, GAN, tmp_path / "whole")
+    step, done = PairTraining.step, []
+
+    def noted_step(self, number):
+        done.append(number)
+        if done == [0, 1, 2]:  # checkpoints come after 2 and 4
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, number)
+
+    monkeypatch.setattr(PairTraining, "step", noted_step)
+    with pytest.raises(PreemptedError), stopping_on_signals():
+        train(data, GAN, tmp_path / "stopped")
+    torch.rand(3)  # whatever the process did in between
+    resumed = train(data, GAN, tmp_path / "stopped")
+    assert done == list(range(6))
     assert equal(whole, resumed)
     assert whole.rows == resumed.rows
 

@@ -30,6 +30,14 @@ def test_the_classifier_keeps_the_precision_on_the_cpu_and_where_it_was_wished()
     assert classifier_runtime(wished).precision == "bf16-mixed"
 
 
+def test_an_allocation_of_several_tasks_is_not_taken_for_several_devices(monkeypatch, recwarn):
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x"}.items():
+        monkeypatch.setenv(name, value)
+    runtime = make_runtime(ResourceSettings(device="cpu"))
+    assert (runtime.fabric.world_size, runtime.device.type) == (1, "cpu")
+    assert not [warning for warning in recwarn if "srun" in str(warning.message)]
+
+
 def test_a_cuda_device_that_does_not_exist_is_named():
     with pytest.raises(UsageError, match="cuda:97"):
         make_runtime(ResourceSettings(device="cuda:97"))
