@@ -19,11 +19,16 @@ NPROCS ?= $(shell env -u OMP_NUM_THREADS nproc)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH_PIP_ARGS ?= --no-deps
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+ENGINE ?= docker
+IMAGE ?= bids-harmonize
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -E "s,//[^@/]*@,//," | grep . || echo unknown)
+IMAGE_ARGS ?=
 NO_MARKS := not slow and not gpu and not container and not slurm
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install install-dev demo demo-full lint types layers check test test-slow test-gpu \
-	test-container test-slurm lock clean
+	image test-container test-slurm lock licences clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,7 +93,11 @@ test-slow: $(VENV)/.dev ## tests that train networks or run whole studies
 test-gpu: $(VENV)/.dev ## tests that need a CUDA device
 	$(BIN)/pytest -m gpu
 
-test-container: $(VENV)/.dev ## build the image and run it (needs docker, or BIDS_HARMONIZE_ENGINE)
+image: ## the container image bids-harmonize (ENGINE=podman; IMAGE_ARGS for the build)
+	$(ENGINE) build -t $(IMAGE) --build-arg REVISION="$(REVISION)" --build-arg SOURCE="$(SOURCE)" \
+		$(IMAGE_ARGS) .
+
+test-container: $(VENV)/.dev ## build the image and run it, an hour (docker or podman; docs/containers.md)
 	$(BIN)/pytest -m container
 
 test-slurm: $(VENV)/.dev ## participants as a job array (needs a SLURM cluster)
@@ -97,6 +106,9 @@ test-slurm: $(VENV)/.dev ## participants as a job array (needs a SLURM cluster)
 lock: $(VENV)/.dev ## pin anew what is installed (torch apart, see requirements/torch.txt)
 	$(PIP) install --quiet pip-tools
 	$(BIN)/python requirements/lock.py
+
+licences: $(VENV)/.core ## docs/licences.md, from what the installed packages say
+	$(BIN)/python requirements/licences.py
 
 clean: ## remove the virtual environment and the demo
 	rm -rf $(VENV) $(DEMO)

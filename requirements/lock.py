@@ -1,4 +1,4 @@
-"""Pin the core and the development requirements with pip-compile, torch apart.
+"""Pin the core, the development and the build requirements with pip-compile, torch apart.
 
 torch is installed first and alone, because its CPU build comes from an index of its own; so it
 must not stand in the other lists, nor must the CUDA packages that its default build asks for.
@@ -32,12 +32,15 @@ def compile_pins(*arguments: str) -> list[str]:
 
 
 def main() -> None:
-    """Write core.txt and dev.txt; the latter holds only what the former lacks."""
+    """Write core.txt, dev.txt, which holds only what the former lacks, and build.txt."""
     core = compile_pins()
     (HERE / "core.txt").write_text(HEADER + "\n".join(core) + "\n")
-    dev = compile_pins("--extra", "dev", "--constraint", str(HERE / "core.txt"))
+    known = ("--constraint", str(HERE / "core.txt"))
+    dev = compile_pins("--extra", "dev", *known)
     extra = [line for line in dev if line not in set(core)]
     (HERE / "dev.txt").write_text(HEADER + "\n".join(extra) + "\n")
+    build = compile_pins("--all-build-deps", "--only-build-deps", *known)
+    (HERE / "build.txt").write_text(HEADER + "\n".join(build) + "\n")
 
 
 if __name__ == "__main__":
