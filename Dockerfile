@@ -34,6 +34,11 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /src/whe
     && /opt/build/bin/pip --python /opt/bids-harmonize/bin/python install --no-deps \
        /src/wheels/*.whl \
     && /opt/build/bin/pip --python /opt/bids-harmonize/bin/python uninstall --yes setuptools
+# Tests, headers and test programs of the packages: a sixth of the image, and nobody runs them here.
+WORKDIR /opt/bids-harmonize/lib/python3.11/site-packages
+RUN rm -rf torch/test torch/include torch/share \
+    && find torch/bin -type f ! -name torch_shm_manager -delete \
+    && find . -type d -name tests -prune -exec rm -rf {} +
 
 FROM debian:bookworm-slim
 # tini passes signals on, so that `docker stop` does not wait, and reaps workers that were killed;

@@ -12,18 +12,18 @@ HEAD = """\
 # Licences
 
 bids-harmonize is Apache-2.0. These are the packages that it is installed with, as pinned in
-`requirements/`, and what their own metadata say of their licences. `make licences` writes this page, and
-a test compares it with what is installed.
+`requirements/`, and what their own metadata say of their licences. `make licences` writes this
+page, and a test compares it with what is installed.
 
-No package is under the GPL or the AGPL. `frozendict` and `num2words` are under the LGPL: pybids needs
-them, and they are used as they are, as modules of their own that can be replaced. Wheels carry compiled
-libraries of others, among them GCC's Fortran and OpenMP runtimes (GPL with the exception for runtime
-libraries); their licences lie in the `*.dist-info` folder of each package.
+No package is under the GPL or the AGPL. `frozendict` and `num2words` are under the LGPL: pybids
+needs them, and they are used as they are, as modules of their own that can be replaced. Wheels
+carry compiled libraries of others, among them GCC's Fortran and OpenMP runtimes (GPL with the
+exception for runtime libraries); their licences lie in the `*.dist-info` folder of each package.
 
-The container image also holds Debian packages (Python, the C library, a shell, ...), with their licences
-in `/usr/share/doc/*/copyright`; some are under the GPL and run as programs of their own. A CUDA image also
-holds NVIDIA's libraries, whose licence is NVIDIA's own. FSL, FreeSurfer and ANTs are in neither:
-[other programs](usage.md#other-programs).
+The container image also holds Debian packages (Python, the C library, a shell, ...), with their
+licences in `/usr/share/doc/*/copyright`; some are under the GPL and run as programs of their own.
+A CUDA image also holds NVIDIA's libraries, whose licence is NVIDIA's own. FSL, FreeSurfer and ANTs
+are in neither: [other programs](containers.md#other-programs).
 
 | package | version | licence |
 |---|---|---|

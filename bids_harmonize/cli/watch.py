@@ -68,9 +68,9 @@ def watch(command: Sequence[str]) -> int:
 
 def _killed() -> str:
     return (
-        "bids-harmonize stopped: its process was killed, as the system does with one that takes too"
-        f" much: out of memory? It may use {usable_memory_gb():.2f} GB here. Give it more memory,"
-        " or fewer processes with --nprocs, and run the same command again: what is done is kept"
+        "bids-harmonize stopped: its process was killed, as the system does with one that takes"
+        f" too much: out of memory? It may use {usable_memory_gb():.2f} GB here. Give it more, or"
+        " fewer processes with --nprocs, and run the same command again: what is done is kept"
         f" (exit code {SOME_FAILED})"
     )
 

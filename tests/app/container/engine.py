@@ -56,7 +56,7 @@ class Engine:
 
 
 def find_engine() -> Engine | None:
-    """The engine that ``BIDS_HARMONIZE_ENGINE`` names, else docker or podman; ``None`` if silent."""
+    """What ``BIDS_HARMONIZE_ENGINE`` names, else docker or podman; ``None`` if silent."""
     named = os.environ.get("BIDS_HARMONIZE_ENGINE")
     for words in [named] if named else ["docker", "podman"]:
         program, *rest = shlex.split(words)

@@ -1,4 +1,4 @@
-"""The SIF image, from singularity.def with the image that the engine has, in the place of the registry's."""
+"""The SIF image, from singularity.def with the engine's image in the place of the registry's."""
 
 import json
 import os

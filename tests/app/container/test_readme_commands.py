@@ -8,13 +8,12 @@ import os
 import re
 import shlex
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from tests.app.conftest import write_small_study
 from tests.app.container.conftest import Image
 from tests.app.container.engine import ROOT, Engine, build_words
-from tests.app.conftest import write_small_study
 from tests.app.test_readme import commands
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(3600)]
