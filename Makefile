@@ -29,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: help install install-dev demo demo-full lint types layers check test test-slow test-gpu \
 	image image-file test-container test-slurm package docs docs-generated tag-check \
-	publish-image publish-package lock clean
+	publish-image publish-package lock licences clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -98,7 +98,7 @@ image: ## the container image bids-harmonize (ENGINE=podman; IMAGE_ARGS for the 
 	$(ENGINE) build -t $(IMAGE) --build-arg REVISION="$(REVISION)" --build-arg SOURCE="$(SOURCE)" \
 		$(IMAGE_ARGS) .
 
-test-container: $(VENV)/.dev ## build the image and run it (needs docker, or BIDS_HARMONIZE_ENGINE)
+test-container: $(VENV)/.dev ## build the image and run it, an hour (docker or podman; docs/containers.md)
 	$(BIN)/pytest -m container
 
 test-slurm: $(VENV)/.dev ## the scripts of docs/hpc (needs a SLURM cluster, or BIDS_HARMONIZE_SLURM_UP)
@@ -152,6 +152,9 @@ publish-package: ## upload dist/ to PyPI (TWINE_USERNAME, TWINE_PASSWORD)
 lock: $(VENV)/.dev ## pin anew what is installed (torch apart, see requirements/torch.txt)
 	$(PIP) install --quiet pip-tools
 	$(BIN)/python requirements/lock.py
+
+licences: $(VENV)/.core ## docs/licences.md, from what the installed packages say
+	$(BIN)/python requirements/licences.py
 
 clean: ## remove the virtual environment, the demo and what was built
 	rm -rf $(VENV) $(DEMO) build dist

@@ -28,7 +28,8 @@ WHICH_SCANS: tuple[Option, ...] = (
         "selection.derivatives",
         "NAME=PATH",
         "derivative datasets (sMRIPrep, fMRIPrep) whose desc-brain_mask is taken; the first "
-        "that has one wins, and a scan without one falls back to --brain-mask",
+        "that has one wins, and a scan without one falls back to --brain-mask; --features NAME "
+        "takes the volumes of their probseg and dseg",
         "pairs",
     ),
     Option(

@@ -118,3 +118,27 @@ def test_every_runtime_dependency_is_pinned():
     pins = (ROOT / "requirements" / "core.txt").read_text().lower()
     pinned = set(re.findall(r"^([a-z0-9_-]+)==", pins, flags=re.MULTILINE))
     assert names <= pinned
+
+
+def test_the_containers_state_the_version_of_the_package():
+    version = bids_harmonize.__version__
+    assert f"\nARG VERSION={version}\n" in (ROOT / "Dockerfile").read_text()
+    recipe = (ROOT / "singularity.def").read_text()
+    assert re.search(r"^From: \S+:(\S+)$", recipe, flags=re.MULTILINE).group(1) == version
+
+
+def test_the_containers_set_the_same_environment():
+    """Both ways to start the app; tini is no part of the second."""
+    pair = r'\b([A-Z][A-Z_]+)=(?:"[^"]*"|\S+)'
+    dockerfile = (ROOT / "Dockerfile").read_text().split("\nENV ")[-1].split("\nUSER")[0]
+    recipe = (ROOT / "singularity.def").read_text()
+    recipe = recipe.split("%environment")[1].split("%runscript")[0]
+    set_in_image = set(re.findall(pair, dockerfile)) - {"TINI_SUBREAPER", "BIDS_HARMONIZE_TAG"}
+    assert set_in_image == set(re.findall(pair, recipe))
+
+
+def test_every_pinned_list_that_the_image_installs_reaches_its_build():
+    dockerfile, kept = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text()
+    used = set(re.findall(r"(requirements/[a-z]+\.txt) ", dockerfile))
+    assert used == {f"requirements/{name}.txt" for name in ("torch", "core", "build")}
+    assert used <= {line.removeprefix("!") for line in kept.splitlines()}

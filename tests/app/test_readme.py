@@ -25,6 +25,9 @@ def test_every_command_of_the_app_in_the_documents_parses(document):
     for line in commands(document.read_text()):
         if line.startswith("bids-harmonize ") and "[" not in line:
             parser.parse_args(shlex.split(line)[1:])
+        _, in_container, words = line.partition(" /data /out ")
+        if in_container:
+            parser.parse_args(["/data", "/out", *shlex.split(words)])
 
 
 def test_every_make_target_of_the_readme_exists():

@@ -1,0 +1,47 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WATCH = "import sys; from bids_harmonize.cli.watch import watch; sys.exit(watch(sys.argv[1:]))"
+
+
+def watched(script: str) -> list[str]:
+    return [sys.executable, "-c", WATCH, "sh", "-c", script]
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(watched(script), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("code", [0, 1, 75])
+def test_an_exit_code_is_passed_on_without_a_word(code):
+    done = run(f"exit {code}")
+    assert done.returncode == code
+    assert done.stderr == ""
+
+
+def test_a_killed_app_is_told_of_and_is_exit_1():
+    done = run("kill -9 $$")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("bids-harmonize stopped: its process was killed")
+    assert "out of memory?" in line
+    assert line.endswith("(exit code 1)")
+
+
+def test_other_signals_end_it_as_a_shell_says():
+    assert run("kill -TERM $$").returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_the_app_once(number):
+    script = 'n=0; trap "n=\\$((n+1))" TERM INT; echo ready; sleep 0.3 & wait; sleep 0.1; echo $n'
+    with subprocess.Popen(watched(script), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, number)
+        assert process.stdout.read() == "1\n"
+    assert process.returncode == 0
