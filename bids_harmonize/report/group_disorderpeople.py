@@ -130,7 +130,7 @@ def prediction_blocks(inputs: GroupInputs) -> list[Block]:
 
 
 def _prediction_table(table: pd.DataFrame) -> Block:
-    models = list(dict.fromkeys(table["model"])) if "model" in table else [None]
+    models: list[object] = list(dict.fromkeys(table["model"])) if "model" in table else [None]
     rows: list[list[str | Cell]] = []
     for arm in arms_of(table):
         for model in models:
@@ -160,8 +160,17 @@ def _prediction_table(table: pd.DataFrame) -> Block:
         reading="Each site is left out in turn. AUC: how often a case scores higher than a "
         "control of the same site; .5 by chance. Given: controls, half of each site's, whom the "
         "arms that must know the site may see; they are not asked in any arm. p: cases and "
-        f"controls dealt anew within sites. {_GLOBAL_CAVEAT}",
+        f"controls dealt anew within sites. {_network_words(models)}{_GLOBAL_CAVEAT}",
     )  # fmt: skip
+
+
+def _network_words(models: list[object]) -> str:
+    if "network" not in models:
+        return ""
+    return (
+        "The network sees images that are not adjusted for age or sex, so that it may tell by "
+        "these. Elsewhere on the page the regression (logistic) is meant. "
+    )
 
 
 def _by_site(table: pd.DataFrame) -> Block:

@@ -85,6 +85,11 @@ def test_three_words_leave_them_out_of_a_run_that_does_all_it_can(on_images):
         (("--group-column", "dx", "--covariates", "iq"), "--covariates iq: no such column"),
         (("--group-column", "dx", "--case-label", "MDD"), "--case-label MDD: not in column dx"),
         (("--group-column", "dx", "--compare-map", "e=none.csv"), "e=none.csv: no such file"),
+        (("--case-network",), "--case-network: it goes with --group-column"),
+        (
+            ("--group-column", "dx", "--case-network", "--stages", "subtypes"),
+            "--case-network: the stage disorder uses it; add it to --stages",
+        ),
         (("--feature-columns", "parcel_*"), "or with --stages disorder or subtypes"),
     ],
 )

@@ -14,8 +14,10 @@ from bids_harmonize.stages.case_control.prediction import classification_rows
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.volumes import ScanFiles
 
+pytestmark = pytest.mark.slow  # three trainings of seconds each
+
 SHAPE = (16, 16, 16)
-SITES = ("A", "B", "C")
+SITES = ("A", "B")
 N_CASES, N_CONTROLS = 4, 6
 
 
@@ -32,7 +34,7 @@ def make_cohort():
 
 
 class Volumes:
-    """Noise; cases are darker on the left; a site is brighter than the other; two scans each."""
+    """Noise; cases are darker on the left; site B is brighter; two scans at A."""
 
     shape, voxel_size_mm = SHAPE, 4.0
 
@@ -41,7 +43,7 @@ class Volumes:
         self.scans = tuple(
             ScanFiles(f"{name}_run-{run}", name, name[4], None, None, None)
             for name in people.index
-            for run in (1, 2)
+            for run in ((1, 2) if name[4] == "A" else (1,))
         )
 
     def __len__(self):
@@ -123,7 +125,7 @@ def test_sites_of_an_earlier_run_are_not_trained_again(asked, monkeypatch):
     show(monkeypatch, again)
     (folder / "disorder" / "network-raw-B.json").unlink()
     found, _ = network.network_scores(make_context(folder), make_cohort())
-    assert again == [{"A", "C"}]
+    assert again == [{"A"}]
     pd.testing.assert_frame_equal(found, scores)  # the seed fixes it
 
 

@@ -89,7 +89,7 @@ def test_both_arms_of_the_table_are_compared_in_the_volumes_of_the_parcels(folde
     assert abs(own[f"{PARCELS[5]}_volume_ml"]) < 0.5
     (warning,) = result.warnings
     assert warning.startswith(
-        "no voxel-wise map: 240 of 240 scans of the table raw have no density"
+        "no voxel-wise map: 120 of 120 scans of the table raw have no density"
     )
     assert "run the stages features and disorder with one work directory" in warning
 

@@ -22,7 +22,7 @@ from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.types import Array, Mask, Volume
 
 GRID_MM: Final = 4.0
-FWHM_MM: Final = 8.0  # the usual choice, Ashburner 2007, doi:10.1016/j.neuroimage.2007.07.007
+FWHM_MM: Final = 8.0  # SPM's default, and the usual choice for maps of density
 LEAST_GREY: Final = 0.2  # of the smoothed template, where the density is asked for
 
 VERSION: Final = 1
