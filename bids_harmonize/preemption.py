@@ -67,13 +67,30 @@ def signals_deferred() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN if asked else _stop)
+            signal.signal(number, _pass_over if asked else _stop)
+
+
+def raise_if_stopped() -> None:
+    """Raise again what somebody else's code has swallowed, as nipype does inside a node.
+
+    Raises
+    ------
+    PreemptedError
+        If a signal has come and the block of :func:`stopping_on_signals` still runs.
+    """
+    if signal.getsignal(signal.SIGTERM) is _pass_over:
+        raise PreemptedError
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     del number, frame
     for signal_number in SIGNALS:
-        signal.signal(signal_number, signal.SIG_IGN)
+        signal.signal(signal_number, _pass_over)
     for child in active_children():
         child.kill()
     raise PreemptedError
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """The handler once the way out has begun."""
+    del number, frame

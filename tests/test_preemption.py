@@ -6,11 +6,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
 from bids_harmonize.errors import PreemptedError
-from bids_harmonize.preemption import SIGNALS, signals_deferred, stopping_on_signals
+from bids_harmonize.preemption import (
+    SIGNALS,
+    raise_if_stopped,
+    signals_deferred,
+    stopping_on_signals,
+)
 
 WITH_WORKERS = """
 import os, signal, sys, time
@@ -64,6 +70,17 @@ def test_a_second_signal_does_not_cut_the_way_out_short():
     with pytest.raises(PreemptedError), stopping_on_signals():
         work()
     assert cleaned == [True]
+
+
+def test_what_was_swallowed_is_raised_again():
+    raise_if_stopped()
+    with stopping_on_signals():
+        raise_if_stopped()
+        with suppress(BaseException):
+            send(signal.SIGTERM)
+        with pytest.raises(PreemptedError):
+            raise_if_stopped()
+    raise_if_stopped()
 
 
 def test_deferred_signals_are_only_noted():

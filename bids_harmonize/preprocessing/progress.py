@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bids_harmonize.preemption import raise_if_stopped
 from bids_harmonize.preprocessing.outcome import read_failure
 from bids_harmonize.preprocessing.workflow import LAST_NODE, scan_workflow_name
 
@@ -34,7 +35,14 @@ class Progress:
         self._ended: dict[str, float] = {}
 
     def __call__(self, node: Any, status: str) -> None:
-        """Take note of a node's ``start``, ``end`` or ``exception``, as nipype calls it."""
+        """Take note of a node's ``start``, ``end`` or ``exception``, as nipype calls it.
+
+        Raises
+        ------
+        PreemptedError
+            If the run was asked to stop inside a node, where nipype takes it for a failure.
+        """
+        raise_if_stopped()
         stem = self._stems[node.fullname.split(".")[1]]
         now = time.monotonic()
         if status == "start":
