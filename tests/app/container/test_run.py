@@ -86,7 +86,7 @@ def test_an_output_of_somebody_else_is_73_and_says_what_to_do(engine, image, tmp
 
 
 def test_it_stops_when_it_is_told_to(engine, image, tmp_path, capsys):
-    write_study(tmp_path / "bids", n_sites=2, n_per_site=3, n_travelling=0, resolution_mm=3.0)
+    write_study(tmp_path / "bids", n_sites=2, n_per_site=2, n_travelling=0, resolution_mm=6.0)
     open_to_all(tmp_path / "out")
     mounts = ["-v", f"{tmp_path / 'bids'}:/data:ro", "-v", f"{tmp_path / 'out'}:/out"]
     words = ["/data", "/out", "participant", "--resolution", "1"]
