@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from tests.app.conftest import write_small_study
+from bids_harmonize.phantom import write_study
 from tests.app.container.conftest import Image
 from tests.app.container.engine import ROOT, Engine, build_words
 from tests.app.test_readme import commands
@@ -19,8 +19,8 @@ from tests.app.test_readme import commands
 pytestmark = [pytest.mark.container, pytest.mark.timeout(3600)]
 
 SHORT = (
-    "--resolution 6 --no-tissue --stages classify --effort quick --folds 2 --nprocs 2"
-    " --config-file /out/fast.toml"
+    "--resolution 6 --no-tissue --stages classify --effort quick --folds 2 --min-per-site 3"
+    " --nprocs 2 --config-file /out/fast.toml"
 )
 
 
@@ -33,7 +33,7 @@ def docker_commands() -> list[str]:
 def shell(engine: Engine, image: Image, tmp_path_factory):
     """Runs a line with ``docker`` being the engine, /data/bids and /data/out being ours."""
     folder = tmp_path_factory.mktemp("readme")
-    write_small_study(folder)
+    write_study(folder / "bids", n_sites=2, n_per_site=3, n_travelling=0, resolution_mm=6.0)
     (folder / "out").mkdir()
     (folder / "out/fast.toml").write_text("[classifier]\nn_epochs = 6\n")
     (folder / "bin").mkdir()
