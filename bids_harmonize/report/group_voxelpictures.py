@@ -71,7 +71,7 @@ def draw_slices(found: ArmMap, top: float) -> str:
         bar = figure.colorbar(drawn, cax=place, ticks=[-top, 0, top])
         if bar.solids is not None:
             bar.solids.set_alpha(1)
-        place.set_yticklabels([f"{tick:+.1f}" for tick in (-top, 0, top)], fontsize=8)
+        place.set_yticklabels([f"{tick:+.2g}" for tick in (-top, 0, top)], fontsize=8)
         return png_uri(figure)
 
 
@@ -112,7 +112,7 @@ def draw_through(maps: Mapping[str, ArmMap], top: float) -> str:
         figure.subplots_adjust(left=0, right=0.93, bottom=0.01, top=0.94, wspace=0.02)
         place = figure.add_axes((0.945, 0.25, 0.014, 0.5))
         figure.colorbar(drawn, cax=place, ticks=[-top, 0, top])
-        place.set_yticklabels([f"{tick:+.1f}" for tick in (-top, 0, top)], fontsize=8)
+        place.set_yticklabels([f"{tick:+.2g}" for tick in (-top, 0, top)], fontsize=8)
         return png_uri(figure)
 
 
