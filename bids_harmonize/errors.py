@@ -21,7 +21,6 @@ Beside the tree stands PreemptedError, which is no fault but a request to stop (
 Every message says what was found, what was expected, which file or setting, and what to do.
 """
 
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -102,12 +101,12 @@ class PreemptedError(BaseException):
 
     Attributes
     ----------
-    checkpoint
-        The file that the training at hand goes on from; ``None`` if none was running.
+    has_checkpoint
+        A training was running, and goes on where it was.
     """
 
     exit_code: ClassVar[int] = 75
 
-    def __init__(self, checkpoint: Path | None = None) -> None:
+    def __init__(self, *, has_checkpoint: bool = False) -> None:
         super().__init__()
-        self.checkpoint = checkpoint
+        self.has_checkpoint = has_checkpoint

@@ -35,7 +35,7 @@ def stopped(exit_code: int, words: str = "") -> str:
 
 def preempted(error: PreemptedError) -> str:
     """The last line of the log of a run that a signal of the scheduler has ended."""
-    saved = "checkpoint written" if error.checkpoint else "what was finished is kept"
+    saved = "checkpoint written" if error.has_checkpoint else "what was finished is kept"
     return stopped(error.exit_code, f"preempted, {saved}, run again")
 
 

@@ -126,7 +126,7 @@ def iterate(
                 _log_row(description, state["history"][-1], progress, time.monotonic() - started)
             if is_last:
                 LOGGER.warning("%s: asked to stop after %d of %d", description, done, n_iterations)
-                raise PreemptedError(checkpoint.path)
+                raise PreemptedError(has_checkpoint=checkpoint.path is not None)
             if state.get(STOPPED, False):
                 LOGGER.info("%s: stopped early, after %d of %d", description, done, n_iterations)
                 break
