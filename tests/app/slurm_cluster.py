@@ -60,7 +60,7 @@ def job_field(job: str, name: str) -> str:
     return found[1]
 
 
-def wait_until(is_so, *, what: str, limit_s: float = 600) -> None:
+def wait_until(is_so, *, what: str, limit_s: float = 1500) -> None:
     """Ask again and again."""
     end = time.monotonic() + limit_s
     while not is_so():

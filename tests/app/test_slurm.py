@@ -14,10 +14,10 @@ from bids_harmonize.phantom import write_study
 from tests.app.conftest import RESOLUTION_MM, run_app
 from tests.app.slurm_cluster import HPC, SMALL, ask, cluster, job_field, wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 
-N_ITERATIONS = 200
-TRAINING = f"[harmonizer]\nn_iterations = {N_ITERATIONS}\ncheck_every = 20\n"
+N_ITERATIONS = 100
+TRAINING = f"[harmonizer]\nn_iterations = {N_ITERATIONS}\ncheck_every = 10\n"
 WEIGHTS = "models/localhistogram_to-SiteA/model.safetensors"
 
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -102,11 +101,13 @@ def test_every_error_has_its_code_and_last_line(run, calls, error, code):
 
 
 @pytest.mark.parametrize(
-    ("checkpoint", "words"),
-    [(None, "what was finished is kept"), (Path("state.pt"), "checkpoint written")],
+    ("has_checkpoint", "words"),
+    [(False, "what was finished is kept"), (True, "checkpoint written")],
 )
-def test_a_run_that_the_scheduler_stops_says_so_and_gives_75(run, calls, out, checkpoint, words):
-    calls.stage_error = PreemptedError(checkpoint)
+def test_a_run_that_the_scheduler_stops_says_so_and_gives_75(
+    run, calls, out, has_checkpoint, words
+):
+    calls.stage_error = PreemptedError(has_checkpoint=has_checkpoint)
     assert run(levels=("group",)) == 75
     assert run.last.endswith(
         f"bids-harmonize stopped: preempted, {words}, run again (exit code 75)"
