@@ -8,11 +8,15 @@ control groups count as well.
 import os
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing import parent_process
 from pathlib import Path
 
 SHARE = 0.9
 """Part of the memory that nodes may take; the main process needs some."""
+
+WORKER_OOM_SCORE = "500"
+"""From -1000 to 1000, thousandths of the memory there is: as if a worker took half of it more."""
 
 _GB = 1e9
 
@@ -43,11 +47,14 @@ def follow_parent() -> None:
     """End this worker when the process that started it is gone.
 
     A pool's worker waits for work for ever: after a ``kill -9`` of its main process it would sit
-    there with all its memory.
+    there with all its memory. And where memory runs out, the worker is the one to be killed: the
+    process that it serves can tell of it.
     """
     parent = parent_process()
     if parent is None:
         return
+    with suppress(OSError):  # no Linux, or a closed /proc: the system chooses
+        Path("/proc/self/oom_score_adj").write_text(WORKER_OOM_SCORE)
 
     def wait() -> None:
         parent.join()

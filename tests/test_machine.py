@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from bids_harmonize.machine import SHARE, usable_memory_gb
+from bids_harmonize.machine import SHARE, WORKER_OOM_SCORE, follow_parent, usable_memory_gb
 from tests.app.processes import is_running
 
 MACHINE_GB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -68,3 +70,10 @@ def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     while is_running(worker):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_worker_offers_itself_where_memory_runs_out():
+    with ProcessPoolExecutor(1, get_context("spawn"), follow_parent) as pool:
+        worker = pool.submit(Path("/proc/self/oom_score_adj").read_text).result()
+    assert worker.strip() == WORKER_OOM_SCORE
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < int(WORKER_OOM_SCORE)
