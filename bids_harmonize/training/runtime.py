@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError

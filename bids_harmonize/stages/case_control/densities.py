@@ -118,7 +118,7 @@ def _files(folder: Path, table: pd.DataFrame, cohort: Cohort) -> Mapping[str, li
 def _stack(
     cohort: Cohort, files: Mapping[str, list[Path]], known: np.ndarray, path: Path
 ) -> Densities:
-    values = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+    values = np.lib.format.open_memmap(
         path, mode="w+", dtype=np.float32, shape=(len(files), int(known.sum()))
     )
     digest = hashlib.sha256()

@@ -57,12 +57,12 @@ def write_voxel_maps(context: StageContext, cohorts: Sequence[Cohort]) -> Writte
     WrittenMaps
         A warning says why there are no maps.
     """
+    maps: list[VoxelMap] = []
+    warnings: tuple[str, ...] = ()
     try:
         maps = find_voxel_maps(context, cohorts)
     except UnusableDataError as error:
-        maps, warnings = [], (f"no voxel-wise map: {error}",)
-    else:
-        warnings = ()
+        warnings = (f"no voxel-wise map: {error}",)
     files = [path for one in maps for path in _write(context, one)]
     for key in OUTPUTS:
         path = template_output(context.study.output_dir, key) if _is_ours(key) else None
@@ -111,7 +111,7 @@ def cluster_rows(found: VoxelMap) -> list[dict[str, Any]]:
     """
     d, p = (_volume(found, values, outside) for values, outside in ((found.d, 0), (found.p, 1)))
     regions, affine = load_brain_regions(GRID_MM), density_grid().affine
-    rows = []
+    rows: list[dict[str, Any]] = []
     for sign in (1, -1):
         labels, n_clusters = ndimage.label((p < CALLED) & (d * sign > 0))
         for label in range(1, n_clusters + 1):
