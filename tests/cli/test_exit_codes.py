@@ -199,7 +199,7 @@ def test_scans_whose_table_another_run_holds_are_done_but_75(run, calls):
 
 
 def test_a_busy_table_at_the_end_loses_neither_pages_nor_summary(run, calls, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise BusyError("tables are held")
 
     monkeypatch.setattr("bids_harmonize.cli.participant.write_participants", refuse)

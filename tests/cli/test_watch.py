@@ -38,8 +38,11 @@ def test_other_signals_end_it_as_a_shell_says():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_app_once(number):
+    # A job in the background of a script ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     script = 'n=0; trap "n=\\$((n+1))" TERM INT; echo ready; sleep 0.3 & wait; sleep 0.1; echo $n'
     with subprocess.Popen(watched(script), stdout=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.kill(process.pid, number)

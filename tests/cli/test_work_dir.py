@@ -31,7 +31,7 @@ from pathlib import Path
 from bids_harmonize.cli.work import work_dir_in_use
 work, out = map(Path, sys.argv[1:])
 words = {"bids_dir": out / "raw", "output_dir": out, "work_dir": work, "clean_workdir": False}
-with work_dir_in_use(SimpleNamespace(**words)):
+with work_dir_in_use(SimpleNamespace(**words, datasets=())):
     print("in use", flush=True)
     sys.stdin.readline()
 """

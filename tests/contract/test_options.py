@@ -82,6 +82,7 @@ EFFECTS = {
             "generators_train_at_3_mm_on_a_cpu_and_never_finer_than_the_study",
         ),
     ),
+    "group.case_network": (f"{STAGES}disorder_images", "a_network_is_asked_where_it_is_wanted"),
     "group.effort": (f"{STAGES}classify_features", "quick_shuffles_one_fold_and_says_so"),
     "group.folds": (
         *(

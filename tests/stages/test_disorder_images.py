@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from bids_harmonize.config import make_settings
+from bids_harmonize.stages.case_control.arms import Arm
+from bids_harmonize.stages.case_control.prediction import held_out_sites
 from bids_harmonize.stages.disorder import run as compare
 from bids_harmonize.stages.heterogeneity.quality import read_quality, with_quality
 from bids_harmonize.stages.subtypes import run as look_for_kinds
@@ -142,3 +144,39 @@ def test_a_sample_is_told_of(tmp_path):
     write_own_table(tmp_path, sample="--effort quick: 8 scans a site")
     result = compare(make_context(tmp_path))
     assert result.warnings[0] == "not everybody was measured: --effort quick: 8 scans a site"
+
+
+@pytest.mark.parametrize("case_network", [False, True])
+def test_a_network_is_asked_where_it_is_wanted(folder, monkeypatch, case_network):
+    """What it says of images is tried elsewhere; here it knows the cases of two sites of three."""
+    asked = []
+
+    def scores(context, cohort):
+        del context
+        asked.append(cohort.arm)
+        folds = held_out_sites(Arm(cohort.arm, cohort, cohort.features.to_numpy()), seed=0)
+        parts = [
+            pd.DataFrame(
+                {
+                    "arm": cohort.arm,
+                    "model": "network",
+                    "participant_id": cohort.people.index[fold.test],
+                    "site": fold.site,
+                    "is_case": cohort.is_case[fold.test],
+                    "score": cohort.is_case[fold.test] * (fold.site != "Kyoto") * 1.0,
+                }
+            )
+            for fold in folds
+        ]
+        return pd.concat(parts, ignore_index=True), folds
+
+    monkeypatch.setattr("bids_harmonize.stages.disorder.network_scores", scores)
+    compare(make_context(folder, case_network=case_network))
+    table = pd.read_csv(folder / "group_classification.tsv", sep="\t")
+    own = table[table["model"] == "network"]
+    assert asked == (["raw", "harmonized"] if case_network else [])
+    assert set(own["arm"]) == set(asked)
+    if case_network:
+        by_site = own[own["arm"] == "raw"].set_index("held_out_site")["auc"]
+        assert by_site["Kyoto"] == 0.5
+        assert set(by_site.drop(["Kyoto", "all"])) == {1.0}
