@@ -150,6 +150,7 @@ def full_context(tmp_path, monkeypatch):
     return StageContext(study, settings, tmp_path, "run", make_runtime(settings.resources))
 
 
+@pytest.mark.slow
 def test_full_effort_trains_probes_to_convergence_on_all_sites_and_on_the_sources(full_context):
     probes = _probe(full_context, _half_models(full_context)).probes
     fresh = probes[(probes["method"] == "histogram") & (probes["probe"] != "frozen")]

@@ -18,6 +18,8 @@ from tests.stages.tissue_study import (
     write_tissue_study,
 )
 
+pytestmark = pytest.mark.slow  # segments scans: 40 s
+
 ARM = "judge:other"
 SOURCE_STEMS = [f"{person}_ses-{site}" for person, site in VISITS if site == "B"]
 

@@ -16,6 +16,8 @@ from bids_harmonize.training.checkpoint import load_weights
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import train_briefly, write_small_study
 
+pytestmark = pytest.mark.slow  # fits every method: 35 s
+
 SHORT = {"n_iterations": 8, "check_every": 4, "learning_rate": 2e-3}
 SITES = ("A", "B", "C")
 

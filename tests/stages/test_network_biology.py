@@ -15,6 +15,8 @@ from bids_harmonize.training.classifier import train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.volumes import ScanFiles
 
+pytestmark = pytest.mark.slow  # trains a dozen networks: 35 s
+
 SHAPE = (16, 16, 16)
 N_PER_SITE = 15
 
