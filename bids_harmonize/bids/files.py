@@ -41,6 +41,11 @@ def writing_fault(error: OSError, path: Path | str) -> HarmonizeError:
     return OutputError(f"{path}: cannot be written: {reason}; check the folder's permissions")
 
 
+def temporary_name(path: Path) -> Path:
+    """A name beside ``path`` that nobody else has; a dot first, the extension last."""
+    return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:_N_DIGITS]}-{path.name}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
@@ -62,7 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
     StorageError
         If the disk is full or fails.
     """
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:_N_DIGITS]}-{path.name}")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -12,13 +12,12 @@ older than the dataset would lose new scans without a word. Rejected: pybids' ow
 import logging
 import re
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bids_harmonize.bids.files import TEMPORARY, write_json, writing_fault
+from bids_harmonize.bids.files import temporary_name, write_json, writing_fault
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.errors import (
     HarmonizeError,
@@ -138,7 +137,7 @@ def remove_index(folder: Path) -> None:
             "it), so nothing was deleted; give another --bids-database-dir"
         )
         raise UsageError(message)
-    aside = _private(folder)
+    aside = temporary_name(folder)
     try:
         folder.rename(aside)
     except FileNotFoundError:  # another job was faster
@@ -204,7 +203,7 @@ def _make_index(bids_dir: Path, folder: Path) -> Any:
     if closed:
         LOGGER.warning("%s was not made: a link in %s cannot be looked at", folder, bids_dir)
         return None
-    private = _private(folder)
+    private = temporary_name(folder)
     try:
         private.mkdir(parents=True)
         database = layout.connection_manager.save_database(private, replace_connection=False)
@@ -222,10 +221,6 @@ def _make_index(bids_dir: Path, folder: Path) -> Any:
     finally:
         shutil.rmtree(private, ignore_errors=True)
     return layout
-
-
-def _private(folder: Path) -> Path:
-    return folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{folder.name}")
 
 
 def _folder_times(bids_dir: Path, participants: Sequence[str]) -> dict[str, int]:

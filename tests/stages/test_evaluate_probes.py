@@ -10,13 +10,13 @@ from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.fresh_probe import ProbeTraining, fresh_answers
-from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers
 from bids_harmonize.stages.evaluation.probes import (
     histogram_mmd,
     person_predictions,
     probe_row,
     too_small_half,
 )
+from bids_harmonize.stages.kept_answers import KeptAnswers
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves

@@ -9,18 +9,17 @@ network may read them, so where cases differ in age or sex from controls, its AU
 """
 
 import logging
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.names import site_label
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.config import settings_hash
-from bids_harmonize.errors import ScanError, UnusableDataError
+from bids_harmonize.errors import UnusableDataError
 from bids_harmonize.stages.case_control.arms import Arm
 from bids_harmonize.stages.case_control.cohort import Cohort
 from bids_harmonize.stages.case_control.prediction import Held, held_out_sites
@@ -28,6 +27,7 @@ from bids_harmonize.stages.classification.models import select
 from bids_harmonize.stages.harmonization.crossfit import cross_fitted_images
 from bids_harmonize.stages.harmonization.fitted import half_folders, load_halves
 from bids_harmonize.stages.inputs import classifier_resolution_mm, scan_files
+from bids_harmonize.stages.kept_answers import KeptAnswers
 from bids_harmonize.stages.records import StageContext
 from bids_harmonize.tables.own import HARMONIZED
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
@@ -39,7 +39,6 @@ NETWORK: Final = "network"
 CLASSES: Final = ("case", "control")
 
 _LEAST_SHARE = 1e-6  # of a class, so that log odds stay finite
-_VERSION = 1  # raise when scores change, so that old ones are not used
 
 
 def network_scores(context: StageContext, cohort: Cohort) -> tuple[pd.DataFrame, tuple[Held, ...]]:
@@ -71,24 +70,20 @@ def network_scores(context: StageContext, cohort: Cohort) -> tuple[pd.DataFrame,
     if not folds:
         return pd.DataFrame(), ()
     shown = _Shown(context, cohort)
+    kept = KeptAnswers(context.work_dir / "disorder", context.settings.run.resume)
     parts = []
     for fold in folds:
-        name = f"network-{cohort.arm}-{site_label(fold.site)}.json"
-        path = context.work_dir / "disorder" / name
         fingerprint = settings_hash(
             context.settings.classifier,
-            [_VERSION, seed, shown.resolution_mm, shown.made_of],
+            [seed, context.runtime.precision, shown.resolution_mm, shown.made_of],
             [list(cohort.people.index), cohort.is_case.tolist()],
             [fold.train.tolist(), fold.test.tolist()],
         )
-        found = _kept(path, fingerprint) if context.settings.run.resume else None
-        if found is None:
-            LOGGER.info("network, arm %s: %s is left out", cohort.arm, fold.site)
-            plan = TrainingPlan(
-                runtime=context.runtime, seed=seed, name=f"disorder-{cohort.arm}-{fold.site}"
-            )
-            found = fold_scores(cohort, fold, shown.images(), context=context, plan=plan)
-            write_json(path, {"fingerprint": fingerprint, "scores": found})
+        found = kept.get(
+            f"network-{cohort.arm}-{site_label(fold.site)}",
+            fingerprint,
+            partial(_fold_table, context, cohort, fold, shown),
+        ).set_index("participant_id")["score"]
         asked = cohort.people.index[fold.test]
         parts.append(
             pd.DataFrame(
@@ -98,7 +93,7 @@ def network_scores(context: StageContext, cohort: Cohort) -> tuple[pd.DataFrame,
                     "participant_id": asked,
                     "site": fold.site,
                     "is_case": cohort.is_case[fold.test],
-                    "score": [found[str(name)] for name in asked],
+                    "score": found.loc[asked].to_numpy(),
                 }
             )
         )
@@ -197,12 +192,13 @@ class _Shown:
         return cross_fitted_images(fitted, (native, network), path=path)
 
 
-def _kept(path: Path, fingerprint: str) -> dict[str, float] | None:
-    """Scores of an earlier run; ``None`` where there are none, or of something else."""
-    if not path.is_file():
-        return None
-    try:
-        found = read_json(path)
-    except ScanError:
-        return None
-    return dict(found["scores"]) if found.get("fingerprint") == fingerprint else None
+def _fold_table(context: StageContext, cohort: Cohort, fold: Held, shown: _Shown) -> pd.DataFrame:
+    """Scores of one held-out site: participant_id, score."""
+    LOGGER.info("network, arm %s: %s is left out", cohort.arm, fold.site)
+    plan = TrainingPlan(
+        runtime=context.runtime,
+        seed=context.settings.run.random_seed,
+        name=f"disorder-{cohort.arm}-{fold.site}",
+    )
+    scores = fold_scores(cohort, fold, shown.images(), context=context, plan=plan)
+    return pd.DataFrame({"participant_id": list(scores), "score": list(scores.values())})

@@ -15,8 +15,8 @@ import pandas as pd
 from bids_harmonize.config import ClassifierSettings, settings_hash
 from bids_harmonize.metrics.siteness import balanced_accuracy
 from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
-from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers, images_hash
 from bids_harmonize.stages.evaluation.probes import person_predictions
+from bids_harmonize.stages.kept_answers import KeptAnswers, images_hash
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.classifier_fit import batches_and_epochs
 from bids_harmonize.training.runtime import Runtime

@@ -27,8 +27,8 @@ from bids_harmonize.stages.evaluation.biology import (
 )
 from bids_harmonize.stages.evaluation.biology_targets import covariate_targets
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
-from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers, images_hash
 from bids_harmonize.stages.evaluation.probe_images import ProbeImages
+from bids_harmonize.stages.kept_answers import KeptAnswers, images_hash
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
 from bids_harmonize.training.splits import Split
 from bids_harmonize.training.volumes import VolumeSource

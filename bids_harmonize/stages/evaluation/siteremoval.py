@@ -19,10 +19,10 @@ from bids_harmonize.stages.evaluation.fresh_probe import (
     fresh_answers,
     without_site,
 )
-from bids_harmonize.stages.evaluation.kept_answers import KeptAnswers
 from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.evaluation.probes import PROBE_COLUMNS, histogram_mmd, probe_row
 from bids_harmonize.stages.evaluation.tables import probe_columns
+from bids_harmonize.stages.kept_answers import KeptAnswers
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import VolumeSource
 

@@ -17,8 +17,11 @@ import pandas as pd
 
 from bids_harmonize.bids.files import write_json
 from bids_harmonize.bids.sidecars import read_json
+from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import ScanError
 from bids_harmonize.training.volumes import VolumeSource
+
+_VERSION = 1  # raise when trainings change, so that old answers are not used
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class KeptAnswers:
             If the answers cannot be written.
         """
         path = self.folder / f"{name}.json"
+        fingerprint = settings_hash(_VERSION, fingerprint)
         if self.resume and path.is_file():
             found = _read(path, fingerprint)
             if found is not None:
