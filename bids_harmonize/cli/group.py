@@ -151,7 +151,7 @@ def _why_not_applied(name: str, request: Request, study: Study) -> str | None:
 
 def cite_group(request: Request) -> Path:
     """Write what the group level did to ``logs/CITATION.md``, once claimed; its path."""
-    from bids_harmonize.report.citation import cite_group_level
+    from bids_harmonize.report.group_citation import cite_group_level
 
     return cite_group_level(request.output_dir, site_map=request.site_map)
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from bids_harmonize.bids.files import write_text
 from bids_harmonize.bids.names import citation_file
-from bids_harmonize.report.group_about import group_methods
-from bids_harmonize.report.group_inputs import read_group_inputs
 from bids_harmonize.report.participant_methods import write_methods
 
 _HEAD = (
@@ -50,18 +48,24 @@ def cite_participant_level(
         If it cannot be written.
     """
     sources = [f"derivative:{name}" for name in derivatives]
-    return _write(output_dir, "participant", *write_methods(preprocessing, mask_sources=sources))
+    return write_section(
+        output_dir, "participant", *write_methods(preprocessing, mask_sources=sources)
+    )
 
 
-def cite_group_level(output_dir: Path, *, site_map: Mapping[str, str] | None = None) -> Path:
-    """The path of ``logs/CITATION.md``, with what the group level did.
+def write_section(
+    output_dir: Path, level: str, paragraphs: Sequence[str], references: Sequence[str]
+) -> Path:
+    """The path of ``logs/CITATION.md``, with one level's section written anew.
 
     Parameters
     ----------
     output_dir
-        Root of the derivative: only steps whose outputs are there are described.
-    site_map
-        Scan, session or participant to site, where the group level was given one.
+        Root of the derivative.
+    level
+        ``participant`` or ``group``.
+    paragraphs, references
+        The section's text; references are numbered from 1.
 
     Returns
     -------
@@ -70,18 +74,9 @@ def cite_group_level(output_dir: Path, *, site_map: Mapping[str, str] | None = N
 
     Raises
     ------
-    MissingInputError
-        If there is neither participant-level output nor any group table.
     OutputError, StorageError
         If it cannot be written.
     """
-    sentences, references = group_methods(read_group_inputs(output_dir, site_map=site_map))
-    return _write(output_dir, "group", [" ".join(sentences)], references)
-
-
-def _write(
-    output_dir: Path, level: str, paragraphs: Sequence[str], references: Sequence[str]
-) -> Path:
     path = citation_file(output_dir)
     sections = _read_sections(path)
     listed = "\n".join(f"{number}. {text}" for number, text in enumerate(references, start=1))

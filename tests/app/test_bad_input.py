@@ -17,6 +17,9 @@ pytestmark = [
 ]
 
 
+FAST = ("--resolution", RESOLUTION_MM, "--brain-mask", "none")
+
+
 @pytest.fixture(scope="module")
 def bids_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bad") / "bids"
@@ -37,7 +40,7 @@ def test_one_truncated_and_one_two_volume_scan_do_not_stop_the_others(copy: Path
     good = nb.load(images[1])
     double = np.stack([np.asarray(good.dataobj)] * 2, axis=-1)
     nb.save(nb.Nifti1Image(double, good.affine), images[1])
-    run = run_app(copy, tmp_path / "out", "participant", "--resolution", RESOLUTION_MM)
+    run = run_app(copy, tmp_path / "out", "participant", *FAST)
     assert run.returncode == 1
     said = run.stdout + run.stderr
     assert "finished successfully" not in said
@@ -96,7 +99,7 @@ def test_a_study_of_one_site_is_65_at_group_level(copy: Path, tmp_path: Path):
     site_map = tmp_path / "sites.tsv"
     people = sorted(path.name for path in copy.glob("sub-*"))
     site_map.write_text("participant_id\tsite\n" + "".join(f"{p}\tHere\n" for p in people))
-    run = run_app(copy, out, "participant", "--resolution", RESOLUTION_MM, "--site-map", site_map)
+    run = run_app(copy, out, "participant", *FAST, "--site-map", site_map)
     assert run.returncode == 0, run.stdout + run.stderr
     one = run_app(copy, out, "group", "--min-per-site", 2)
     assert one.returncode == 65
@@ -110,7 +113,7 @@ def test_a_study_whose_sites_are_nowhere_is_65_and_names_the_scans(copy: Path, t
     for sidecar in copy.glob("sub-*/anat/*.json"):
         sidecar.unlink()
     out = tmp_path / "out"
-    run = run_app(copy, out, "participant", "--resolution", RESOLUTION_MM)
+    run = run_app(copy, out, "participant", *FAST)
     assert run.returncode == 0, run.stdout + run.stderr
     none = run_app(copy, out, "group")
     assert none.returncode == 65

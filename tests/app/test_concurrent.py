@@ -24,6 +24,8 @@ pytestmark = [
 ]
 
 N_PER_SITE = 10
+FAST = ("--resolution", RESOLUTION_MM, "--brain-mask", "none")
+"""No brain, no tissue: who writes a file, and how, is the same for all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def parallel(bids_dir: Path) -> Path:
 
 
 def arguments(bids_dir: Path, output_dir: Path, *more: object) -> list[str]:
-    words = (bids_dir, output_dir, "participant", "--resolution", RESOLUTION_MM)
+    words = (bids_dir, output_dir, "participant", *FAST)
     return [str(word) for word in (*words, "-w", bids_dir.with_name("work"), "--nprocs", 1, *more)]
 
 

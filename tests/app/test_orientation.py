@@ -144,7 +144,8 @@ def quiet_head(tmp_path_factory) -> tuple[Path, Path]:
     description = {"Name": "one head", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     (bids_dir / "dataset_description.json").write_text(json.dumps(description))
     run = run_app(
-        bids_dir, output_dir, "participant", "--resolution", APP_RESOLUTION_MM, "--nprocs", 2
+        *(bids_dir, output_dir, "participant", "--resolution", APP_RESOLUTION_MM),
+        *("--no-tissue", "--nprocs", 2),
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return bids_dir, output_dir

@@ -66,7 +66,8 @@ def run_with_card(output_dir: Path, card: Path, *words: object):
     config.write_text(FAST)
     return run_app(
         *("-", output_dir, "group", "--reference-card", card, "--config-file", config),
-        *("--effort", "quick", "--folds", 2, "--nprocs", 2, *words),
+        *("--stages", "classify", "harmonize", "evaluate", "--effort", "quick"),
+        *("--folds", 2, "--nprocs", 2, *words),
     )
 
 

@@ -1,13 +1,16 @@
 """What stands in ``logs/CITATION.md``."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 
 import pytest
 
 from bids_harmonize.config import PreprocessingSettings
 from bids_harmonize.errors import MissingInputError
-from bids_harmonize.report.citation import cite_group_level, cite_participant_level
+from bids_harmonize.report.citation import cite_participant_level
+from bids_harmonize.report.group_citation import cite_group_level
 from tests.report.group_fixture import write_group, write_participants
 
 
@@ -86,3 +89,16 @@ def test_a_file_of_other_words_is_replaced(tmp_path):
 def test_a_group_level_without_outputs_has_nothing_to_say(tmp_path):
     with pytest.raises(MissingInputError):
         cite_group_level(tmp_path)
+
+
+def test_a_participant_job_loads_no_group_page():
+    """What group pages need would double the start of each of thousands of jobs."""
+    code = (
+        "import sys\n"
+        "import bids_harmonize.cli.participant, bids_harmonize.preprocessing.run\n"
+        "import bids_harmonize.report.citation, bids_harmonize.report.participant\n"
+        "heavy = {'sklearn', 'torch', 'bids_harmonize.report.group_about'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

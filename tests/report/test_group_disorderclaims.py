@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bids_harmonize.report.citation import cite_group_level
 from bids_harmonize.report.group_about import group_methods
 from bids_harmonize.report.group_blocks import Findings, Paragraph
+from bids_harmonize.report.group_citation import cite_group_level
 from bids_harmonize.report.group_disorderclaims import claim_blocks
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bids_harmonize.report.citation import cite_group_level
 from bids_harmonize.report.group_about import group_methods
 from bids_harmonize.report.group_blocks import Findings, Paragraph
+from bids_harmonize.report.group_citation import cite_group_level
 from bids_harmonize.report.group_headline import headline_section
 from bids_harmonize.report.group_inputs import read_group_inputs
 from bids_harmonize.report.group_subtypeclaims import claim_blocks
