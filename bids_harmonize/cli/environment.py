@@ -9,6 +9,8 @@ from pathlib import Path
 from bids_harmonize.bids.lock import BatchJob
 from bids_harmonize.cli.request import Request
 
+_ENGINES = ("podman", "docker", "oci")
+_MARKS = (".dockerenv", "run/.containerenv")  # none of them in podman's with a read-only root
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
@@ -47,12 +49,16 @@ def find_container(environment: Mapping[str, str], *, root: Path = Path("/")) ->
     """
     if environment.get("APPTAINER_CONTAINER") or environment.get("SINGULARITY_CONTAINER"):
         kind = "singularity"
-    elif (root / ".dockerenv").exists() or (root / "run" / ".containerenv").exists():
+    elif environment.get("container") in _ENGINES or _is_marked(root):
         kind = "docker"
     else:
         return {}
     tag = environment.get("BIDS_HARMONIZE_TAG")
     return {"Type": kind, "Tag": tag} if tag else {"Type": kind}
+
+
+def _is_marked(root: Path) -> bool:
+    return any((root / name).exists() for name in _MARKS)
 
 
 def find_job(environment: Mapping[str, str]) -> BatchJob | None:

@@ -64,6 +64,7 @@ from bids_harmonize.stages.evaluation.verdict import Evidence, verdict_table
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
 from bids_harmonize.stages.harmonization.fitted import load_delivered, load_halves
 from bids_harmonize.stages.inputs import classifier_resolution_mm
+from bids_harmonize.stages.trainings import Trainers
 from bids_harmonize.training.runtime import seeded_generator
 
 # Stands in for the best baseline where nobody travelled and so none can be called best.
@@ -211,14 +212,17 @@ def _measure(context: StageContext, fitted: Fitted) -> _Measured:
     best = best_baseline(person_means(scores.frame), baselines())
     resolution_mm = classifier_resolution_mm(study, settings, context.runtime)
     images = ProbeImages(context, fitted.halves, fitted.judged, resolution_mm=resolution_mm)
-    removal = probe_sites(
-        context,
-        images,
-        baseline=best or _default_baseline(study),
-        folds=fitted.folds,
-    )
+    shape = images.network.shape
+    with Trainers(context.runtime, settings.resources, shape) as trainers:
+        removal = probe_sites(
+            context,
+            images,
+            baseline=best or _default_baseline(study),
+            folds=fitted.folds,
+            trainers=trainers,
+        )
+        biology = network_readings(context, images, trainers=trainers)
     recognised = portraits.recognise(kind=primary_kind(scores.frame))
-    biology = network_readings(context, images)
     return _Measured(scores, best, recognised, lesions, removal, biology)
 
 

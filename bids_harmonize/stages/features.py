@@ -17,6 +17,7 @@ from bids_harmonize.bids.tables import write_table
 from bids_harmonize.errors import ScanError, UnusableDataError
 from bids_harmonize.harmonizers.base import JOINT
 from bids_harmonize.stages import StageContext, StageResult
+from bids_harmonize.stages.processes import count_processes
 from bids_harmonize.stages.tissue.parcels import parcel_columns
 from bids_harmonize.stages.tissue.plan import (
     Choice,
@@ -27,7 +28,7 @@ from bids_harmonize.stages.tissue.plan import (
     plan_judged,
     plan_raw,
 )
-from bids_harmonize.stages.tissue.processes import count_processes, work_through
+from bids_harmonize.stages.tissue.processes import SCAN_MEMORY_GB, work_through
 from bids_harmonize.stages.tissue.scan import Fault, TissueJob, TissueRow, read_row
 from bids_harmonize.stages.tissue.tables import features_columns, features_table
 from bids_harmonize.tables.own import HARMONIZED, RAW
@@ -190,7 +191,7 @@ def _measure(context: StageContext, work: _Work) -> None:
         else:
             work.rows[job.stem, job.arm] = row
             work.n_reused += 1
-    n_procs = count_processes(context.settings.resources, len(waiting))
+    n_procs = count_processes(context.settings.resources, len(waiting), gb_each=SCAN_MEMORY_GB)
     found = work_through(waiting, n_procs=n_procs)
     for number, (job, fault) in enumerate(found, start=1):
         row = None if fault is not None else read_row(job)

@@ -21,7 +21,7 @@ from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import ScanError
 from bids_harmonize.training.volumes import VolumeSource
 
-_VERSION = 1  # raise when trainings change, so that old answers are not used
+_VERSION = 2  # raise when trainings change, so that old answers are not used
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,34 @@ class KeptAnswers:
         OutputError, StorageError
             If the answers cannot be written.
         """
-        path = self.folder / f"{name}.json"
-        fingerprint = settings_hash(_VERSION, fingerprint)
-        if self.resume and path.is_file():
-            found = _read(path, fingerprint)
-            if found is not None:
-                return found
+        found = self.find(name, fingerprint)
+        if found is not None:
+            return found
         made = make()
-        write_json(path, {"fingerprint": fingerprint, **_plain(made)})
+        self.keep(name, fingerprint, made)
         return made
+
+    def find(self, name: str, fingerprint: str) -> pd.DataFrame | None:
+        """The answers that are kept; ``None`` if there are none, or others are wanted."""
+        path = self._path(name)
+        return _read(path, _versioned(fingerprint)) if self.resume and path.is_file() else None
+
+    def keep(self, name: str, fingerprint: str, made: pd.DataFrame) -> None:
+        """Keep answers, in the place of older ones.
+
+        Raises
+        ------
+        OutputError, StorageError
+            If they cannot be written.
+        """
+        write_json(self._path(name), {"fingerprint": _versioned(fingerprint), **_plain(made)})
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+def _versioned(fingerprint: str) -> str:
+    return settings_hash(_VERSION, fingerprint)
 
 
 def images_hash(images: VolumeSource) -> str:

@@ -1,10 +1,10 @@
-"""Where rescaled volumes come from: NIfTI files, a mapped array, or another source, changed."""
+"""Where rescaled volumes come from: NIfTI files, or a mapped array of a study."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -162,6 +162,7 @@ class MappedVolumes:
 
     def __init__(self, scans: Sequence[ScanFiles], folder: Path) -> None:
         self.scans = tuple(scans)
+        self.folder = folder
         index = json.loads((folder / INDEX_NAME).read_text(encoding="utf-8"))
         self.voxel_size_mm: float = index["voxel_size_mm"]
         self.content: str = index["content"]  # hash of the files and settings behind the arrays
@@ -169,6 +170,10 @@ class MappedVolumes:
         self._volumes = np.load(folder / VOLUMES_NAME, mmap_mode="r")
         self._masks = np.load(folder / MASKS_NAME, mmap_mode="r")
         self.shape: tuple[int, int, int] = self._volumes.shape[1:]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process maps the files itself."""
+        return MappedVolumes, (self.scans, self.folder)
 
     def __len__(self) -> int:
         """Number of scans."""
@@ -189,81 +194,3 @@ class MappedVolumes:
     def scaling(self, index: int) -> Scaling:
         """What leads from rescaled units back to native units."""
         return Scaling(low=0.0, high=self._high[index])
-
-
-class TransformedVolumes:
-    """The volumes of another source, each changed by a function; masks and scaling stay.
-
-    Parameters
-    ----------
-    source
-        Where volumes come from.
-    function
-        Takes the index and the volume, returns a volume of the same shape.
-    """
-
-    def __init__(self, source: VolumeSource, function: Callable[[int, Volume], Volume]) -> None:
-        self.source = source
-        self.function = function
-        self.scans = source.scans
-        self.shape = source.shape
-        self.voxel_size_mm = source.voxel_size_mm
-
-    def __len__(self) -> int:
-        """Number of scans."""
-        return len(self.source)
-
-    def volume(self, index: int) -> Volume:
-        """The changed volume, float32 (I, J, K)."""
-        return self.function(index, self.source.volume(index))
-
-    def head_mask(self, index: int) -> Mask:
-        """The head mask, bool (I, J, K)."""
-        return self.source.head_mask(index)
-
-    def brain_mask(self, index: int) -> Mask:
-        """The brain mask, bool (I, J, K); the head mask where there is none."""
-        return self.source.brain_mask(index)
-
-    def scaling(self, index: int) -> Scaling:
-        """What leads from rescaled units back to native units."""
-        return self.source.scaling(index)
-
-
-class SelectedVolumes:
-    """Some scans of another source, in the given order.
-
-    Parameters
-    ----------
-    source
-        Where volumes come from.
-    indices
-        Positions in ``source``.
-    """
-
-    def __init__(self, source: VolumeSource, indices: Sequence[int]) -> None:
-        self.source = source
-        self.indices = tuple(indices)
-        self.scans = tuple(source.scans[index] for index in self.indices)
-        self.shape = source.shape
-        self.voxel_size_mm = source.voxel_size_mm
-
-    def __len__(self) -> int:
-        """Number of scans."""
-        return len(self.indices)
-
-    def volume(self, index: int) -> Volume:
-        """The rescaled volume, float32 (I, J, K), 0 outside the head."""
-        return self.source.volume(self.indices[index])
-
-    def head_mask(self, index: int) -> Mask:
-        """The head mask, bool (I, J, K)."""
-        return self.source.head_mask(self.indices[index])
-
-    def brain_mask(self, index: int) -> Mask:
-        """The brain mask, bool (I, J, K); the head mask where there is none."""
-        return self.source.brain_mask(self.indices[index])
-
-    def scaling(self, index: int) -> Scaling:
-        """What leads from rescaled units back to native units."""
-        return self.source.scaling(self.indices[index])

@@ -26,16 +26,16 @@ from bids_harmonize.training.sources import (
     DiskVolumes,
     MappedVolumes,
     ScanFiles,
-    SelectedVolumes,
-    TransformedVolumes,
     VolumeSource,
 )
+from bids_harmonize.training.views import SelectedVolumes, StoredVolumes, TransformedVolumes
 
 __all__ = [
     "DiskVolumes",
     "MappedVolumes",
     "ScanFiles",
     "SelectedVolumes",
+    "StoredVolumes",
     "TransformedVolumes",
     "VolumeSource",
     "map_volumes",

@@ -29,6 +29,11 @@ def test_containers_are_told_apart(tmp_path):
     }
 
 
+def test_podman_leaves_no_file_where_the_root_is_read_only(tmp_path):
+    assert find_container({"container": "podman"}, root=tmp_path) == {"Type": "docker"}
+    assert find_container({"container": "lxc"}, root=tmp_path) == {}
+
+
 def test_libraries_are_told_how_many_threads_to_start(monkeypatch, tmp_path):
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")

@@ -9,7 +9,7 @@ from bids_harmonize.config import ClassifierSettings, ResourceSettings
 from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.classification.models import FoldModel, unseen_predictions
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
-from bids_harmonize.stages.evaluation.fresh_probe import ProbeTraining, fresh_answers
+from bids_harmonize.stages.evaluation.fresh_probe import FreshProbe, ProbeTraining, fresh_answers
 from bids_harmonize.stages.evaluation.probes import (
     histogram_mmd,
     person_predictions,
@@ -17,6 +17,7 @@ from bids_harmonize.stages.evaluation.probes import (
     too_small_half,
 )
 from bids_harmonize.stages.kept_answers import KeptAnswers
+from bids_harmonize.stages.trainings import Trainers
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves
@@ -71,25 +72,29 @@ def _short_training():
         yield
 
 
+RESOURCES = ResourceSettings(device="cpu", nprocs=1)
+"""What a test changes in this process would not be changed in others."""
+
+
 @pytest.fixture(scope="module")
 def runtime():
-    return make_runtime(ResourceSettings(device="cpu"))
+    return make_runtime(RESOURCES)
 
 
 def _halves(images):
     return make_halves({scan.participant_id: scan.site for scan in images.scans}, seed=0)
 
 
-def _training(runtime, folder, *, resume=True, **changes):
+def _training(**changes):
     wanted = {"settings": SETTINGS, "n_folds": 2, "seed": 0} | changes
-    return ProbeTraining(
-        runtime=runtime, kept=KeptAnswers(folder, resume), name="identity", **wanted
-    )
+    return ProbeTraining(name="identity", **wanted)
 
 
-def _fresh(images, runtime, folder, **changes):
-    training = _training(runtime, folder, **changes)
-    return fresh_answers(images, _halves(images), training=training)
+def _fresh(images, runtime, folder, *, resume=True, **changes):
+    probe = FreshProbe(images, _halves(images), _training(**changes))
+    with Trainers(runtime, RESOURCES, SHAPE) as trainers:
+        (found,) = fresh_answers([probe], trainers=trainers, kept=KeptAnswers(folder, resume))
+    return found
 
 
 def _row(predictions, probe="reseeded"):
@@ -162,9 +167,9 @@ def test_a_fresh_probe_stays_near_chance_where_no_site_is(runtime, tmp_path):
     assert row["leak_suspected"] is False
 
 
-def test_a_longer_training_is_longer_for_few_scans_too(runtime, tmp_path):
+def test_a_longer_training_is_longer_for_few_scans_too():
     """Few scans get more epochs than the settings say; those count."""
-    training = _training(runtime, tmp_path, length=4)
+    training = _training(length=4)
     assert training.settings_for(["A", "B"] * 30).n_epochs == 4 * 15
     assert training.settings_for(["A", "B"] * 2).n_epochs == 4 * 24  # one batch, 24 steps at least
 

@@ -19,6 +19,7 @@ from bids_harmonize.stages.harmonization.crossfit import (
     cross_fitted_images,
     fit_baseline_halves,
 )
+from bids_harmonize.stages.trainings import Trainers
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.splits import make_halves
 from bids_harmonize.training.volumes import DiskVolumes, ScanFiles, map_volumes
@@ -45,7 +46,7 @@ def context(study, tmp_path):
         {
             "group": {"effort": "quick", "harmonizer": "histogram"},
             "classifier": {"n_epochs": 1},
-            "resources": {"device": "cpu"},
+            "resources": {"device": "cpu", "nprocs": 1},
         },
         source="test",
     )
@@ -74,7 +75,8 @@ def _half_models(context):
 
 def _probe(context, half_models):
     images = ProbeImages(context, half_models, (), resolution_mm=RESOLUTION_MM)
-    return probe_sites(context, images, baseline="nyul", folds=())
+    with Trainers(context.runtime, context.settings.resources, images.network.shape) as trainers:
+        return probe_sites(context, images, baseline="nyul", folds=(), trainers=trainers)
 
 
 def test_each_scan_is_harmonized_by_the_model_that_has_not_seen_its_person(context):
@@ -143,11 +145,19 @@ def full_context(tmp_path, monkeypatch):
         {
             "group": {"harmonizer": "histogram", "folds": 2},
             "classifier": {"n_epochs": 1},
-            "resources": {"device": "cpu"},
+            "resources": {"device": "cpu", "nprocs": 1},
         },
         source="test",
     )
     return StageContext(study, settings, tmp_path, "run", make_runtime(settings.resources))
+
+
+def test_no_long_training_where_the_short_ones_name_everybody(full_context, monkeypatch):
+    """It would find what is known."""
+    monkeypatch.setattr("bids_harmonize.stages.evaluation.siteremoval.NAMED_BY_ALL", 0.0)
+    probes = _probe(full_context, _half_models(full_context)).probes
+    assert "converged" not in set(probes["probe"])
+    assert (probes["probe"] == "reseeded").sum() == 3 * 2
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ import pytest
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import ScanError
 from bids_harmonize.stages import run_stage
+from bids_harmonize.stages.processes import KILLED, count_processes
 from bids_harmonize.stages.tissue import processes
 from bids_harmonize.stages.tissue.plan import load_models, plan_harmonized, plan_raw
-from bids_harmonize.stages.tissue.processes import KILLED, count_processes, work_through
+from bids_harmonize.stages.tissue.processes import work_through
 from bids_harmonize.stages.tissue.transforms import read_template_points
 from tests.stages.tissue_study import (
     found_tissue,
@@ -90,10 +91,10 @@ def test_a_worker_that_is_killed_takes_no_other_scan_along(jobs, tmp_path, monke
 
 
 def test_processes_follow_the_options_the_memory_and_the_jobs():
-    assert count_processes(ResourceSettings(nprocs=8, mem_gb=9.0), 100) == 4
-    assert count_processes(ResourceSettings(nprocs=8, mem_gb=64.0), 3) == 3
-    assert count_processes(ResourceSettings(nprocs=8, mem_gb=0.5), 100) == 1
-    assert count_processes(ResourceSettings(nprocs=2, mem_gb=64.0), 0) == 1
+    assert count_processes(ResourceSettings(nprocs=8, mem_gb=9.0), 100, gb_each=2.0) == 4
+    assert count_processes(ResourceSettings(nprocs=8, mem_gb=64.0), 3, gb_each=2.0) == 3
+    assert count_processes(ResourceSettings(nprocs=8, mem_gb=0.5), 100, gb_each=2.0) == 1
+    assert count_processes(ResourceSettings(nprocs=2, mem_gb=64.0), 0, gb_each=2.0) == 1
 
 
 def test_the_stored_way_to_the_template_is_the_one_that_was_found(jobs):
@@ -123,5 +124,5 @@ def test_a_file_without_a_deformation_is_a_scan_error(jobs, tmp_path):
 
 def test_low_mem_measures_one_scan_at_a_time():
     resources = ResourceSettings(nprocs=4, mem_gb=64)
-    assert count_processes(resources, 9) == 4
-    assert count_processes(replace(resources, low_mem=True), 9) == 1
+    assert count_processes(resources, 9, gb_each=2.0) == 4
+    assert count_processes(replace(resources, low_mem=True), 9, gb_each=2.0) == 1

@@ -11,6 +11,7 @@ from bids_harmonize.imaging.intensity import Scaling
 from bids_harmonize.stages.evaluation.biology import ACROSS, LEAVE_OUT, NETWORK
 from bids_harmonize.stages.evaluation.biology_table import BIOLOGY_COLUMNS, biology_table
 from bids_harmonize.stages.evaluation.network_biology import _bands, network_readings
+from bids_harmonize.stages.trainings import Trainers
 from bids_harmonize.training.classifier import train_classifier
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.volumes import ScanFiles
@@ -77,13 +78,15 @@ def read(work_dir, *, effort="full", kept=0.0):
         {
             "group": {"effort": effort, "harmonizer": "cyclegan"},
             "classifier": {**classifier, "flip_probability": 0.0, "dropout": 0.0},
-            "resources": {"device": "cpu"},
+            "resources": {"device": "cpu", "nprocs": 1},
         },
         source="test",
     )
     runtime = make_runtime(settings.resources)
     context = SimpleNamespace(study=people, settings=settings, runtime=runtime, work_dir=work_dir)
-    return {(r.method, r.target.name, r.scheme): r for r in network_readings(context, images)}
+    with Trainers(runtime, settings.resources, SHAPE) as trainers:
+        found = network_readings(context, images, trainers=trainers)
+    return {(r.method, r.target.name, r.scheme): r for r in found}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,6 +1,7 @@
 """Volumes for training: scaling, the network's grid, and the mapped array."""
 
 import os
+import pickle
 from dataclasses import replace
 
 import nibabel as nb
@@ -11,6 +12,7 @@ from bids_harmonize.errors import ScanError
 from bids_harmonize.training.volumes import (
     DiskVolumes,
     SelectedVolumes,
+    StoredVolumes,
     TransformedVolumes,
     map_volumes,
     to_network_grid,
@@ -113,3 +115,18 @@ def test_selected_and_transformed_volumes_pass_the_rest_on(source):
     assert np.array_equal(chosen.volume(0), source.volume(3) * 3)
     assert np.array_equal(chosen.head_mask(1), source.head_mask(1))
     assert chosen.scaling(0) == source.scaling(3)
+
+
+def test_another_process_is_sent_paths_not_voxels(source, tmp_path):
+    mapped = map_volumes(source, resolution_mm=8.0, folder=tmp_path)
+    made = np.stack([mapped.volume(n) + 1 for n in range(len(mapped))])
+    np.save(tmp_path / "made.npy", made)
+    stored = SelectedVolumes(StoredVolumes(mapped, tmp_path / "made.npy"), [1, 0])
+    sent = pickle.dumps(stored)
+    assert len(sent) < 0.05 * made.nbytes
+    there = pickle.loads(sent)
+    assert [scan.key for scan in there.scans] == [scan.key for scan in stored.scans]
+    for n in range(2):
+        np.testing.assert_array_equal(there.volume(n), made[1 - n])
+        np.testing.assert_array_equal(there.brain_mask(n), mapped.brain_mask(1 - n))
+    assert there.scaling(0) == mapped.scaling(1)

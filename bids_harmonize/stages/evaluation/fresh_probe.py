@@ -17,6 +17,7 @@ from bids_harmonize.metrics.siteness import balanced_accuracy
 from bids_harmonize.stages.classification.models import prediction_rows, select, sites_of
 from bids_harmonize.stages.evaluation.probes import person_predictions
 from bids_harmonize.stages.kept_answers import KeptAnswers, images_hash
+from bids_harmonize.stages.trainings import Trainers, Training
 from bids_harmonize.training.classifier import TrainingPlan, train_classifier
 from bids_harmonize.training.classifier_fit import batches_and_epochs
 from bids_harmonize.training.runtime import Runtime
@@ -26,6 +27,10 @@ from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 CONVERGED_LENGTH = 4
 """How many times as long as a reseeded probe a converged one is trained."""
 
+NAMED_BY_ALL = 0.99
+"""Mean balanced accuracy of the reseeded probes from which no converged one is trained: what a
+short training finds needs no long one."""
+
 _TRAIN_ACCURACY = "train_accuracy"
 
 
@@ -33,14 +38,12 @@ _TRAIN_ACCURACY = "train_accuracy"
 class ProbeTraining:
     """How fresh probes are trained; ``length`` times as long as the site classifier.
 
-    What they said is kept in ``kept``, under a name that starts with ``name``.
+    What they say is kept under a name that starts with ``name``.
     """
 
     settings: ClassifierSettings
-    runtime: Runtime
     n_folds: int
     seed: int
-    kept: KeptAnswers
     name: str
     length: int = 1
 
@@ -51,8 +54,27 @@ class ProbeTraining:
 
 
 @dataclass(frozen=True, eq=False)
+class FreshProbe:
+    """A site classifier to be trained anew, once a fold.
+
+    Attributes
+    ----------
+    images
+        Cross-fitted images: each half was harmonized by a model that has not seen it.
+    halves
+        The participants of each half, or of everybody; who has no scan here is left out.
+    training
+        Settings, folds and seed.
+    """
+
+    images: VolumeSource
+    halves: tuple[frozenset[str], ...]
+    training: ProbeTraining
+
+
+@dataclass(frozen=True, eq=False)
 class FreshAnswers:
-    """What freshly trained site classifiers say.
+    """What a freshly trained site classifier says.
 
     Attributes
     ----------
@@ -69,50 +91,58 @@ class FreshAnswers:
 
 
 def fresh_answers(
-    images: VolumeSource, halves: Sequence[frozenset[str]], *, training: ProbeTraining
-) -> FreshAnswers:
+    probes: Sequence[FreshProbe], *, trainers: Trainers, kept: KeptAnswers
+) -> list[FreshAnswers]:
     """Train site classifiers anew, cross-validated inside each half.
 
     Parameters
     ----------
-    images
-        Cross-fitted images: each half was harmonized by a model that has not seen it.
-    halves
-        The participants of each half, or of everybody; who has no scan here is left out.
-    training
-        Settings, folds and seed of the probes.
+    probes
+        What is trained, on what; all folds of all of them at once.
+    trainers
+        Train.
+    kept
+        Where answers are kept.
 
     Returns
     -------
-    FreshAnswers
-        About everybody.
+    list of FreshAnswers
+        About everybody, in the order of ``probes``.
     """
+    folds = [_folds(probe, trainers.runtime.precision) for probe in probes]
+    answers = iter(trainers.ask(kept, [fold for own in folds for fold in own]))
+    found = []
+    for own in folds:
+        parts = [next(answers) for _ in own]
+        known = [part[_TRAIN_ACCURACY].iloc[0] for part in parts]
+        predictions = pd.concat(parts, ignore_index=True).drop(columns=_TRAIN_ACCURACY)
+        found.append(FreshAnswers(predictions, float(np.mean(known))))
+    return found
+
+
+def _folds(probe: FreshProbe, precision: str) -> list[Training]:
+    images, training = probe.images, probe.training
     site_of = {scan.participant_id: scan.site for scan in images.scans}
     shown = images_hash(images)
-    parts = []
-    for fold, split in folds_in_halves(
-        site_of, halves, n_folds=training.n_folds, seed=training.seed
-    ):
-        fingerprint = settings_hash(
-            shown,
-            [sorted(split.train), sorted(split.validation)],
-            training.settings,
-            [training.seed, training.length, training.runtime.precision],
+    return [
+        Training(
+            f"{training.name}_seed-{training.seed}_fold-{fold}",
+            settings_hash(
+                shown,
+                [sorted(split.train), sorted(split.validation)],
+                training.settings,
+                [training.seed, training.length, precision],
+            ),
+            partial(_fold_answers, images, fold, split, training),
         )
-        parts.append(
-            training.kept.get(
-                f"{training.name}_seed-{training.seed}_fold-{fold}",
-                fingerprint,
-                partial(_fold_answers, images, fold, split, training),
-            )
+        for fold, split in folds_in_halves(
+            site_of, probe.halves, n_folds=training.n_folds, seed=training.seed
         )
-    known = [part[_TRAIN_ACCURACY].iloc[0] for part in parts]
-    predictions = pd.concat(parts, ignore_index=True).drop(columns=_TRAIN_ACCURACY)
-    return FreshAnswers(predictions, float(np.mean(known)))
+    ]
 
 
 def _fold_answers(
-    images: VolumeSource, fold: str, split: Split, training: ProbeTraining
+    images: VolumeSource, fold: str, split: Split, training: ProbeTraining, runtime: Runtime
 ) -> pd.DataFrame:
     """Predictions of a fold, and in every row how many of its own scans its network names."""
     seen, unseen = select(images, split.train), select(images, split.validation)
@@ -122,7 +152,7 @@ def _fold_answers(
         labels,
         sites=sorted({scan.site for scan in images.scans}),
         settings=training.settings_for(labels),
-        plan=TrainingPlan(runtime=training.runtime, seed=training.seed, name=f"probe-half{fold}"),
+        plan=TrainingPlan(runtime=runtime, seed=training.seed, name=f"probe-half{fold}"),
     )
     own = person_predictions(prediction_rows(classifier, seen, fold=fold))
     known = balanced_accuracy(list(own["site"]), list(own["predicted"]))

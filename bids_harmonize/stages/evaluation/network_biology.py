@@ -7,13 +7,15 @@ learns nothing from a dozen people; so it learns from people of all sites togeth
 sites, and is scored within sites like the regression on tissue.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from bids_harmonize.config import settings_hash
+from bids_harmonize.config import ClassifierSettings, settings_hash
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.classification.models import select
 from bids_harmonize.stages.evaluation.biology import (
@@ -29,14 +31,18 @@ from bids_harmonize.stages.evaluation.biology_targets import covariate_targets
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.kept_answers import KeptAnswers, images_hash
+from bids_harmonize.stages.trainings import Trainers, Training
 from bids_harmonize.training.classifier import TrainingPlan, predict, train_classifier
+from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.splits import Split
 from bids_harmonize.training.volumes import VolumeSource
 
 N_BANDS: Final = 5
 
 
-def network_readings(context: StageContext, images: ProbeImages) -> tuple[Reading, ...]:
+def network_readings(
+    context: StageContext, images: ProbeImages, *, trainers: Trainers
+) -> tuple[Reading, ...]:
     """Age and sex of everybody who may be trained on, read from images by networks.
 
     Parameters
@@ -45,6 +51,8 @@ def network_readings(context: StageContext, images: ProbeImages) -> tuple[Readin
         The study and its settings. With ``--effort quick`` no network is trained.
     images
         Unharmonized images, those of the chosen harmonizer, and those of other tools.
+    trainers
+        Train the networks.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def network_readings(context: StageContext, images: ProbeImages) -> tuple[Readin
     if context.settings.group.effort == "quick":
         return ()
     site_of = context.study.site_of_participant()
-    found = []
+    found: list[Reading] = []
     for target in covariate_targets(context.study):
         people = known_people(target, site_of, sorted(site_of))
         if people.empty:
@@ -62,7 +70,7 @@ def network_readings(context: StageContext, images: ProbeImages) -> tuple[Readin
         for method in (IDENTITY, context.settings.group.harmonizer, *images.foreign):
             shown = images.of(method)
             if shown is not None:
-                found += _read(context, method, target, people, shown)
+                found += _read(context, method, target, people, shown, trainers=trainers)
     return tuple(found)
 
 
@@ -72,35 +80,57 @@ def _read(
     target: Target,
     people: pd.DataFrame,
     images: VolumeSource,
-) -> list[Reading]:
-    found = []
+    *,
+    trainers: Trainers,
+) -> Iterator[Reading]:
+    """Both schemes, where everybody is asked in them."""
     seed = context.settings.run.random_seed
     kept = KeptAnswers(context.work_dir / "evaluate" / "biology", context.settings.run.resume)
     asked = settings_hash(
         images_hash(images),
         people["truth"].to_dict(),
         context.settings.classifier,
-        [seed, context.runtime.precision],
+        [seed, trainers.runtime.precision],
     )
-    for scheme, splits in (
-        (ACROSS, spread_folds(people, target, seed=seed)),
-        (LEAVE_OUT, _leave_out(people)),
-    ):
-        predicted = pd.Series(np.nan, index=people.index)
-        for number, split in enumerate(splits, start=1):
-            name = f"{target.name}-{scheme}-{number}"
-            plan = TrainingPlan(runtime=context.runtime, seed=seed, name=name)
-            answers = kept.get(
-                f"{method}_{name}".replace(":", "-"),
+    schemes = {
+        ACROSS: spread_folds(people, target, seed=seed),
+        LEAVE_OUT: _leave_out(people),
+    }
+    trainings = {
+        scheme: [
+            Training(
+                f"{method}_{target.name}-{scheme}-{number}".replace(":", "-"),
                 settings_hash(asked, [sorted(split.train), sorted(split.validation)]),
-                partial(_predict, context, target, people["truth"], images, split, plan),
+                partial(
+                    _predict,
+                    _Question(target.name, scheme, number, seed, context.settings.classifier),
+                    people["truth"],
+                    images,
+                    split,
+                ),
             )
-            predicted.update(answers.set_index("participant_id")["predicted"])
+            for number, split in enumerate(splits, start=1)
+        ]
+        for scheme, splits in schemes.items()
+    }
+    answers = iter(trainers.ask(kept, [one for own in trainings.values() for one in own]))
+    for scheme, own in trainings.items():
+        predicted = pd.Series(np.nan, index=people.index)
+        for _ in own:
+            predicted.update(next(answers).set_index("participant_id")["predicted"])
         if predicted.notna().all():
-            found.append(
-                Reading(method, target, scheme, people.assign(predicted=predicted), NETWORK)
-            )
-    return found
+            yield Reading(method, target, scheme, people.assign(predicted=predicted), NETWORK)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What one network is asked, and how it is trained."""
+
+    target: str
+    scheme: str
+    number: int
+    seed: int
+    settings: ClassifierSettings
 
 
 def _leave_out(people: pd.DataFrame) -> tuple[Split, ...]:
@@ -111,24 +141,24 @@ def _leave_out(people: pd.DataFrame) -> tuple[Split, ...]:
 
 
 def _predict(
-    context: StageContext,
-    target: Target,
+    question: _Question,
     truth: pd.Series,
     images: VolumeSource,
     split: Split,
-    plan: TrainingPlan,
+    runtime: Runtime,
 ) -> pd.DataFrame:
     """Per participant_id: predicted, years or the probability of 1, mean over their scans."""
     known = truth[sorted(split.train)]
-    bands = _bands(known) if target.name == "age" else known.astype(int).astype(str)
+    bands = _bands(known) if question.target == "age" else known.astype(int).astype(str)
     seen, unseen = select(images, split.train), select(images, split.validation)
     classes = sorted(set(bands))
+    name = f"{question.target}-{question.scheme}-{question.number}"
     network = train_classifier(
         seen,
         [bands[scan.participant_id] for scan in seen.scans],
         sites=classes,
-        settings=context.settings.classifier,
-        plan=plan,
+        settings=question.settings,
+        plan=TrainingPlan(runtime=runtime, seed=question.seed, name=name),
     )
     levels = known.groupby(bands).mean().reindex(classes).to_numpy()
     values = predict(network, unseen) @ levels

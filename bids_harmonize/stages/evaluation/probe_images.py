@@ -38,6 +38,8 @@ class ProbeImages:
         The participants of each half; empty where nothing is cross-fitted.
     foreign
         Method to the other tool's images.
+    network
+        Unharmonized scans on the grid of the site classifier.
     resolution_mm
         As given.
     """
@@ -63,10 +65,10 @@ class ProbeImages:
         self.halves = self._half_models.halves if self._half_models else ()
         scans = [scan_files(scan) for scan in study.training_scans]
         native = DiskVolumes(scans, study.scaling_mask)
-        network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
+        self.network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
         self.resolution_mm = resolution_mm
-        self._sources = (native, network)
-        self._made: dict[str, VolumeSource | None] = {IDENTITY: network}
+        self._sources = (native, self.network)
+        self._made: dict[str, VolumeSource | None] = {IDENTITY: self.network}
 
     def of(self, method: str) -> VolumeSource | None:
         """Cross-fitted images of a method, those of another tool as they are.

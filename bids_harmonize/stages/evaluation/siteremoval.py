@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bids_harmonize.bids.names import group_output
@@ -14,7 +15,9 @@ from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.fresh_probe import (
     CONVERGED_LENGTH,
+    NAMED_BY_ALL,
     FreshAnswers,
+    FreshProbe,
     ProbeTraining,
     fresh_answers,
     without_site,
@@ -23,6 +26,7 @@ from bids_harmonize.stages.evaluation.probe_images import ProbeImages
 from bids_harmonize.stages.evaluation.probes import PROBE_COLUMNS, histogram_mmd, probe_row
 from bids_harmonize.stages.evaluation.tables import probe_columns
 from bids_harmonize.stages.kept_answers import KeptAnswers
+from bids_harmonize.stages.trainings import Trainers
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.volumes import VolumeSource
 
@@ -61,6 +65,7 @@ def probe_sites(
     *,
     baseline: str,
     folds: Sequence[FoldModel],
+    trainers: Trainers,
 ) -> SiteRemoval:
     """Train and ask the probes, and write their table.
 
@@ -74,6 +79,8 @@ def probe_sites(
         The training-free method to stand beside the chosen one.
     folds
         The cross-validated site classifiers; without any there is no frozen probe.
+    trainers
+        Train the fresh ones.
 
     Returns
     -------
@@ -88,7 +95,7 @@ def probe_sites(
     if not folds:
         warnings.append("there is no frozen probe: the stage classify has not run")
     own_methods = tuple(dict.fromkeys((IDENTITY, baseline, chosen)))
-    probing = _Probing(context, images, own_methods, tuple(folds))
+    probing = _Probing(context, images, own_methods, tuple(folds), trainers)
     rows, fresh = [], None
     for method in (*own_methods, *images.foreign):
         if method in images.foreign and images.of(method) is None:
@@ -116,6 +123,11 @@ def probe_sites(
     return SiteRemoval(frame, fresh, (path,), tuple(warnings), failures)
 
 
+def _leaves_room(reseeded: Sequence[Row]) -> bool:
+    """Whether a longer training could name more than the short ones did, by their mean."""
+    return float(np.mean([row["balanced_accuracy"] for row in reseeded])) < NAMED_BY_ALL
+
+
 def _n_sites(images: VolumeSource) -> int:
     return len({scan.site for scan in images.scans})
 
@@ -129,10 +141,12 @@ class _Probing:
         images: ProbeImages,
         own_methods: tuple[str, ...],
         folds: tuple[FoldModel, ...],
+        trainers: Trainers,
     ) -> None:
         self.context = context
         self.images = images
         self.folds = folds
+        self.trainers = trainers
         self.kept = KeptAnswers(
             context.work_dir / "evaluate" / "probes", context.settings.run.resume
         )
@@ -166,14 +180,16 @@ class _Probing:
         parts = self._parts(method, images)
         if not parts:
             return [*rows, self._untold(facts, "reseeded")], None
-        reseeded = {seed: self._fresh(facts, images, parts, seed) for seed in self.seeds}
-        rows += [
-            self._fresh_row(facts, found, "reseeded", seed) for seed, found in reseeded.items()
+        found = self._fresh([self._probe(facts, images, parts, seed) for seed in self.seeds])
+        reseeded = [
+            self._fresh_row(facts, answers, "reseeded", seed)
+            for seed, answers in zip(self.seeds, found, strict=True)
         ]
-        if not self.quick:
+        rows += reseeded
+        if not self.quick and _leaves_room(reseeded):
             rows += self._converged_rows(facts, images, parts)
         rows += self._forest_rows(facts, images, parts)
-        return rows, reseeded[self.seeds[0]].predictions
+        return rows, found[0].predictions
 
     def _parts(self, method: str, images: VolumeSource) -> tuple[frozenset[str], ...]:
         """Inside whom probes are cross-validated: each half, or for another tool everybody.
@@ -198,10 +214,15 @@ class _Probing:
     def _converged_rows(
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
     ) -> Iterator[Row]:
-        for sites, scans in self._choices(images).items():
-            asked = {**facts, "sites": sites}
-            found = self._fresh(asked, scans, parts, self.seeds[0], length=CONVERGED_LENGTH)
-            yield self._fresh_row(asked, found, "converged", self.seeds[0])
+        choices = self._choices(images)
+        seed = self.seeds[0]
+        asked = [{**facts, "sites": sites} for sites in choices]
+        probes = [
+            self._probe(own, scans, parts, seed, length=CONVERGED_LENGTH)
+            for own, scans in zip(asked, choices.values(), strict=True)
+        ]
+        for own, found in zip(asked, self._fresh(probes), strict=True):
+            yield self._fresh_row(own, found, "converged", seed)
 
     def _forest_rows(
         self, facts: Row, images: VolumeSource, parts: Sequence[frozenset[str]]
@@ -214,7 +235,7 @@ class _Probing:
             asked = {**facts, "sites": sites}
             yield {**asked, "seed": seed, **self._numbers(asked, found, "forest", seed)}
 
-    def _fresh(
+    def _probe(
         self,
         facts: Row,
         images: VolumeSource,
@@ -222,17 +243,18 @@ class _Probing:
         seed: int,
         *,
         length: int = 1,
-    ) -> FreshAnswers:
+    ) -> FreshProbe:
         training = ProbeTraining(
             settings=self.context.settings.classifier,
-            runtime=self.context.runtime,
             n_folds=self.n_folds,
             seed=seed,
-            kept=self.kept,
             name=f"{facts['method']}_{facts['sites']}_length-{length}".replace(":", "-"),
             length=length,
         )
-        return fresh_answers(images, parts, training=training)
+        return FreshProbe(images, tuple(parts), training)
+
+    def _fresh(self, probes: Sequence[FreshProbe]) -> list[FreshAnswers]:
+        return fresh_answers(probes, trainers=self.trainers, kept=self.kept)
 
     def _fresh_row(self, facts: Row, found: FreshAnswers, probe: str, seed: int) -> Row:
         numbers = self._numbers(facts, found.predictions, probe, seed)

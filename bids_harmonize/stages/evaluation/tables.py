@@ -5,7 +5,7 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.evaluation.fresh_probe import CONVERGED_LENGTH
+from bids_harmonize.stages.evaluation.fresh_probe import CONVERGED_LENGTH, NAMED_BY_ALL
 from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
@@ -137,7 +137,11 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
                 "reseeded": "the same network trained again on these images, cross-validated "
                 f"inside each half with up to {n_folds} folds",
                 "converged": f"as reseeded, trained {CONVERGED_LENGTH} times as long"
-                + (" (effort quick: not trained)" if effort == "quick" else ""),
+                + (
+                    " (effort quick: not trained)"
+                    if effort == "quick"
+                    else f"; only where the reseeded ones name under {NAMED_BY_ALL} in the mean"
+                ),
                 "forest": "a random forest on intensity and texture of the brain and its octants, "
                 "trained and asked likewise",
             },

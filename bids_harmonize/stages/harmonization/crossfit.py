@@ -24,7 +24,7 @@ from bids_harmonize.training.splits import check_no_leak
 from bids_harmonize.training.volumes import (
     DiskVolumes,
     SelectedVolumes,
-    TransformedVolumes,
+    StoredVolumes,
     VolumeSource,
     to_network_grid,
 )
@@ -168,7 +168,7 @@ def kept_volumes(
     for index in range(len(network)):
         kept[index] = made(index)
     kept.flush()
-    return TransformedVolumes(network, lambda index, _: np.array(kept[index]))
+    return StoredVolumes(network, path)
 
 
 def probe_volume(

@@ -9,40 +9,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Final
 
-from bids_harmonize.config import ResourceSettings
-from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
+from bids_harmonize.machine import follow_parent
+from bids_harmonize.stages.processes import KILLED
 from bids_harmonize.stages.tissue.scan import Fault, TissueJob, do_job
 
 SCAN_MEMORY_GB: Final = 2.0
 """What a worker is given, GB. Measured on a grid of 4 mm: 0.75. On one of 1 mm the search for the
 template and the segmentation take 1.2 and 0.8 without PyTorch (see the participant level)."""
 
-KILLED: Final = "its process was killed: out of memory? Give --mem, or fewer --nprocs"
-
 _LOST: Final = Fault(KILLED, KILLED)
-
-
-def count_processes(resources: ResourceSettings, n_jobs: int) -> int:
-    """How many processes work at a time.
-
-    Parameters
-    ----------
-    resources
-        ``nprocs`` and ``mem_gb``; what the machine has where they are ``None``. One process
-        with ``low_mem``.
-    n_jobs
-        More processes than jobs are of no use.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
-    if resources.low_mem:
-        return 1
-    memory_gb = usable_memory_gb() if resources.mem_gb is None else resources.mem_gb
-    wanted = min(resources.nprocs or count_cpus(), int(memory_gb / SCAN_MEMORY_GB), n_jobs)
-    return max(1, wanted)
 
 
 def work_through(
