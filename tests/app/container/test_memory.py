@@ -84,7 +84,6 @@ def test_killed_whole_it_is_named_and_more_memory_goes_on(engine, image, mounts,
     assert list((tmp_path / "out").rglob(".tmp-*")) == []
 
 
-@pytest.mark.xfail(reason="both scans are named, and then the main process is killed as well")
 def test_a_killed_worker_is_named_with_its_scan(engine, image, mounts, tmp_path):
     needs_limits(engine, image)
     words = ["/data", "/out", "participant", *FAST, "--nprocs", 2]
