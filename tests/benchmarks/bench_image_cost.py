@@ -6,9 +6,9 @@ group level's own function, in one process and one thread, and prints seconds of
 (image and masks), fingerprints, the harmonizer, write (gzip and disk). Then it compresses the
 images that came out at several levels: CPU, size, and the time to read them again.
 
-Found (20 heads of IXI at 1 mm, bilateral generators of 3 mm): 2.8 s of CPU a scan, of which reading
-takes 7 %, writing 18 %, together 25 %. gzip 1, 5 and 9 take .36, .43 and .66 s for 13.15, 12.98 and
-12.97 MB: 5 stays.
+Found (20 heads of IXI at 1 mm, bilateral generators of 3 mm): 2.8 s of CPU a scan, of which
+reading takes 7 %, writing 18 %, together 25 %. gzip 1, 5 and 9 take .36, .43 and .66 s for 13.15,
+12.98 and 12.97 MB: 5 stays.
 """
 
 import argparse
