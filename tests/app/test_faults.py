@@ -28,9 +28,6 @@ pytestmark = [
 
 FAST = ("--resolution", str(RESOLUTION_MM), "--brain-mask", "none")
 
-FINE = ("--resolution", "2", "--brain-mask", "none")
-"""Files of some 2 MB."""
-
 WORDS = {
     "truncated": "truncated",
     "lying": "the header lies",
@@ -188,10 +185,10 @@ def test_a_participants_table_that_cannot_be_used_is_65_before_any_work(
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB; skipped where nothing may be mounted."""
+    """A file system that holds a scan or two, not four; skipped where nothing may be mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no right to mount a file system here")
     yield folder
@@ -211,7 +208,7 @@ def test_a_full_output_disk_is_74_and_nothing_half_is_left(
     clean: Path, mounted: Path, tmp_path: Path, n_procs: int
 ):
     out = mounted / "out"
-    run = run_app(clean, out, "participant", *FINE, "--nprocs", n_procs, "-w", tmp_path / "work")
+    run = run_app(clean, out, "participant", *FAST, "--nprocs", n_procs, "-w", tmp_path / "work")
     assert run.returncode == 74, run.stderr
     assert "free some space" in run.stderr
     assert_whole(out)
@@ -223,7 +220,7 @@ def test_a_full_output_disk_is_74_and_nothing_half_is_left(
 @pytest.mark.parametrize("n_procs", [1, 2])
 def test_a_full_work_disk_is_74(clean: Path, mounted: Path, tmp_path: Path, n_procs: int):
     out = tmp_path / "out"
-    run = run_app(clean, out, "participant", *FINE, "--nprocs", n_procs, "-w", mounted / "work")
+    run = run_app(clean, out, "participant", *FAST, "--nprocs", n_procs, "-w", mounted / "work")
     assert run.returncode == 74, run.stderr
     assert "free some space" in run.stderr
     assert "out of memory" not in run.stderr
