@@ -109,7 +109,10 @@ def fresh_answers(
     list of FreshAnswers
         About everybody, in the order of ``probes``.
     """
-    folds = [_folds(probe, trainers.runtime.precision) for probe in probes]
+    shown = {id(probe.images): probe.images for probe in probes}
+    hashes = {key: images_hash(images) for key, images in shown.items()}
+    precision = trainers.runtime.precision
+    folds = [_folds(probe, hashes[id(probe.images)], precision) for probe in probes]
     answers = iter(trainers.ask(kept, [fold for own in folds for fold in own]))
     found = []
     for own in folds:
@@ -120,10 +123,9 @@ def fresh_answers(
     return found
 
 
-def _folds(probe: FreshProbe, precision: str) -> list[Training]:
+def _folds(probe: FreshProbe, shown: str, precision: str) -> list[Training]:
     images, training = probe.images, probe.training
     site_of = {scan.participant_id: scan.site for scan in images.scans}
-    shown = images_hash(images)
     return [
         Training(
             f"{training.name}_seed-{training.seed}_fold-{fold}",

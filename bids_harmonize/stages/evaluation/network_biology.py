@@ -7,7 +7,7 @@ learns nothing from a dozen people; so it learns from people of all sites togeth
 sites, and is scored within sites like the regression on tissue.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -99,17 +99,11 @@ def _read(
     trainings = {
         scheme: [
             Training(
-                f"{method}_{target.name}-{scheme}-{number}".replace(":", "-"),
+                f"{method}_{question.name}".replace(":", "-"),
                 settings_hash(asked, [sorted(split.train), sorted(split.validation)]),
-                partial(
-                    _predict,
-                    _Question(target.name, scheme, number, seed, context.settings.classifier),
-                    people["truth"],
-                    images,
-                    split,
-                ),
+                partial(_predict, question, people["truth"], images, split),
             )
-            for number, split in enumerate(splits, start=1)
+            for question, split in _questions(context, target, scheme, splits)
         ]
         for scheme, splits in schemes.items()
     }
@@ -127,10 +121,17 @@ class _Question:
     """What one network is asked, and how it is trained."""
 
     target: str
-    scheme: str
-    number: int
+    name: str
     seed: int
     settings: ClassifierSettings
+
+
+def _questions(
+    context: StageContext, target: Target, scheme: str, splits: Sequence[Split]
+) -> Iterator[tuple[_Question, Split]]:
+    seed, settings = context.settings.run.random_seed, context.settings.classifier
+    for number, split in enumerate(splits, start=1):
+        yield _Question(target.name, f"{target.name}-{scheme}-{number}", seed, settings), split
 
 
 def _leave_out(people: pd.DataFrame) -> tuple[Split, ...]:
@@ -152,13 +153,12 @@ def _predict(
     bands = _bands(known) if question.target == "age" else known.astype(int).astype(str)
     seen, unseen = select(images, split.train), select(images, split.validation)
     classes = sorted(set(bands))
-    name = f"{question.target}-{question.scheme}-{question.number}"
     network = train_classifier(
         seen,
         [bands[scan.participant_id] for scan in seen.scans],
         sites=classes,
         settings=question.settings,
-        plan=TrainingPlan(runtime=runtime, seed=question.seed, name=name),
+        plan=TrainingPlan(runtime=runtime, seed=question.seed, name=question.name),
     )
     levels = known.groupby(bands).mean().reindex(classes).to_numpy()
     values = predict(network, unseen) @ levels
