@@ -8,6 +8,7 @@ they would have to share.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,8 @@ LOGGER = logging.getLogger(__name__)
 _BASE_GB: Final = 0.8
 _GB_PER_VOXEL: Final = 3e-6
 """Of the network's grid. Measured: 0.75 GB in all at 4 mm."""
+_START_S: Final = 15.0
+"""What a process takes until it can train, most of it PyTorch's imports."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,7 @@ class Trainers:
         self._resources = resources
         self._gb_each = _BASE_GB + _GB_PER_VOXEL * i * j * k
         self._pool: ProcessPoolExecutor | None = None
+        self._seconds = 0.0
 
     def __enter__(self) -> Self:
         """Start nothing yet."""
@@ -120,25 +124,37 @@ class Trainers:
     def _made(self, trainings: Sequence[Training]) -> Iterator[tuple[int, pd.DataFrame]]:
         """Place and answers of each, in the order in which they end."""
         left = dict(enumerate(trainings))
-        if self._spreads(len(trainings)):
-            for place, answers in self._pooled(left):
-                del left[place]
+        for place in range(len(trainings)):
+            if self._pays(len(left)):
+                yield from self._spread(left)
+            if place in left:
+                started = time.monotonic()
+                with one_thread():
+                    answers = left.pop(place).answers(self.runtime)
+                self._seconds = time.monotonic() - started
                 yield place, answers
-            if left:
-                LOGGER.warning(
-                    "a process that trained was killed: out of memory? The other %d trainings go"
-                    " on one at a time; give --mem, or fewer --nprocs",
-                    len(left),
-                )
-                self._pool = None
-        for place, one in left.items():
-            with one_thread():
-                answers = one.answers(self.runtime)
-            yield place, answers
 
-    def _spreads(self, n_trainings: int) -> bool:
-        on_cpu = self.runtime.device.type == "cpu"
-        return on_cpu and count_processes(self._resources, n_trainings, gb_each=self._gb_each) > 1
+    def _pays(self, n_left: int) -> bool:
+        """Whether processes would save more than they take to start; told by the last training."""
+        if self.runtime.device.type != "cpu":
+            return False
+        n_procs = count_processes(self._resources, n_left, gb_each=self._gb_each)
+        saved = self._seconds * n_left * (1 - 1 / n_procs)
+        return n_procs > 1 and (self._pool is not None or saved > _START_S)
+
+    def _spread(self, left: dict[int, Training]) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Place and answers; takes out of ``left`` what has ended, all if no process is killed."""
+        for place, answers in self._pooled(left):
+            del left[place]
+            yield place, answers
+        if left:
+            LOGGER.warning(
+                "a process that trained was killed: out of memory? The other %d trainings go on"
+                " one at a time; give --mem, or fewer --nprocs",
+                len(left),
+            )
+            self._pool = None
+            self._resources = replace(self._resources, nprocs=1)
 
     def _pooled(self, trainings: dict[int, Training]) -> Iterator[tuple[int, pd.DataFrame]]:
         """As far as the processes live."""

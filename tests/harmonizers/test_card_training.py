@@ -17,7 +17,7 @@ from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import LocalHistograms
 from bids_harmonize.training.pair_data import REFERENCE, SOURCE, PairData, PairSettings
 from bids_harmonize.training.pairs import PairRun, train_pair
-from bids_harmonize.training.sources import SelectedVolumes
+from bids_harmonize.training.views import SelectedVolumes
 from tests.harmonizers.card_cases import indices_of, loaded_card, write_card
 from tests.harmonizers.small_study import (
     VOXEL_MM,

@@ -9,8 +9,8 @@ import torch
 from bids_harmonize.config import make_settings
 from bids_harmonize.stages.classification.models import ClassifierTraining
 from bids_harmonize.training.classifier import Classifier
-from bids_harmonize.training.sources import TransformedVolumes
 from bids_harmonize.training.splits import make_folds
+from bids_harmonize.training.views import TransformedVolumes
 from tests.training.toys import SITES, ToyVolumes, cpu_runtime
 
 SHAPE = (12, 14, 12)

@@ -9,7 +9,7 @@ import pytest
 from bids_harmonize.stages.classification.controls import control_predictions, run_controls
 from bids_harmonize.stages.classification.models import ClassifierTraining, FoldModel
 from bids_harmonize.stages.classification.shortcuts import head_histograms, shortcut_predictions
-from bids_harmonize.training.sources import SelectedVolumes, TransformedVolumes
+from bids_harmonize.training.views import SelectedVolumes, TransformedVolumes
 from tests.stages.control_toys import SHAPE, make_training, stand_in, study_of
 from tests.training.toys import SITES, ToyVolumes
 

@@ -16,8 +16,8 @@ from bids_harmonize.stages.classification.models import (
 from bids_harmonize.stats.calibration import fit_temperature
 from bids_harmonize.training.classifier import Classifier, ask
 from bids_harmonize.training.site_model import FeatureSpread, Stopping
-from bids_harmonize.training.sources import SelectedVolumes, TransformedVolumes
 from bids_harmonize.training.splits import make_folds
+from bids_harmonize.training.views import SelectedVolumes, TransformedVolumes
 from tests.training.toys import SITES, ToyVolumes, cpu_runtime
 
 SHAPE = (8, 8, 8)

@@ -23,7 +23,7 @@ def _context(study, work_dir, **group):
         {
             "group": {"effort": "quick", "harmonizer": "histogram", **group},
             "classifier": {"n_epochs": 1},
-            "resources": {"device": "cpu"},
+            "resources": {"device": "cpu", "nprocs": 1},
         },
         source="test",
     )
