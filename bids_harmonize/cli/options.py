@@ -135,8 +135,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             ("--low-mem",),
             "resources.low_mem",
             "",
-            "one process at a time, so that the memory of one scan is enough; networks keep the "
-            "threads of --nprocs",
+            "one process at a time, so that the memory of one scan or network is enough; classify "
+            "and harmonize keep the threads of --nprocs",
             "flag",
         ),
         Option(
