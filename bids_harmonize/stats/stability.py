@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from bids_harmonize.stats.clustering import Method, SubtypeModel, fit_subtypes, renamed
-from bids_harmonize.stats.partitions import adjusted_rand
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _bootstrap(
         again = refit(whitened[refit.rng.integers(size, size=size)])
         for i, (own, model) in enumerate(zip(labels, again, strict=True)):
             other = model.assign(whitened)
-            found[i].append(adjusted_rand(own, other))
+            found[i].append(adjusted_rand_score(own, other))
             same[i] += own == renamed(other, own, other, model.clusters.k)
     return [_mean(values) for values in found], [total / n for total in same]
 
@@ -119,7 +119,7 @@ def _halves(whitened: np.ndarray, refit: _Refit, n: int) -> list[float]:
         pairs = zip(refit(whitened[first]), refit(whitened[second]), strict=True)
         for values, (one, other) in zip(found, pairs, strict=True):
             values += [
-                adjusted_rand(one.assign(whitened[half]), other.assign(whitened[half]))
+                adjusted_rand_score(one.assign(whitened[half]), other.assign(whitened[half]))
                 for half in (first, second)
             ]
     return [_mean(values) for values in found]
@@ -137,7 +137,7 @@ def _without_sites(
     for name in names:
         again = refit(whitened[sites != name])
         for i, (own, model) in enumerate(zip(labels, again, strict=True)):
-            lowest[i] = min(lowest[i], adjusted_rand(own, model.assign(whitened)))
+            lowest[i] = min(lowest[i], float(adjusted_rand_score(own, model.assign(whitened))))
     return lowest
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import adjusted_rand_score
 
 from bids_harmonize.config import Settings
 from bids_harmonize.stages.case_control.arms import Arm
@@ -12,7 +13,6 @@ from bids_harmonize.stages.case_control.deviations import KEYS, deal_folds, devi
 from bids_harmonize.stats import cramers_v
 from bids_harmonize.stats.heterogeneity import Heterogeneity, assess_heterogeneity
 from bids_harmonize.stats.hydra import fit_hydra
-from bids_harmonize.stats.partitions import adjusted_rand
 from bids_harmonize.stats.som import cluster_som
 from bids_harmonize.stats.verdict import Effort
 from bids_harmonize.training.runtime import seeded_generator
@@ -119,7 +119,7 @@ def search_subtypes(arm: Arm, settings: Settings) -> ArmSubtypes:
             name,
             k,
             labels,
-            adjusted_rand(ours, labels) if found.k > 1 else float("nan"),
+            float(adjusted_rand_score(ours, labels)) if found.k > 1 else float("nan"),
             cramers_v([str(label) for label in labels], list(sites[case])).value,
         )
         for name, k, labels in others
