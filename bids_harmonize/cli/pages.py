@@ -20,7 +20,8 @@ from bids_harmonize.cli.outcome import Tally
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import BusyError, OutputError, StorageError
 from bids_harmonize.imaging.quality import QUALITY_MEASURES
-from bids_harmonize.machine import count_cpus, follow_parent, usable_memory_gb
+from bids_harmonize.machine import follow_parent
+from bids_harmonize.stages.processes import count_processes
 
 LOGGER = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ def _draw_all(
     claims: Claims,
     study: StudyMeasures,
 ) -> Iterator[tuple[str, Fault]]:
-    n_procs = _count_processes(resources)
+    n_procs = count_processes(resources, len(people), gb_each=PAGE_MEMORY_GB)
     if n_procs == 1 or len(people) < MIN_POOL:
         for person, scans in people.items():
             try:
@@ -213,10 +214,3 @@ def _draw_pooled(
                 yield person, error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _count_processes(resources: ResourceSettings) -> int:
-    if resources.low_mem:
-        return 1
-    memory_gb = usable_memory_gb() if resources.mem_gb is None else resources.mem_gb
-    return max(1, min(resources.nprocs or count_cpus(), int(memory_gb / PAGE_MEMORY_GB)))

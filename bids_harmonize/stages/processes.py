@@ -1,4 +1,4 @@
-"""How many processes may work at a time, for stages that spread their work."""
+"""How many processes may work at a time, for stages and pages that spread their work."""
 
 from typing import Final
 

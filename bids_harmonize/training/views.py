@@ -11,7 +11,7 @@ from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.training.sources import VolumeSource
 
 
-class ChangedVolumes:
+class _ChangedVolumes:
     """Other volumes of the scans of another source; masks and scaling stay.
 
     Parameters
@@ -43,7 +43,7 @@ class ChangedVolumes:
         return self.source.scaling(index)
 
 
-class TransformedVolumes(ChangedVolumes):
+class TransformedVolumes(_ChangedVolumes):
     """The volumes of another source, each changed by a function.
 
     Parameters
@@ -63,7 +63,7 @@ class TransformedVolumes(ChangedVolumes):
         return self.function(index, self.source.volume(index))
 
 
-class StoredVolumes(ChangedVolumes):
+class StoredVolumes(_ChangedVolumes):
     """Volumes of one array file, made from the scans of another source.
 
     Parameters

@@ -10,6 +10,8 @@ import pytest
 from bids_harmonize.phantom import write_study
 
 RESOLUTION_MM = 6.0
+FAST = ("--resolution", str(RESOLUTION_MM), "--brain-mask", "none")
+"""A participant level without brain and tissue, for what does not depend on them."""
 GROUP_OPTIONS = ("--stages", "classify", "harmonize", "evaluate", "--effort", "quick")
 FAST_TRAINING = "[classifier]\nn_epochs = 6\n\n[harmonizer]\nn_iterations = 60\n"
 

@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 
 from bids_harmonize.phantom import write_study
-from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.conftest import FAST, RESOLUTION_MM, run_app
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),
 ]
-
-
-FAST = ("--resolution", RESOLUTION_MM, "--brain-mask", "none")
 
 
 @pytest.fixture(scope="module")

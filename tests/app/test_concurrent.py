@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 
 from bids_harmonize.phantom import write_study
-from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.conftest import FAST, RESOLUTION_MM, run_app
 from tests.app.processes import children, is_running
 
 pytestmark = [
@@ -24,8 +24,6 @@ pytestmark = [
 ]
 
 N_PER_SITE = 10
-FAST = ("--resolution", RESOLUTION_MM, "--brain-mask", "none")
-"""No brain, no tissue: who writes a file, and how, is the same for all of them."""
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,13 @@ import pytest
 
 from bids_harmonize.cli.main import main
 from bids_harmonize.phantom import write_study
-from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.conftest import FAST, RESOLUTION_MM, run_app
 from tests.app.processes import children
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
 ]
-
-FAST = ("--resolution", str(RESOLUTION_MM), "--brain-mask", "none")
 
 WORDS = {
     "truncated": "truncated",

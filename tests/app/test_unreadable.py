@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bids_harmonize.phantom import PRESETS, acquire, make_person, make_scanners
-from tests.app.conftest import RESOLUTION_MM, run_app
+from tests.app.conftest import FAST, RESOLUTION_MM, run_app
 from tests.bids.nifti_files import affine_of, head_like, write_nifti
 
 pytestmark = [pytest.mark.slow]
@@ -58,7 +58,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
     nb.save(nb.Nifti1Image(volume, affine), anat / "sub-good_T1w.nii.gz")
     description = {"Name": "broken", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     (bids_dir / "dataset_description.json").write_text(json.dumps(description))
-    options = ("--resolution", RESOLUTION_MM, "--brain-mask", "none", "--nprocs", 1)
+    options = (*FAST, "--nprocs", 1)
     run = run_app(bids_dir, folder / "out", "participant", *options)
     return run.returncode, run.stdout + run.stderr, folder / "out"
 

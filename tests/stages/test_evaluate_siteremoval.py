@@ -154,7 +154,7 @@ def full_context(tmp_path, monkeypatch):
 
 def test_no_long_training_where_the_short_ones_name_everybody(full_context, monkeypatch):
     """It would find what is known."""
-    monkeypatch.setattr("bids_harmonize.stages.evaluation.siteremoval.NAMED_BY_ALL", 0.0)
+    monkeypatch.setattr("bids_harmonize.stages.evaluation.siteremoval.ALL_NAMED", 0.0)
     probes = _probe(full_context, _half_models(full_context)).probes
     assert "converged" not in set(probes["probe"])
     assert (probes["probe"] == "reseeded").sum() == 3 * 2

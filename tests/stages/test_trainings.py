@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from functools import partial
 from multiprocessing import parent_process
 
@@ -20,7 +21,7 @@ SHAPE = (16, 16, 16)
 
 
 def told(number, runtime):
-    """Who works, on how many threads and what device, and a sum whose order threads change."""
+    """Who works when, on how many threads, and a sum whose order threads change."""
     values = torch.randn(1 << 16, generator=torch.Generator().manual_seed(number))
     return pd.DataFrame(
         {
@@ -28,6 +29,7 @@ def told(number, runtime):
             "threads": [torch.get_num_threads()],
             "device": [str(runtime.device)],
             "sum": [float(values.sum())],
+            "made_at": [time.monotonic_ns()],
         }
     )
 

@@ -27,7 +27,7 @@ from bids_harmonize.training.volumes import SelectedVolumes, VolumeSource
 CONVERGED_LENGTH = 4
 """How many times as long as a reseeded probe a converged one is trained."""
 
-NAMED_BY_ALL = 0.99
+ALL_NAMED = 0.99
 """Mean balanced accuracy of the reseeded probes from which no converged one is trained: what a
 short training finds needs no long one."""
 

@@ -14,8 +14,8 @@ from bids_harmonize.stages.classification.models import FoldModel, unseen_predic
 from bids_harmonize.stages.evaluation.comparison import IDENTITY
 from bids_harmonize.stages.evaluation.forest_probe import forest_predictions, texture_table
 from bids_harmonize.stages.evaluation.fresh_probe import (
+    ALL_NAMED,
     CONVERGED_LENGTH,
-    NAMED_BY_ALL,
     FreshAnswers,
     FreshProbe,
     ProbeTraining,
@@ -125,7 +125,7 @@ def probe_sites(
 
 def _leaves_room(reseeded: Sequence[Row]) -> bool:
     """Whether a longer training could name more than the short ones did, by their mean."""
-    return float(np.mean([row["balanced_accuracy"] for row in reseeded])) < NAMED_BY_ALL
+    return float(np.mean([row["balanced_accuracy"] for row in reseeded])) < ALL_NAMED
 
 
 def _n_sites(images: VolumeSource) -> int:

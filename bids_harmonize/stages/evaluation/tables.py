@@ -5,7 +5,7 @@ from typing import Any
 
 from bids_harmonize.metrics import METRICS
 from bids_harmonize.stages.evaluation.comparison import LEAST_GAP_DB
-from bids_harmonize.stages.evaluation.fresh_probe import CONVERGED_LENGTH, NAMED_BY_ALL
+from bids_harmonize.stages.evaluation.fresh_probe import ALL_NAMED, CONVERGED_LENGTH
 from bids_harmonize.stages.evaluation.probes import N_PERMUTATIONS
 from bids_harmonize.stages.harmonization.halves import LEAST_PER_HALF
 
@@ -131,20 +131,7 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
             "not fitted on (fitted on one half of the participants, applied to the other)",
             "VoxelSize": resolution_mm,
             "VoxelSizeUnits": "mm",
-            "Levels": {
-                "frozen": "the cross-validated classifier of the unharmonized images, out of "
-                "fold; any change of the images fools it",
-                "reseeded": "the same network trained again on these images, cross-validated "
-                f"inside each half with up to {n_folds} folds",
-                "converged": f"as reseeded, trained {CONVERGED_LENGTH} times as long"
-                + (
-                    " (effort quick: not trained)"
-                    if effort == "quick"
-                    else f"; only where the reseeded ones name under {NAMED_BY_ALL} in the mean"
-                ),
-                "forest": "a random forest on intensity and texture of the brain and its octants, "
-                "trained and asked likewise",
-            },
+            "Levels": _probe_kinds(effort=effort, n_folds=n_folds),
         },
         "sites": {
             "Description": "all = scans of every trained site; sources = without the reference, "
@@ -158,6 +145,29 @@ def probe_columns(*, effort: str, n_folds: int, resolution_mm: float) -> Columns
                 else ""
             )
         },
+        **_probe_numbers(),
+    }
+
+
+def _probe_kinds(*, effort: str, n_folds: int) -> dict[str, str]:
+    when = (
+        " (effort quick: not trained)"
+        if effort == "quick"
+        else f"; only where the reseeded ones name under {ALL_NAMED} in the mean"
+    )
+    return {
+        "frozen": "the cross-validated classifier of the unharmonized images, out of fold; any "
+        "change of the images fools it",
+        "reseeded": "the same network trained again on these images, cross-validated inside each "
+        f"half with up to {n_folds} folds",
+        "converged": f"as reseeded, trained {CONVERGED_LENGTH} times as long{when}",
+        "forest": "a random forest on intensity and texture of the brain and its octants, trained "
+        "and asked likewise",
+    }
+
+
+def _probe_numbers() -> Columns:
+    return {
         "balanced_accuracy": {
             "Description": METRICS["balanced_accuracy"].description
             + f"; n/a = cannot tell, a half has under {LEAST_PER_HALF} participants of a site"
