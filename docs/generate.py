@@ -25,6 +25,7 @@ SEE = {
     "--brain-mask": "usage.md#brain-masks",
     "--harmonizer": "methods.md#harmonizers",
     "--generator": "methods.md#harmonizers",
+    "--sub-boxes": "methods.md#training-at-the-studys-voxel-size",
     "--sources": "usage.md#one-model-for-many-sites",
     "--stages": "usage.md#group-level",
     "--group-column": "usage.md#patients-and-controls",

@@ -127,6 +127,11 @@ def _imageless_faults(settings: Settings, given: Mapping[str, Any], option: str)
             f"--sources {group.sources} has no use with {option}, which trains one generator a "
             "source site; leave it out"
         )
+    if group.sub_boxes == "on":
+        faults.append(
+            f"--sub-boxes on has no use with {option}, whose histograms hold for one voxel size; "
+            "leave it out"
+        )
     return faults
 
 

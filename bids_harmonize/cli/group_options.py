@@ -32,7 +32,16 @@ GROUP_LEVEL: tuple[Option, ...] = (
         "group.network_resolution_mm",
         "MM",
         "voxel size at which networks train, never finer than the study "
-        "(default: on CPU 4 for the classifier and 3 for generators, else the study's)",
+        "(default: on CPU 4 for the classifier and 3 for generators; on a GPU the study's, and 3 "
+        "for generators that train on sub-boxes)",
+    ),
+    Option(
+        ("--sub-boxes",),
+        "group.sub_boxes",
+        "{auto,on,off}",
+        "train bilateral generators at the voxel size of the study: what changes is predicted "
+        "from a coarse copy of the scan, and losses are taken in random boxes of it; takes disk "
+        "for the scans, uncompressed, in the work directory (default: auto, on a GPU)",
     ),
     Option(
         ("--effort",),

@@ -140,6 +140,14 @@ def _training_faults(values: Mapping[str, Any], chosen: HarmonizerModel) -> list
             f"--network-resolution {asked:g}: the model in {chosen.folder} was trained at "
             f"{trained:g} mm; leave the option out"
         )
+    wanted, losses = _text(_section(values, "group"), "sub_boxes"), _loss_size(chosen)
+    if wanted in ("on", "off") and trained is not None and losses is not None:
+        own_word = "on" if losses < trained - _SAME_MM else "off"
+        if wanted != own_word:
+            faults.append(
+                f"--sub-boxes {wanted}: the model in {chosen.folder} was trained with {own_word}, "
+                "and nothing is trained now; leave the option out"
+            )
     correction = _text(_section(values, "preprocessing"), "bias_correction")
     was = _section(chosen.model, "preprocessing").get("bias_correction")
     if correction is not None and was is not None and correction != was:
@@ -173,6 +181,12 @@ def _fill(values: MutableMapping[str, Any], chosen: HarmonizerModel) -> None:
 def _sources_of(chosen: HarmonizerModel) -> str:
     """``joint`` or ``pairwise``, which models of earlier versions do not say."""
     return _text(chosen.model, "sources") or "pairwise"
+
+
+def _loss_size(chosen: HarmonizerModel) -> float | None:
+    """Voxel size of the losses, mm; models of earlier versions took them where networks saw."""
+    learnt = _section(chosen.model, "learnt")
+    return _number(learnt.get("loss_voxel_size_mm", learnt.get("network_voxel_size_mm")))
 
 
 def _grid_of(chosen: HarmonizerModel) -> tuple[float | None, list[float]]:

@@ -253,6 +253,11 @@ def _harmonizer_faults(values: Mapping[str, Any]) -> list[str]:
             f"--generator {kind} goes with --harmonizer cyclegan; {name} has no choice of "
             "generators: leave it out"
         )
+    if own.get("generator") == "residual" and _section(values, "group").get("sub_boxes") == "on":
+        faults.append(
+            "--sub-boxes on goes ill with --generator residual, which changes whole volumes; "
+            "leave one of them out"
+        )
     if not own:  # defaults need no check, which would load the networks
         return faults
     try:

@@ -106,6 +106,7 @@ class GroupSettings:
     harmonizer: str = "cyclegan"
     sources: Sources = "pairwise"
     network_resolution_mm: float | None = Field(default=None, ge=0.5, le=8.0)
+    sub_boxes: Literal["auto", "on", "off"] = "auto"
     effort: Effort = "full"
     folds: int = Field(default=5, ge=2)
     group_column: str | None = None

@@ -27,7 +27,7 @@ def training_warning(
     result, pair
         The training and its scans.
     data
-        Where masks and scans of the network's grid are.
+        Names the reference site.
     site
         The source site.
     rival
@@ -45,7 +45,7 @@ def training_warning(
     if result.diverged:
         return f"training {ways} diverged twice; its scans are harmonized by {rival.name} instead"
     found = min(_distances(result.rows))
-    other = _rival_distance(pair, data, site=site, rival=rival, seed=seed)
+    other = _rival_distance(pair, site=site, rival=rival, seed=seed)
     if found <= other:
         return None
     return (
@@ -59,25 +59,24 @@ def _distances(rows: tuple[Mapping[str, Any], ...]) -> list[float]:
     return [row["distance_to_reference"] for row in rows if row["attempt"] == last]
 
 
-def _rival_distance(
-    pair: PairData, data: TrainingData, *, site: str, rival: Matching, seed: int
-) -> float:
-    coarse = Matching(
+def _rival_distance(pair: PairData, *, site: str, rival: Matching, seed: int) -> float:
+    seen = pair.seen
+    alike = Matching(
         rival.name,
-        replace(rival.frame, voxel_size_mm=data.network.voxel_size_mm),
+        replace(rival.frame, voxel_size_mm=seen.voxel_size_mm),
         rival.settings,
         rival.percentiles,
     )
-    coarse.curves = rival.curves
+    alike.curves = rival.curves
     made = [
         (
-            coarse.transform(
-                data.network.volume(index),
+            alike.transform(
+                seen.volume(index),
                 site=site,
-                head_mask=data.network.head_mask(index),
-                brain_mask=data.network.brain_mask(index),
+                head_mask=seen.head_mask(index),
+                brain_mask=seen.brain_mask(index),
             ),
-            data.network.head_mask(index),
+            seen.head_mask(index),
         )
         for index in pair.monitor[SOURCE]
     ]

@@ -126,6 +126,9 @@ class TrainingData:
     reference_high
         Native intensity of 1 at a reference of which there is no scan: a card, or the median of
         all sites.
+    fine
+        The same scans mapped at the study's voxel size, for trainings that take their losses
+        there, in random boxes; ``None``: losses are taken on ``network``.
     """
 
     native: VolumeSource
@@ -133,6 +136,12 @@ class TrainingData:
     reference_site: str
     monitor: frozenset[str]
     reference_high: float | None = None
+    fine: VolumeSource | None = None
+
+    @property
+    def loss_voxel_size_mm(self) -> float:
+        """Voxel size of the volumes on which the losses of a training are taken, mm."""
+        return (self.network if self.fine is None else self.fine).voxel_size_mm
 
     def of_site(self, site: str) -> tuple[int, ...]:
         """Positions of a site's scans."""

@@ -55,7 +55,7 @@ class Bilateral:
         self.settings = settings
         self.high: Mapping[str, float] = {}
         self.generators: dict[tuple[str, str], TrainedGenerator] = {}
-        self.network_voxel_size_mm = frame.voxel_size_mm
+        self.network_voxel_size_mm = self.loss_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
         self._fallback = n4_histogram.make(frame, check_harmonizer_settings(FALLBACK, {}))
@@ -66,6 +66,7 @@ class Bilateral:
         """Train every pair; see the protocol."""
         self.high = {site: data.median_high(site) for site in self.frame.sites}
         self.network_voxel_size_mm = data.network.voxel_size_mm
+        self.loss_voxel_size_mm = data.loss_voxel_size_mm
         self.device = runtime.device
         self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
         self.generators = {}
@@ -81,7 +82,7 @@ class Bilateral:
                 PairSettings(**self.settings),
                 runtime=runtime,
                 seed=pair_seed,
-                sharpens=self._sharpens(),
+                sharpens=is_same_grid(self.loss_voxel_size_mm, self.frame),
                 run=PairRun(
                     name=f"{self.name} {site} and {self.frame.reference_site}",
                     folder=work_dir / f"pair-{number}",
@@ -156,12 +157,14 @@ class Bilateral:
             tensors |= {f"fallback{_SEPARATOR}{site}": curve for site, curve in curves.items()}
         return tensors, {
             "network_voxel_size_mm": self.network_voxel_size_mm,
+            "loss_voxel_size_mm": self.loss_voxel_size_mm,
             "fell_back": list(self.fell_back),
         }
 
     def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
         """Put the generators back."""
         self.network_voxel_size_mm = learnt["network_voxel_size_mm"]
+        self.loss_voxel_size_mm = learnt.get("loss_voxel_size_mm", self.network_voxel_size_mm)
         self.fell_back = tuple(learnt["fell_back"])
         self.generators = {}
         weights: dict[tuple[str, str], dict[str, Tensor]] = {}
@@ -189,12 +192,9 @@ class Bilateral:
             PairSettings(**self.settings),
             weights,
             voxel_size_mm=self.network_voxel_size_mm,
-            sharpens=self._sharpens(),
+            sharpened_mm=sharpened_mm(self.loss_voxel_size_mm, self.frame),
             device=self.device,
         )
-
-    def _sharpens(self) -> bool:
-        return is_same_grid(self.network_voxel_size_mm, self.frame)
 
 
 def load_generator(
@@ -202,7 +202,7 @@ def load_generator(
     weights: Mapping[str, Tensor],
     *,
     voxel_size_mm: float,
-    sharpens: bool,
+    sharpened_mm: float | None,
     device: torch.device,
 ) -> "TrainedGenerator":
     """A trained generator, ready to use.
@@ -215,8 +215,8 @@ def load_generator(
         As its ``state_dict`` gave them.
     voxel_size_mm
         That of the grid on which it was trained, mm.
-    sharpens
-        Whether it learnt sharpening weights.
+    sharpened_mm
+        See :func:`sharpened_mm`.
     device
         Where it shall live.
 
@@ -225,14 +225,22 @@ def load_generator(
     TrainedGenerator
         Without gradients.
     """
-    generator = settings.make_generator(voxel_size_mm=voxel_size_mm, sharpens=sharpens)
+    generator = settings.make_generator(voxel_size_mm=voxel_size_mm, sharpened_mm=sharpened_mm)
     generator.load_state_dict(weights)
     return generator.eval().requires_grad_(False).to(device)
 
 
-def is_same_grid(network_voxel_size_mm: float, frame: Frame) -> bool:
-    """Sharpening weights are in voxels: of use only where both grids have the same."""
-    return abs(network_voxel_size_mm - frame.voxel_size_mm) < _SAME_MM
+def is_same_grid(voxel_size_mm: float, frame: Frame) -> bool:
+    """Whether a grid of a training has the voxels of the study (mm)."""
+    return abs(voxel_size_mm - frame.voxel_size_mm) < _SAME_MM
+
+
+def sharpened_mm(loss_voxel_size_mm: float, frame: Frame) -> float | None:
+    """Voxel size (mm) that sharpening weights were learnt for, or ``None`` where there are none.
+
+    They are in voxels: of use only where losses were taken at the voxel size of the study.
+    """
+    return frame.voxel_size_mm if is_same_grid(loss_voxel_size_mm, frame) else None
 
 
 def training_fingerprint(
@@ -260,6 +268,7 @@ def training_fingerprint(
         seed,
         data.network.shape,
         data.network.voxel_size_mm,
+        *([] if data.fine is None else [data.fine.shape, data.fine.voxel_size_mm]),
     )
 
 
@@ -270,4 +279,5 @@ def pair_data(data: TrainingData, site: str) -> PairData:
         volumes=data.network,
         train={side: train for side, (train, _) in sides.items()},
         monitor={side: monitor for side, (_, monitor) in sides.items()},
+        fine=data.fine,
     )

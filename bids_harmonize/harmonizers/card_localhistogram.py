@@ -20,6 +20,7 @@ from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep
 from bids_harmonize.harmonizers.bilateral import (
     is_same_grid,
     load_generator,
+    sharpened_mm,
     training_fingerprint,
 )
 from bids_harmonize.harmonizers.card import ReferenceCard
@@ -187,7 +188,7 @@ class CardLocalHistogram:
             PairSettings(),
             weights,
             voxel_size_mm=self.network_voxel_size_mm,
-            sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
+            sharpened_mm=sharpened_mm(self.network_voxel_size_mm, self.frame),
             device=self.device,
         )
 

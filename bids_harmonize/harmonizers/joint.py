@@ -20,6 +20,7 @@ from bids_harmonize.harmonizers.bilateral import (
     is_same_grid,
     load_generator,
     pair_data,
+    sharpened_mm,
     training_fingerprint,
 )
 from bids_harmonize.imaging.types import Mask, Volume
@@ -59,7 +60,7 @@ class Joint:
         self.high: Mapping[str, float] = {}
         self.generator: TrainedGenerator | None = None
         self.sites: SiteDistance | None = None
-        self.network_voxel_size_mm = frame.voxel_size_mm
+        self.network_voxel_size_mm = self.loss_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
         self._fallback = n4_histogram.make(frame, check_harmonizer_settings(FALLBACK, {}))
@@ -70,6 +71,7 @@ class Joint:
         """Train the one generator; see the protocol."""
         self.high = {site: data.median_high(site) for site in self.frame.sites}
         self.network_voxel_size_mm = data.network.voxel_size_mm
+        self.loss_voxel_size_mm = data.loss_voxel_size_mm
         self.device = runtime.device
         self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
         self.sites = fit_site_distance(
@@ -83,7 +85,7 @@ class Joint:
             reference=reference,
             runtime=runtime,
             seed=joint_seed,
-            sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
+            sharpens=is_same_grid(self.loss_voxel_size_mm, self.frame),
             run=PairRun(
                 name=f"{self.name} of {len(sources)} sites to {reference}",
                 folder=work_dir / _NAME,
@@ -156,6 +158,7 @@ class Joint:
             tensors |= {f"{_GENERATOR}{name}": tensor for name, tensor in weights.items()}
         return tensors, {
             "network_voxel_size_mm": self.network_voxel_size_mm,
+            "loss_voxel_size_mm": self.loss_voxel_size_mm,
             "network_shape": list(sites.shape),
             "fell_back": list(self.fell_back),
             "usual_distance": sites.usual,
@@ -164,6 +167,7 @@ class Joint:
     def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
         """Put the generator and the histograms back."""
         self.network_voxel_size_mm = learnt["network_voxel_size_mm"]
+        self.loss_voxel_size_mm = learnt.get("loss_voxel_size_mm", self.network_voxel_size_mm)
         self.fell_back = tuple(learnt["fell_back"])
         self.sites = SiteDistance(
             tensors[_MEANS],
@@ -184,7 +188,7 @@ class Joint:
             PairSettings(**self.settings),
             weights,
             voxel_size_mm=self.network_voxel_size_mm,
-            sharpens=is_same_grid(self.network_voxel_size_mm, self.frame),
+            sharpened_mm=sharpened_mm(self.loss_voxel_size_mm, self.frame),
             device=self.device,
         )
 
@@ -213,4 +217,4 @@ def _joint_data(data: TrainingData, frame: Frame) -> PairData:
     any_pair = next(iter(pairs.values()))
     train[frame.reference_site] = any_pair.train["reference"]
     monitor[frame.reference_site] = any_pair.monitor["reference"]
-    return PairData(volumes=data.network, train=train, monitor=monitor)
+    return PairData(volumes=data.network, train=train, monitor=monitor, fine=data.fine)

@@ -274,7 +274,9 @@ def _change(harmonizer: Harmonizer) -> str:
     size, network = harmonizer.frame.voxel_size_mm, learnt["network_voxel_size_mm"]
     same = is_same_grid(network, harmonizer.frame)
     if not _generator(harmonizer).draws:
-        return _BRIGHTNESS.format(sharpening=" how sharp the whole image is, and" if same else "")
+        sharpens = is_same_grid(learnt.get("loss_voxel_size_mm", network), harmonizer.frame)
+        words = " how sharp the whole image is, and" if sharpens else ""
+        return _BRIGHTNESS.format(sharpening=words)
     coarseness = (
         ""
         if same

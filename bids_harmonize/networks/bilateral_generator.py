@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from bids_harmonize.networks.generators import GeneratorPlan
 from bids_harmonize.networks.separable import (
     AxisMatrices,
+    Window,
     apply_matrices,
     gaussian_matrices,
     interpolation_matrices,
     mean_matrices,
     n_cells,
     on_device,
+    rows_of,
     transposed,
 )
 
@@ -31,6 +33,8 @@ CELL_MM: Final = 48.0
 HIGHEST: Final = 1.5  # the bins span 0 to this, in units of the 99th percentile
 POOLED_MM: Final = 6.0  # voxel size after the first pooling
 BLURS_VOXELS: Final = (0.6, 1.2)
+REACH_VOXELS: Final = 5  # how far sharpening looks: four standard deviations of the wider blur
+_SAME_MM: Final = 1e-3
 _NARROW, _WIDE = 16, 32
 
 
@@ -41,19 +45,19 @@ class BilateralGenerator(nn.Module):
     ----------
     voxel_size_mm
         Voxel size of the volumes that the grid is predicted from, mm.
-    sharpens
+    sharpened_mm
         Also learn two sharpening weights for differences of resolution. They are in voxels, so
-        this is for volumes that are sliced at ``voxel_size_mm`` too.
+        they hold for volumes of this voxel size (mm) and do nothing to others; ``None`` for none.
 
     References
     ----------
     Gharbi et al. 2017, doi:10.1145/3072959.3073592 (slicing a predicted bilateral grid).
     """
 
-    def __init__(self, *, voxel_size_mm: float, sharpens: bool) -> None:
+    def __init__(self, *, voxel_size_mm: float, sharpened_mm: float | None) -> None:
         super().__init__()
         self.voxel_size_mm = voxel_size_mm
-        self.sharpens = sharpens
+        self.sharpened_mm = sharpened_mm
         pool = max(1, round(POOLED_MM / voxel_size_mm))
         n_strided = min(3, max(1, floor(log2(CELL_MM / (pool * voxel_size_mm)) + 1e-6)))
         self.feature_mm = voxel_size_mm * pool * 2**n_strided
@@ -69,7 +73,7 @@ class BilateralGenerator(nn.Module):
         self.head = nn.Conv3d(_WIDE, N_BINS, kernel_size=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # the layer has a bias
-        if sharpens:
+        if sharpened_mm is not None:
             self.sharpening = nn.Parameter(torch.zeros(len(BLURS_VOXELS)))
 
     def predict_grid(self, volume: Tensor, mask: Tensor) -> Tensor:
@@ -101,7 +105,13 @@ class BilateralGenerator(nn.Module):
         return grid
 
     def apply_grid(
-        self, volume: Tensor, mask: Tensor, grid: Tensor, *, voxel_size_mm: float
+        self,
+        volume: Tensor,
+        mask: Tensor,
+        grid: Tensor,
+        *,
+        voxel_size_mm: float,
+        window: Window | None = None,
     ) -> Tensor:
         """The volume after its grid's changes, zero outside the mask.
 
@@ -115,23 +125,26 @@ class BilateralGenerator(nn.Module):
             What :meth:`predict_grid` returned.
         voxel_size_mm
             Voxel size of ``volume``, mm.
+        window
+            Which box of the whole ``volume`` is, for a part of it. Sharpening is then right but
+            for the outermost ``REACH_VOXELS`` of the box.
 
         Returns
         -------
         Tensor
             Same shape, at least 0.
         """
-        matrices = on_device(
-            interpolation_matrices(
-                volume.shape[2:],
-                voxel_size_mm=voxel_size_mm,
-                cells=grid.shape[2:],
-                cell_mm=CELL_MM,
-            ),
-            volume.device,
+        matrices = interpolation_matrices(
+            volume.shape[2:] if window is None else window.whole,
+            voxel_size_mm=voxel_size_mm,
+            cells=grid.shape[2:],
+            cell_mm=CELL_MM,
         )
+        if window is not None:
+            matrices = rows_of(matrices, window.places())
+        matrices = on_device(matrices, volume.device)
         result = volume + slice_grid(grid, volume[:, 0], matrices)[:, None]
-        if self.sharpens:
+        if self.sharpened_mm is not None and abs(self.sharpened_mm - voxel_size_mm) < _SAME_MM:
             result = result + self._sharpening_change(volume, mask)
         return torch.relu(result) * mask
 
@@ -154,7 +167,7 @@ class BilateralGenerator(nn.Module):
 
 def make(plan: GeneratorPlan) -> BilateralGenerator:
     """The generator of a plan."""
-    return BilateralGenerator(voxel_size_mm=plan.voxel_size_mm, sharpens=plan.sharpens)
+    return BilateralGenerator(voxel_size_mm=plan.voxel_size_mm, sharpened_mm=plan.sharpened_mm)
 
 
 def slice_grid(grid: Tensor, volume: Tensor, matrices: AxisMatrices) -> Tensor:

@@ -69,14 +69,15 @@ class GeneratorPlan:
     ----------
     voxel_size_mm
         Voxel size of the network's grid, mm.
-    sharpens
-        Whether a bilateral one learns sharpening weights.
+    sharpened_mm
+        Voxel size for which a bilateral one learns sharpening weights, mm; ``None``: it learns
+        none.
     width, n_blocks
         Feature maps of the first convolution and number of blocks of a residual one.
     """
 
     voxel_size_mm: float
-    sharpens: bool
+    sharpened_mm: float | None
     width: int
     n_blocks: int
 

@@ -8,6 +8,7 @@ CUDA, coordinates in voxels). Revisit when volumes of over 256 voxels a side are
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import TypeAlias
 
@@ -15,6 +16,58 @@ import torch
 from torch import Tensor
 
 AxisMatrices: TypeAlias = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A box of a volume, for maps that depend on where in the volume a voxel lies.
+
+    Attributes
+    ----------
+    whole
+        Shape (I, J, K) of the volume.
+    start
+        First voxel along I, J, K; below 0 where the box begins outside of the volume.
+    shape
+        Voxels of the box along I, J, K.
+    """
+
+    whole: tuple[int, int, int]
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    def places(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Along each axis the voxel of the volume that each voxel of the box is.
+
+        Outside of the volume it is the nearest one.
+        """
+        i, j, k = (
+            torch.arange(start, start + n).clamp(0, whole - 1)
+            for whole, start, n in zip(self.whole, self.start, self.shape, strict=True)
+        )
+        return i, j, k
+
+    def cut(self, volume: Tensor) -> Tensor:
+        """The box of a volume, 0 outside of it.
+
+        Parameters
+        ----------
+        volume
+            Shape (..., I, J, K).
+
+        Returns
+        -------
+        Tensor
+            Shape (..., *shape), a copy.
+        """
+        box = volume.new_zeros(*volume.shape[:-3], *self.shape)
+        found, into = [], []
+        for whole, start, n in zip(self.whole, self.start, self.shape, strict=True):
+            first, last = max(start, 0), min(start + n, whole)
+            found.append(slice(first, max(first, last)))
+            into.append(slice(first - start, max(first, last) - start))
+        box[..., into[0], into[1], into[2]] = volume[..., found[0], found[1], found[2]]
+        return box
 
 
 def apply_matrices(volume: Tensor, matrices: AxisMatrices) -> Tensor:
@@ -177,6 +230,14 @@ def gaussian_matrices(shape: Sequence[int], *, sigma_voxels: float) -> AxisMatri
 def on_device(matrices: AxisMatrices, device: torch.device) -> AxisMatrices:
     """The same matrices on another device."""
     first, second, third = (matrix.to(device) for matrix in matrices)
+    return first, second, third
+
+
+def rows_of(matrices: AxisMatrices, places: AxisMatrices) -> AxisMatrices:
+    """The rows of each matrix at the given places: the map to a part of its result."""
+    first, second, third = (
+        matrix[chosen] for matrix, chosen in zip(matrices, places, strict=True)
+    )
     return first, second, third
 
 

@@ -18,12 +18,8 @@ from bids_harmonize.stages.harmonization.images import (
     place_images,
     write_images,
 )
-from bids_harmonize.stages.harmonization.models import (
-    Fitted,
-    TrainingSet,
-    load_training_set,
-    names_to_fit,
-)
+from bids_harmonize.stages.harmonization.methods import names_to_fit
+from bids_harmonize.stages.harmonization.models import Fitted, TrainingSet, load_training_set
 from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.training.checkpoint import load_weights
 

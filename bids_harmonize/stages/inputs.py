@@ -19,7 +19,7 @@ from bids_harmonize.training.runtime import Runtime
 from bids_harmonize.training.volumes import ScanFiles
 
 CLASSIFIER_CPU_MM: Final = 4.0  # 48 x 56 x 48 voxels: a fold in seconds
-GENERATOR_CPU_MM: Final = 3.0  # 64 x 80 x 64 voxels: a pair in minutes
+GENERATOR_MM: Final = 3.0  # 64 x 80 x 64 voxels: a pair in minutes
 
 _SAME_PLACE_MM: Final = 1e-3
 
@@ -117,10 +117,34 @@ def generator_resolution_mm(study: Study, settings: Settings, runtime: Runtime) 
     Returns
     -------
     float
-        mm: what was asked for, else 3 on a CPU and the study's on CUDA; never finer than the
-        study's.
+        mm: what was asked for, else 3 on a CPU and for sub-boxes, and the study's for whole
+        volumes on CUDA; never finer than the study's.
     """
-    return _resolution_mm(study, settings, runtime, on_cpu_mm=GENERATOR_CPU_MM)
+    if takes_sub_boxes(study, settings, runtime):
+        wanted = settings.group.network_resolution_mm or GENERATOR_MM
+        return max(wanted, study.voxel_size_mm)
+    return _resolution_mm(study, settings, runtime, on_cpu_mm=GENERATOR_MM)
+
+
+def takes_sub_boxes(study: Study, settings: Settings, runtime: Runtime) -> bool:
+    """Whether generators train at the study's voxel size, on random boxes.
+
+    Parameters
+    ----------
+    study, settings, runtime
+        Whether there are images of the reference, ``--sub-boxes`` and ``--generator``, and the
+        device.
+
+    Returns
+    -------
+    bool
+        As asked for; by default on CUDA, where generators are bilateral and the reference has
+        images.
+    """
+    if settings.group.sub_boxes != "auto":
+        return settings.group.sub_boxes == "on"
+    is_bilateral = settings.harmonizer.get("generator", "bilateral") == "bilateral"
+    return runtime.device.type == "cuda" and is_bilateral and not study.outside_reference
 
 
 def _resolution_mm(

@@ -26,12 +26,12 @@ from bids_harmonize.training.losses import (
 from bids_harmonize.training.pair_data import SOURCE, PairData
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
-    draw_to_target,
     follow,
     mean_histogram,
     rate_share,
 )
 from bids_harmonize.training.runtime import Runtime, seeded_torch
+from bids_harmonize.training.sight import WholeVolumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +99,15 @@ class CardTraining:
         self.target = target.histograms.to(device)
         self.floor = target.person_distance
         with seeded_torch(seed, "weights"):
-            self.generator = BilateralGenerator(voxel_size_mm=size, sharpens=sharpens).to(device)
+            self.generator = BilateralGenerator(
+                voxel_size_mm=size, sharpened_mm=size if sharpens else None
+            ).to(device)
         self.average = deepcopy(self.generator).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             self.generator.parameters(), lr=settings.learning_rate, betas=(0.5, 0.999)
         )
         self.histograms = LocalHistograms(data.volumes.shape, voxel_size_mm=size, device=device)
+        self.sight = WholeVolumes(data, self.histograms, runtime=runtime, seed=seed)
         start = self.distance()
         self.state: dict[str, Any] = {
             "generator": self.generator,
@@ -121,16 +124,11 @@ class CardTraining:
         share = rate_share(iteration, self.settings.n_iterations)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * share
-        volume, mask = self._draw(iteration)  # (1, 1, I, J, K)
-        with self.runtime.fabric.autocast():
-            grid = self.generator.predict_grid(volume, mask)
-        grid = grid.float()
-        size = self.data.volumes.voxel_size_mm
-        made = self.generator.apply_grid(volume, mask, grid, voxel_size_mm=size)
-        losses = {
-            "local_histogram": self._histogram_loss(made, mask),
-            "smoothness": grid_roughness(grid),
-        }
+        scan = self.sight.draw(SOURCE, iteration)
+        made, grid = self.sight.generate(self.generator, scan)
+        running = self.state["running"].to(made.volume.device)
+        loss, self.state["running"] = self.sight.histogram_loss(running, made, self.target)
+        losses = {"local_histogram": loss, "smoothness": grid_roughness(grid)}
         weights = {
             "local_histogram": self.settings.histogram_weight,
             "smoothness": self.settings.smoothness_weight,
@@ -171,17 +169,6 @@ class CardTraining:
             own = self.histograms.measure(as_tensor(made, device), as_tensor(head, device))
             found.append(float(local_histogram_distance(own, self.target)))
         return float(np.mean(found))
-
-    def _histogram_loss(self, made: Tensor, mask: Tensor) -> Tensor:
-        """Distance of the running mean to the card; moves that mean."""
-        running = self.state["running"].to(made.device)
-        current = self.histograms.measure(made, mask)
-        loss, self.state["running"] = draw_to_target(running, current, self.target)
-        return loss
-
-    def _draw(self, iteration: int) -> tuple[Tensor, Tensor]:
-        volume, mask = self.data.draw(SOURCE, iteration, seed=self.seed)
-        return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
 
     def _snapshot(self, distance: float) -> dict[str, Any]:
         weights = self.average.state_dict()

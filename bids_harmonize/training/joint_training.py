@@ -18,12 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from bids_harmonize.training.adversarial import Adversary
-from bids_harmonize.training.generation import as_tensor, generate
-from bids_harmonize.training.losses import LocalHistograms, grid_roughness, mean_difference
+from bids_harmonize.training.generation import generate
+from bids_harmonize.training.losses import LocalHistograms, grid_roughness
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
-    draw_to_target,
     follow,
     is_kept,
     mean_histogram,
@@ -31,11 +30,12 @@ from bids_harmonize.training.pair_steps import (
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_generator, seeded_torch
+from bids_harmonize.training.sight import Look, Seen
+from bids_harmonize.training.sub_boxes import make_sight
 
 if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
 
-Scan = tuple[Tensor, Tensor]
 _REFERENCE: Final = "reference"
 
 
@@ -82,11 +82,12 @@ class JointTraining:
             lr=settings.learning_rate,
             betas=(0.5, 0.999),
         )
-        self.histograms = LocalHistograms(
-            data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=runtime.device
+        histograms = LocalHistograms(
+            data.seen.shape, voxel_size_mm=data.seen.voxel_size_mm, device=runtime.device
         )
+        self.sight = make_sight(data, histograms, runtime=runtime, seed=seed)
         self.targets = {
-            site: mean_histogram(data, data.train[site], self.histograms, device=runtime.device)
+            site: mean_histogram(data, data.train[site], histograms, device=runtime.device)
             for site in (reference, *self.sources)
         }
         self.distance = PatchDistance(
@@ -117,9 +118,9 @@ class JointTraining:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * share
         source, turn = self.source_of(iteration)
-        real = self._draw(self.sources[source], turn)
-        target = self._draw(self.reference, iteration)
-        losses, fakes = self._losses(source, real, target, has_identity=bool(iteration % 2))
+        look = self.sight.at(iteration)
+        scans = look.draw(self.sources[source], turn), look.draw(self.reference, iteration)
+        losses, fakes = self._losses(look, source, scans, has_identity=bool(iteration % 2))
         weights = {
             "local_histogram": self.settings.histogram_weight,
             "smoothness": self.settings.smoothness_weight,
@@ -134,8 +135,8 @@ class JointTraining:
         follow(self.average, self.forward, iteration)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         if self.adversary is not None:
-            reals = {_REFERENCE: target[0], _side(source): real[0]}
-            reals = {side: volume for side, volume in reals.items() if side in fakes}
+            sides = zip((_side(source), _REFERENCE), scans, strict=True)
+            reals = {side: look.patches(scan) for side, scan in sides if side in fakes}
             values["discriminator"] = self.adversary.step(reals, fakes, rate_share=share)
         return values
 
@@ -161,8 +162,10 @@ class JointTraining:
         return found
 
     def _make_generator(self) -> "TrainedGenerator":
-        size = self.data.volumes.voxel_size_mm
-        generator = self.settings.make_generator(voxel_size_mm=size, sharpens=self.sharpens)
+        generator = self.settings.make_generator(
+            voxel_size_mm=self.data.volumes.voxel_size_mm,
+            sharpened_mm=self.data.seen.voxel_size_mm if self.sharpens else None,
+        )
         return generator.to(self.runtime.device)
 
     def _make_adversary(self) -> Adversary | None:
@@ -206,70 +209,61 @@ class JointTraining:
         }
 
     def _losses(
-        self, source: int, real: Scan, target: Scan, *, has_identity: bool
+        self, look: Look, source: int, scans: tuple[Seen, Seen], *, has_identity: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses before weighting, and the made volumes by the discriminator's side."""
-        fake, grid = self._generate(self.forward, *real)  # (1, 1, I, J, K)
+        """Losses before weighting, and what the adversary sees of the made volumes."""
+        real, target = scans
+        settings, has_way_back = self.settings, bool(self.settings.cycle_weight)
+        fake, grid = look.generate(self.forward, real, goes_on=has_way_back)
         fakes = {_REFERENCE: fake}
         terms: dict[str, list[Tensor]] = {}
-        scans = [("running", (fake, real[1]), self.targets[self.reference])]
+        made_of = [("running", fake, self.targets[self.reference])]
         grids = [grid]
         identity = [(self.forward, target)]
-        if self.settings.cycle_weight:
+        if has_way_back:
             back = self.backward[source]
-            made, grid = self._generate(back, *target)
+            made, grid = look.generate(back, target, goes_on=True)
             fakes[_side(source)] = made
-            own = self.targets[self.sources[source]]
-            scans.append(("running_back", (made, target[1]), own))
+            made_of.append(("running_back", made, self.targets[self.sources[source]]))
             grids.append(grid)
             terms["cycle"] = [
-                mean_difference(self._generate(back, fake, real[1])[0], real[0]),
-                mean_difference(self._generate(self.forward, made, target[1])[0], target[0]),
+                look.difference(look.generate(back, fake)[0], real),
+                look.difference(look.generate(self.forward, made)[0], target),
             ]
             identity.append((back, real))
-        if self.settings.identity_weight and has_identity:
+        if settings.identity_weight and has_identity:
             terms["identity"] = [
-                mean_difference(self._generate(generator, *scan)[0], scan[0])
+                look.difference(look.generate(generator, scan)[0], scan)
                 for generator, scan in identity
             ]
-        if self.settings.histogram_weight:
+        if settings.histogram_weight:
             terms["local_histogram"] = [
-                self._histogram_loss(key, source, scan, goal) for key, scan, goal in scans
+                self._histogram_loss(look, (key, source), scan, goal)
+                for key, scan, goal in made_of
             ]
-        if self.settings.smoothness_weight:
+        if settings.smoothness_weight:
             terms["smoothness"] = [grid_roughness(grid) for grid in grids]
         losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        patches = {side: look.patches(scan) for side, scan in fakes.items()}
         if self.adversary is not None:
             with self.runtime.fabric.autocast():
-                losses["adversarial"] = self.adversary.generator_loss(fakes)
-        return losses, fakes
+                losses["adversarial"] = self.adversary.generator_loss(patches)
+        return losses, patches
 
-    def _generate(
-        self, generator: "TrainedGenerator", volume: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Made volume and its grid; looking the changes up is always in 32 bit."""
-        with self.runtime.fabric.autocast():
-            grid = generator.predict_grid(volume, mask)
-        grid = grid.float()
-        size = self.data.volumes.voxel_size_mm
-        return generator.apply_grid(volume, mask, grid, voxel_size_mm=size), grid
-
-    def _histogram_loss(self, key: str, source: int, made: Scan, target: Tensor) -> Tensor:
+    def _histogram_loss(
+        self, look: Look, running_of: tuple[str, int], made: Seen, target: Tensor
+    ) -> Tensor:
         """Distance of one source's running mean to its target; moves that mean."""
+        key, source = running_of
         running = list(self.state[key])
-        current = self.histograms.measure(*made)
-        loss, mean = draw_to_target(running[source].to(current.device), current, target)
-        running[source] = mean
+        own = running[source].to(made.volume.device)
+        loss, running[source] = look.histogram_loss(own, made, target)
         self.state[key] = running
         return loss
 
-    def _draw(self, site: str, number: int) -> Scan:
-        volume, mask = self.data.draw(site, number, seed=self.seed)
-        return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
     def _distances(self) -> dict[str, float]:
         """Column of the history (``distance_<place of the source>``) to the distance."""
-        size = self.data.volumes.voxel_size_mm
+        size = self.data.seen.voxel_size_mm
         return {
             distance_column(number): self.distance.measure(
                 (generate(self.average, volume, head_mask=head, voxel_size_mm=size), head)

@@ -12,10 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from bids_harmonize.networks.separable import (
-    n_cells,
-    overlap_matrices,
-)
+from bids_harmonize.networks.separable import AxisMatrices, Window, n_cells, overlap_matrices
 
 CELL_MM: Final = 48.0
 INTENSITY_BINS: Final = 24
@@ -41,17 +38,18 @@ class LocalHistograms:
     def __init__(
         self, shape: Sequence[int], *, voxel_size_mm: float, device: torch.device
     ) -> None:
+        i, j, k = shape
+        self.shape = (i, j, k)
         self.cells = tuple(n_cells(n, voxel_size_mm=voxel_size_mm, cell_mm=CELL_MM) for n in shape)
         matrices = overlap_matrices(
             shape, voxel_size_mm=voxel_size_mm, cells=self.cells, cell_mm=CELL_MM
         )
         # A voxel belongs to the cell that holds most of it: histograms are then plain counts.
-        nearest = tuple(matrix.argmax(dim=0) for matrix in matrices)
-        i, j, k = (axis.to(device) for axis in nearest)
-        _, n_j, n_k = self.cells
-        self._cell = (i[:, None, None] * n_j + j[None, :, None]) * n_k + k[None, None, :]
+        first, second, third = (matrix.argmax(dim=0).to(device) for matrix in matrices)
+        self.nearest = (first, second, third)  # cell of each voxel, along each axis
+        self._cell = self._numbers(self.nearest)
 
-    def measure(self, volume: Tensor, mask: Tensor) -> Tensor:
+    def measure(self, volume: Tensor, mask: Tensor, *, window: Window | None = None) -> Tensor:
         """Mass of each bin in each cell.
 
         Parameters
@@ -60,6 +58,8 @@ class LocalHistograms:
             Shape (1, 1, I, J, K), units of the 99th percentile.
         mask
             Head mask, 0 or 1, same shape; only its voxels count.
+        window
+            Which box of the whole they are, for a part of it.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class LocalHistograms:
             differentiable in ``volume``.
         """
         inside = mask[0, 0] > 0
-        cell = self._cell[inside]  # (voxels,)
+        cell = (self._cell if window is None else self._in(window))[inside]  # (voxels,)
         total = self.cells[0] * self.cells[1] * self.cells[2]
         intensity = soft_histogram(
             volume[0, 0][inside], cell, total, INTENSITY_BINS, HIGHEST_INTENSITY
@@ -78,8 +78,21 @@ class LocalHistograms:
         )
         return torch.cat([intensity, gradient], dim=1)
 
+    def _in(self, window: Window) -> Tensor:
+        axes = zip(self.nearest, window.places(), strict=True)
+        i, j, k = (nearest[places.to(nearest.device)] for nearest, places in axes)
+        return self._numbers((i, j, k))
 
-def local_histogram_distance(found: Tensor, target: Tensor) -> Tensor:
+    def _numbers(self, nearest: AxisMatrices) -> Tensor:
+        """Number of each voxel's cell, shape (I, J, K), from the cells along each axis."""
+        i, j, k = nearest
+        _, n_j, n_k = self.cells
+        return (i[:, None, None] * n_j + j[None, :, None]) * n_k + k[None, None, :]
+
+
+def local_histogram_distance(
+    found: Tensor, target: Tensor, *, weights: Tensor | None = None
+) -> Tensor:
     """Mean distance of cumulated local histograms, for intensities plus for gradients.
 
     Parameters
@@ -87,15 +100,15 @@ def local_histogram_distance(found: Tensor, target: Tensor) -> Tensor:
     found, target
         Shape (cells, 40), masses as :meth:`LocalHistograms.measure` gives them; means over scans
         are welcome.
+    weights
+        Shape (cells,), how much each cell counts; by default :func:`cell_weights` of the target.
 
     Returns
     -------
     Tensor
-        Scalar, units of the 99th percentile; 0 for equal histograms, lower is better. Cells count
-        by the target's voxels in them.
+        Scalar, units of the 99th percentile; 0 for equal histograms, lower is better.
     """
-    weight = target[:, :INTENSITY_BINS].sum(dim=1)
-    weight = weight / weight.sum().clamp(min=1e-6)  # (cells,)
+    weight = cell_weights(target) if weights is None else weights
     parts = ((0, INTENSITY_BINS, HIGHEST_INTENSITY), (INTENSITY_BINS, None, HIGHEST_GRADIENT))
     distance = found.new_zeros(())
     for start, stop, highest in parts:
@@ -103,6 +116,12 @@ def local_histogram_distance(found: Tensor, target: Tensor) -> Tensor:
         width = highest / (first.shape[1] - 1)
         distance = distance + (weight[:, None] * (first - second).abs()).sum() * width
     return distance
+
+
+def cell_weights(target: Tensor) -> Tensor:
+    """Share of a target's voxels in each of its cells, shape (cells,); sums to 1."""
+    weight = target[:, :INTENSITY_BINS].sum(dim=1)
+    return weight / weight.sum().clamp(min=1e-6)
 
 
 def gradient_magnitude(volume: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Self
 from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.networks.generators import GeneratorPlan, make_generator
 from bids_harmonize.training.augmentation import (
+    Augmentation,
     AugmentationSettings,
-    apply_augmentation,
     draw_augmentation,
 )
 from bids_harmonize.training.runtime import seeded_generator
@@ -68,11 +68,13 @@ class PairSettings:
             discriminator_learning_rate=self.discriminator_learning_rate * share,
         )
 
-    def make_generator(self, *, voxel_size_mm: float, sharpens: bool) -> "TrainedGenerator":
-        """A generator with fresh weights, for volumes of this voxel size (mm)."""
+    def make_generator(
+        self, *, voxel_size_mm: float, sharpened_mm: float | None
+    ) -> "TrainedGenerator":
+        """A generator with fresh weights; see :class:`GeneratorPlan` for its voxel sizes (mm)."""
         plan = GeneratorPlan(
             voxel_size_mm=voxel_size_mm,
-            sharpens=sharpens,
+            sharpened_mm=sharpened_mm,
             width=self.residual_width,
             n_blocks=self.residual_blocks,
         )
@@ -90,18 +92,26 @@ class PairData:
     train, monitor
         Side to positions in ``volumes``. Sides are ``source`` and ``reference``, or in a joint
         training the names of the sites.
+    fine
+        The same scans on a finer grid, on which the losses are taken; ``None``: on ``volumes``.
     """
 
     volumes: VolumeSource
     train: Mapping[str, tuple[int, ...]]
     monitor: Mapping[str, tuple[int, ...]]
+    fine: VolumeSource | None = None
+
+    @property
+    def seen(self) -> VolumeSource:
+        """The scans as the losses see them."""
+        return self.volumes if self.fine is None else self.fine
 
     def load(self, index: int) -> tuple[Volume, Mask]:
-        """Volume and head mask of one scan."""
-        return self.volumes.volume(index), self.volumes.head_mask(index)
+        """Volume and head mask of one scan, as the losses see it."""
+        return self.seen.volume(index), self.seen.head_mask(index)
 
-    def draw(self, side: str, iteration: int, *, seed: int) -> tuple[Volume, Mask]:
-        """One randomly changed training scan and its head mask; each comes once a round.
+    def choose(self, side: str, iteration: int, *, seed: int) -> tuple[int, Augmentation]:
+        """One training scan and what is to be done to it; each scan comes once a round.
 
         Parameters
         ----------
@@ -115,13 +125,12 @@ class PairData:
 
         Returns
         -------
-        tuple of np.ndarray
-            Volume and head mask, shape (I, J, K).
+        tuple
+            Position in ``volumes``, and a shift in their voxels.
         """
         indices = self.train[side]
         turn, place = divmod(iteration, len(indices))
         order = seeded_generator(seed, side, f"round-{turn}").permutation(len(indices))
         rng = seeded_generator(seed, side, f"iteration-{iteration}")
         change = draw_augmentation(rng, self.volumes.shape, AUGMENTATION)
-        volume, mask = self.load(indices[order[place]])
-        return apply_augmentation(volume, change), apply_augmentation(mask, change)
+        return indices[order[place]], change

@@ -46,13 +46,17 @@ def mean_histogram(
     return total / n_scans
 
 
-def draw_to_target(running: Tensor, current: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def draw_to_target(
+    running: Tensor, current: Tensor, target: Tensor, *, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Distance of a running mean of histograms to its target; only the current has a gradient.
 
     Parameters
     ----------
     running, current, target
         Shape (cells, bins), as :meth:`LocalHistograms.measure` gives them.
+    weights
+        See :func:`local_histogram_distance`.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def draw_to_target(running: Tensor, current: Tensor, target: Tensor) -> tuple[Te
         running mean.
     """
     mean = (1 - RUNNING_WEIGHT) * running + RUNNING_WEIGHT * current
-    distance = local_histogram_distance(mean, target)
+    distance = local_histogram_distance(mean, target, weights=weights)
     scaled = distance / RUNNING_WEIGHT
     return scaled + (distance - scaled).detach(), mean.detach()
 

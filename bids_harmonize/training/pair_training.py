@@ -15,12 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from bids_harmonize.training.adversarial import Adversary
-from bids_harmonize.training.generation import as_tensor, generate
-from bids_harmonize.training.losses import (
-    LocalHistograms,
-    grid_roughness,
-    mean_difference,
-)
+from bids_harmonize.training.generation import generate
+from bids_harmonize.training.losses import LocalHistograms, grid_roughness
 from bids_harmonize.training.pair_data import (
     DIRECTIONS,
     REFERENCE,
@@ -30,7 +26,6 @@ from bids_harmonize.training.pair_data import (
 )
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
-    draw_to_target,
     follow,
     is_kept,
     mean_histogram,
@@ -38,6 +33,8 @@ from bids_harmonize.training.pair_steps import (
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_torch
+from bids_harmonize.training.sight import Look, Seen
+from bids_harmonize.training.sub_boxes import make_sight
 
 
 class PairTraining:
@@ -67,11 +64,12 @@ class PairTraining:
         sharpens: bool,
     ) -> None:
         self.data, self.settings, self.runtime, self.seed = data, settings, runtime, seed
-        device = runtime.device
+        device, size = runtime.device, data.seen.voxel_size_mm
         with seeded_torch(seed, "weights"):
             self.generators = {
                 direction: settings.make_generator(
-                    voxel_size_mm=data.volumes.voxel_size_mm, sharpens=sharpens
+                    voxel_size_mm=data.volumes.voxel_size_mm,
+                    sharpened_mm=size if sharpens else None,
                 ).to(device)
                 for direction in DIRECTIONS
             }
@@ -85,11 +83,10 @@ class PairTraining:
             lr=settings.learning_rate,
             betas=(0.5, 0.999),
         )
-        self.histograms = LocalHistograms(
-            data.volumes.shape, voxel_size_mm=data.volumes.voxel_size_mm, device=device
-        )
+        histograms = LocalHistograms(data.seen.shape, voxel_size_mm=size, device=device)
+        self.sight = make_sight(data, histograms, runtime=runtime, seed=seed)
         self.targets = {
-            side: mean_histogram(data, data.train[side], self.histograms, device=device)
+            side: mean_histogram(data, data.train[side], histograms, device=device)
             for side in (SOURCE, REFERENCE)
         }
         self.distances = {
@@ -105,8 +102,9 @@ class PairTraining:
         share = rate_share(iteration, self.settings.n_iterations)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * share
-        reals = {side: self._draw(side, iteration) for side in (SOURCE, REFERENCE)}
-        losses, fakes = self._losses(reals, iteration)
+        look = self.sight.at(iteration)
+        reals = {side: look.draw(side, iteration) for side in (SOURCE, REFERENCE)}
+        losses, fakes = self._losses(look, reals, has_identity=bool(iteration % 2))
         weights = {
             "local_histogram": self.settings.histogram_weight,
             "smoothness": self.settings.smoothness_weight,
@@ -122,7 +120,7 @@ class PairTraining:
             follow(self.averages[direction], generator, iteration)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         if self.adversary is not None:
-            volumes = {side: volume for side, (volume, _) in reals.items()}
+            volumes = {side: look.patches(scan) for side, scan in reals.items()}
             values["discriminator"] = self.adversary.step(volumes, fakes, rate_share=share)
         return values
 
@@ -191,61 +189,53 @@ class PairTraining:
         }
 
     def _losses(
-        self, reals: Mapping[str, tuple[Tensor, Tensor]], iteration: int
+        self, look: Look, reals: Mapping[str, Seen], *, has_identity: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses before weighting, and what the adversary sees of the made volumes."""
         terms: dict[str, list[Tensor]] = {}
-        fakes: dict[str, Tensor] = {}
+        fakes: dict[str, Seen] = {}
+        settings = self.settings
         for direction, (origin, side) in DIRECTIONS.items():
-            volume, mask = reals[origin]
-            fakes[side], grid = self._generate(direction, volume, mask)  # (1, 1, I, J, K)
-            if self.settings.histogram_weight:
-                loss = self._histogram_loss(direction, fakes[side], mask)
+            fakes[side], grid = look.generate(
+                self.generators[direction], reals[origin], goes_on=bool(settings.cycle_weight)
+            )
+            if settings.histogram_weight:
+                loss = self._histogram_loss(look, direction, fakes[side])
                 terms.setdefault("local_histogram", []).append(loss)
-            if self.settings.smoothness_weight:
+            if settings.smoothness_weight:
                 terms.setdefault("smoothness", []).append(grid_roughness(grid))
-        if self.settings.cycle_weight:
+        if settings.cycle_weight:
             terms["cycle"] = [
-                mean_difference(
-                    self._generate(back, fakes[origin], reals[side][1])[0], reals[side][0]
+                look.difference(
+                    look.generate(self.generators[back], fakes[origin])[0], reals[side]
                 )
                 for back, (origin, side) in DIRECTIONS.items()
             ]
-        if self.settings.identity_weight and iteration % 2:
+        if settings.identity_weight and has_identity:
             terms["identity"] = [
-                mean_difference(self._generate(direction, *reals[side])[0], reals[side][0])
+                look.difference(
+                    look.generate(self.generators[direction], reals[side])[0], reals[side]
+                )
                 for direction, (_, side) in DIRECTIONS.items()
             ]
         losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        patches = {side: look.patches(scan) for side, scan in fakes.items()}
         if self.adversary is not None:
             with self.runtime.fabric.autocast():
-                losses["adversarial"] = self.adversary.generator_loss(fakes)
-        return losses, fakes
+                losses["adversarial"] = self.adversary.generator_loss(patches)
+        return losses, patches
 
-    def _generate(self, direction: str, volume: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Made volume and its grid; looking the changes up is always in 32 bit."""
-        generator = self.generators[direction]
-        with self.runtime.fabric.autocast():
-            grid = generator.predict_grid(volume, mask)
-        grid = grid.float()
-        size = self.data.volumes.voxel_size_mm
-        return generator.apply_grid(volume, mask, grid, voxel_size_mm=size), grid
-
-    def _histogram_loss(self, direction: str, fake: Tensor, mask: Tensor) -> Tensor:
+    def _histogram_loss(self, look: Look, direction: str, fake: Seen) -> Tensor:
         """Distance of the running mean to the target; only the current scan has a gradient."""
         _, side = DIRECTIONS[direction]
-        running = self.state["running"][direction].to(fake.device)
-        current = self.histograms.measure(fake, mask)
-        loss, mean = draw_to_target(running, current, self.targets[side])
+        running = self.state["running"][direction].to(fake.volume.device)
+        loss, mean = look.histogram_loss(running, fake, self.targets[side])
         self.state["running"] = {**self.state["running"], direction: mean}
         return loss
 
-    def _draw(self, side: str, iteration: int) -> tuple[Tensor, Tensor]:
-        volume, mask = self.data.draw(side, iteration, seed=self.seed)
-        return as_tensor(volume, self.runtime.device), as_tensor(mask, self.runtime.device)
-
     def _distance(self, direction: str) -> float:
         origin, side = DIRECTIONS[direction]
-        size = self.data.volumes.voxel_size_mm
+        size = self.data.seen.voxel_size_mm
         return self.distances[side].measure(
             (generate(self.averages[direction], volume, head_mask=head, voxel_size_mm=size), head)
             for volume, head in map(self.data.load, self.data.monitor[origin])

@@ -26,10 +26,11 @@ from tests.benchmarks.site_speed import OwnMemory
 SHAPE = (192, 224, 192)
 # name -> (generator, voxel size that it is trained at (mm), learns sharpening weights)
 CASES = {
-    "bilateral": ("bilateral", 3.0, False),
-    "bilateral with kernel": ("bilateral", 1.0, True),
-    "residual": ("residual", 1.0, False),
-    "residual, 3 mm change": ("residual", 3.0, False),
+    "bilateral": ("bilateral", 3.0, None),
+    "bilateral with kernel": ("bilateral", 1.0, 1.0),
+    "bilateral, 3 mm grid, 1 mm kernel": ("bilateral", 3.0, 1.0),
+    "residual": ("residual", 1.0, None),
+    "residual, 3 mm change": ("residual", 3.0, None),
 }
 _RATIOS = (
     ("residual", "bilateral"),
@@ -58,8 +59,10 @@ def measure(case: str, *, threads: int, repeats: int) -> dict[str, float]:
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)  # as the app does
-    name, voxel_size_mm, sharpens = CASES[case]
-    plan = GeneratorPlan(voxel_size_mm=voxel_size_mm, sharpens=sharpens, width=32, n_blocks=7)
+    name, voxel_size_mm, sharpened_mm = CASES[case]
+    plan = GeneratorPlan(
+        voxel_size_mm=voxel_size_mm, sharpened_mm=sharpened_mm, width=32, n_blocks=7
+    )
     torch.manual_seed(0)
     generator = make_generator(name, plan).eval().requires_grad_(False)
     torch.nn.init.normal_(generator.head.weight, std=0.01)

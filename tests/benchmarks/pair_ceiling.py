@@ -119,7 +119,7 @@ def train_on_pairs(
     given, wanted = (ArrayVolumes([pair[n] for pair in pairs]) for n in (0, 1))
     size = given.voxel_size_mm
     with seeded_torch(seed, "weights"):
-        generator = settings.make_generator(voxel_size_mm=size, sharpens=True)
+        generator = settings.make_generator(voxel_size_mm=size, sharpened_mm=size)
     generator = generator.to(runtime.device)
     average = deepcopy(generator).requires_grad_(False)
     optimizer = torch.optim.Adam(

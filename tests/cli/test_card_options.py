@@ -117,6 +117,7 @@ def test_a_card_of_a_site_with_the_name_of_the_median_is_refused(tmp_path):
         (("--harmonizer", "cyclegan"), "with --reference-site median it is localhistogram"),
         (("--sources", "joint"), "--sources joint has no use with --reference-site median"),
         (("--export-card",), "a card is of one site"),
+        (("--sub-boxes", "on"), "--sub-boxes on has no use with --reference-site median"),
     ],
 )
 def test_options_that_contradict_the_median_are_told(words, told):

@@ -1,6 +1,7 @@
 """``--model-dir`` with a harmonizer: which options contradict it, and what a run leaves behind."""
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_grid_method_and_reference_come_from_the_model(run, models, tmp_path):
 def test_what_equals_the_models_is_no_contradiction(run, models):
     words = ("--resolution", "2.0", "--grid-shape", "8", "8", "8", "--reference-site", "B")
     assert run("--model-dir", models, "--harmonizer", "nyul", *words) == 0
+
+
+def test_sub_boxes_against_those_of_the_training_give_2(run, models, tmp_path):
+    folder = shutil.copytree(models / "nyul_to-B", tmp_path / "own" / "nyul_to-B")
+    model = json.loads((folder / "model.json").read_text())
+    model["learnt"] = {"network_voxel_size_mm": 6.0, "loss_voxel_size_mm": 2.0}
+    (folder / "model.json").write_text(json.dumps(model))
+    assert run("--model-dir", folder, "--sub-boxes", "off") == 2
+    assert "--sub-boxes off: the model in" in run.text
+    assert "was trained with on" in run.text
+    model["learnt"] = {"network_voxel_size_mm": 6.0}
+    (folder / "model.json").write_text(json.dumps(model))
+    assert run("--model-dir", folder, "--sub-boxes", "on") == 2
+    assert "was trained with off" in run.text
 
 
 def test_options_against_the_model_give_2_together_before_any_work(run, calls, models, tmp_path):

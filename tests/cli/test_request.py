@@ -223,6 +223,7 @@ def test_the_generator_is_a_setting_of_the_harmonizer(tmp_path):
     [
         (("--harmonizer", "nyul"), "--generator residual goes with --harmonizer cyclegan; nyul"),
         (("--harmonizer", "localhistogram", "--folds", "1"), "localhistogram has no choice"),
+        (("--sub-boxes", "on"), "--sub-boxes on goes ill with --generator residual"),
         (("--generator", "unet"), r"\(--generator\) must be one of: bilateral, residual"),
     ],
 )

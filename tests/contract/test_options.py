@@ -82,6 +82,10 @@ EFFECTS = {
             "generators_train_at_3_mm_on_a_cpu_and_never_finer_than_the_study",
         ),
     ),
+    "group.sub_boxes": (
+        f"{STAGES}harmonize",
+        "a_study_trained_on_sub_boxes_learns_sharpening_and_is_fitted_anew",
+    ),
     "group.case_network": (f"{STAGES}disorder_images", "a_network_is_asked_where_it_is_wanted"),
     "group.effort": (f"{STAGES}classify_features", "quick_shuffles_one_fold_and_says_so"),
     "group.folds": (

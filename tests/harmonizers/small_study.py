@@ -86,6 +86,15 @@ def make_volumes(n_per_site: int = 4, sites: str = "AB") -> ArrayVolumes:
     return ArrayVolumes(scans, native, heads, brains)
 
 
+def make_finer(volumes: ArrayVolumes) -> ArrayVolumes:
+    """The same scans with twice the voxels along each axis, eight equal ones for each."""
+    finer = [
+        [np.kron(array, np.ones((2, 2, 2), array.dtype)) for array in arrays]
+        for arrays in (volumes.native, volumes.heads, volumes.brains)
+    ]
+    return ArrayVolumes(volumes.scans, *finer, voxel_size_mm=volumes.voxel_size_mm / 2)
+
+
 def make_data(n_per_site: int = 4, sites: str = "AB") -> TrainingData:
     volumes = make_volumes(n_per_site, sites)
     monitor = frozenset(f"sub-{n_per_site * place:02d}" for place in range(len(sites)))

@@ -9,9 +9,9 @@ from bids_harmonize.metrics.similarity import psnr
 from bids_harmonize.training import pair_training
 from tests.harmonizers.small_study import (
     VOXEL_MM,
-    ArrayVolumes,
     cpu_runtime,
     make_data,
+    make_finer,
     make_head,
     make_volumes,
     scan_at,
@@ -87,18 +87,13 @@ def test_sharpening_is_learnt_only_where_both_grids_are_alike(tmp_path, voxel_si
     harmonizer = make(voxel_size_mm=voxel_size_mm, n_iterations=2, check_every=2)
     fit(harmonizer, make_data(), tmp_path)
     same = voxel_size_mm == VOXEL_MM
-    assert all(g.sharpens is same for g in harmonizer.generators.values())
+    assert all((g.sharpened_mm is not None) is same for g in harmonizer.generators.values())
 
 
 def test_the_grid_is_predicted_from_the_coarse_copy_and_sliced_finely(tmp_path):
     """Twice the voxels of every axis: the coarse mean of the fine result is the coarse result."""
     coarse = make_volumes(3)
-    fine = ArrayVolumes(
-        coarse.scans,
-        *[[np.kron(a, np.ones((2, 2, 2), a.dtype)) for a in arrays]
-          for arrays in (coarse.native, coarse.heads, coarse.brains)],
-        voxel_size_mm=VOXEL_MM / 2,
-    )  # fmt: skip
+    fine = make_finer(coarse)
     data = TrainingData(
         native=fine, network=coarse, reference_site="B", monitor=frozenset({"sub-00", "sub-03"})
     )
@@ -111,6 +106,48 @@ def test_the_grid_is_predicted_from_the_coarse_copy_and_sliced_finely(tmp_path):
     assert np.array_equal(made[~head], volume[~head])
     blocks = made.reshape(24, 2, 28, 2, 24, 2)
     assert blocks.std(axis=(1, 3, 5))[coarse.head_mask(0)].mean() < 0.02
+
+
+@pytest.mark.parametrize("sources", ["pairwise", "joint"])
+def test_losses_in_fine_boxes_teach_sharpening_that_a_saved_model_keeps(tmp_path, sources):
+    coarse = make_volumes(3)
+    fine = make_finer(coarse)
+    data = TrainingData(
+        native=fine, network=coarse, reference_site="B",
+        monitor=frozenset({"sub-00", "sub-03"}), fine=fine,
+    )  # fmt: skip
+    harmonizer = make_harmonizer(
+        "localhistogram", reference_site="B", source_sites=("A",), voxel_size_mm=VOXEL_MM / 2,
+        settings={**SHORT, "n_iterations": 6, "check_every": 3}, sources=sources,
+    )  # fmt: skip
+    fit(harmonizer, data, tmp_path)
+    _, learnt = harmonizer.capture()
+    sizes = learnt["network_voxel_size_mm"], learnt["loss_voxel_size_mm"]
+    assert sizes == (VOXEL_MM, VOXEL_MM / 2)
+    save_harmonizer(harmonizer, tmp_path / "model", provenance={})
+    again = load_harmonizer(tmp_path / "model")
+    volume, head, brain = fine.volume(0), fine.head_mask(0), fine.brain_mask(0)
+    made, expected = (
+        one.transform(volume, site="A", head_mask=head, brain_mask=brain)
+        for one in (again, harmonizer)
+    )
+    assert np.array_equal(made, expected)
+    generator = again.generator if sources == "joint" else again.generators["A", "B"]
+    assert generator.sharpened_mm == VOXEL_MM / 2
+    torch.nn.init.zeros_(generator.sharpening)
+    plain = again.transform(volume, site="A", head_mask=head, brain_mask=brain)
+    assert np.abs(plain - made).max() > 1e-4
+
+
+def test_a_model_from_before_boxes_took_its_losses_where_its_network_saw(tmp_path):
+    harmonizer = make(voxel_size_mm=VOXEL_MM / 2, n_iterations=2, check_every=2)
+    fit(harmonizer, make_data(), tmp_path)
+    tensors, learnt = harmonizer.capture()
+    del learnt["loss_voxel_size_mm"]
+    again = make(voxel_size_mm=VOXEL_MM / 2)
+    again.restore(tensors, learnt)
+    assert again.loss_voxel_size_mm == VOXEL_MM
+    assert all(g.sharpened_mm is None for g in again.generators.values())
 
 
 def test_a_training_that_ends_behind_a_baseline_is_told(tmp_path):

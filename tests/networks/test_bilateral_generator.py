@@ -14,37 +14,37 @@ def make_volume(shape, seed=0):
     return torch.rand(1, 1, *shape, generator=generator) * 1.4 * mask, mask
 
 
-def trained_like(voxel_size_mm, *, sharpens):
+def trained_like(voxel_size_mm, *, sharpened_mm=None):
     """A generator with a head that is no longer zero."""
     torch.manual_seed(3)
-    generator = BilateralGenerator(voxel_size_mm=voxel_size_mm, sharpens=sharpens)
+    generator = BilateralGenerator(voxel_size_mm=voxel_size_mm, sharpened_mm=sharpened_mm)
     torch.nn.init.normal_(generator.head.weight, std=0.05)
-    if sharpens:
+    if sharpened_mm is not None:
         torch.nn.init.constant_(generator.sharpening, 0.2)
     return generator.requires_grad_(False)
 
 
 def test_the_start_is_the_identity():
     volume, mask = make_volume((24, 28, 24))
-    changed, _ = BilateralGenerator(voxel_size_mm=8.0, sharpens=True)(volume, mask)
+    changed, _ = BilateralGenerator(voxel_size_mm=8.0, sharpened_mm=8.0)(volume, mask)
     assert torch.equal(changed, volume)
 
 
 def test_it_has_72_thousand_parameters():
-    generator = BilateralGenerator(voxel_size_mm=3.0, sharpens=True)
+    generator = BilateralGenerator(voxel_size_mm=3.0, sharpened_mm=3.0)
     assert sum(p.numel() for p in generator.parameters()) == 71_642
 
 
 @pytest.mark.parametrize("voxel_size_mm", [2.0, 3.0, 4.0])
 def test_cells_stay_48_mm_at_any_network_resolution(voxel_size_mm):
     volume, mask = make_volume(STUDY_SHAPES[voxel_size_mm])
-    generator = trained_like(voxel_size_mm, sharpens=False)
+    generator = trained_like(voxel_size_mm)
     assert generator.predict_grid(volume, mask).shape == (1, 8, 4, 5, 4)
 
 
 def test_outside_the_mask_everything_is_exactly_zero_and_inside_nothing_is_negative():
     volume, mask = make_volume((24, 28, 24))
-    changed, _ = trained_like(8.0, sharpens=True)(volume, mask)
+    changed, _ = trained_like(8.0, sharpened_mm=8.0)(volume, mask)
     assert torch.equal(changed[mask == 0], torch.zeros(int((mask == 0).sum())))
     assert changed.min() == 0
     assert (changed - volume).abs().max() > 0.01
@@ -78,7 +78,7 @@ def test_the_gradient_is_the_numerical_one():
 
 
 def test_one_grid_serves_a_finer_volume():
-    generator = trained_like(8.0, sharpens=False)
+    generator = trained_like(8.0)
     smooth = torch.linspace(0.2, 1.0, 24)[None, None, :, None, None].expand(1, 1, 24, 28, 24)
     mask = torch.ones(1, 1, 24, 28, 24)
     grid = generator.predict_grid(smooth, mask)
@@ -92,7 +92,7 @@ def test_one_grid_serves_a_finer_volume():
 
 
 def test_sharpening_touches_edges_and_leaves_flat_regions():
-    generator = BilateralGenerator(voxel_size_mm=8.0, sharpens=True).requires_grad_(False)
+    generator = BilateralGenerator(voxel_size_mm=8.0, sharpened_mm=8.0).requires_grad_(False)
     torch.nn.init.constant_(generator.sharpening, 0.5)
     mask = torch.ones(1, 1, 24, 28, 24)
     volume = torch.full_like(mask, 0.4)

@@ -9,7 +9,7 @@ from bids_harmonize.networks.bilateral_generator import BilateralGenerator
 from bids_harmonize.networks.generators import GENERATORS, GeneratorPlan, make_generator
 from bids_harmonize.networks.residual_generator import ResidualGenerator
 
-PLAN = GeneratorPlan(voxel_size_mm=8.0, sharpens=False, width=2, n_blocks=1)
+PLAN = GeneratorPlan(voxel_size_mm=8.0, sharpened_mm=None, width=2, n_blocks=1)
 
 
 def make_volume(shape, seed=0):
@@ -137,7 +137,7 @@ def test_it_can_erase_a_structure_that_the_bilateral_one_must_keep():
     assert block > 0.9
     volume = blob_scan(1000)[0]
     grid = torch.randn(1, 8, 1, 1, 1)  # whatever a bilateral one learnt for this cell
-    bilateral = BilateralGenerator(voxel_size_mm=3.0, sharpens=False)
+    bilateral = BilateralGenerator(voxel_size_mm=3.0, sharpened_mm=None)
     made = bilateral.apply_grid(volume, torch.ones_like(volume), grid, voxel_size_mm=3.0)
     bright = made[volume == 1]
     assert (bright - 1).abs().max() > 0.1

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from bids_harmonize.bids.images import read_image, read_mask, write_image
 from bids_harmonize.bids.names import harmonizer_folder, scan_output
@@ -12,8 +13,8 @@ from bids_harmonize.errors import LeakError, UsageError
 from bids_harmonize.harmonizers.apply import harmonize_image
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext, run_stage
-from bids_harmonize.stages.harmonization.models import names_to_fit
-from bids_harmonize.stages.inputs import generator_resolution_mm
+from bids_harmonize.stages.harmonization.methods import names_to_fit
+from bids_harmonize.stages.inputs import generator_resolution_mm, takes_sub_boxes
 from bids_harmonize.training import pair_training
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import write_small_study
@@ -246,3 +247,44 @@ def test_generators_train_at_3_mm_on_a_cpu_and_never_finer_than_the_study(done, 
     assert generator_resolution_mm(coarse, context.settings, context.runtime) == 4
     asked = make_context(fine, tmp_path, network_resolution_mm=2.0)
     assert generator_resolution_mm(fine, asked.settings, asked.runtime) == 2
+
+
+def test_sub_boxes_are_for_bilateral_generators_on_a_gpu_or_where_they_are_asked_for(
+    done, tmp_path
+):
+    context, _ = done
+    study = replace(context.study, voxel_size_mm=1.0)
+    gpu = replace(context.runtime, device=torch.device("cuda"))
+    asked, left = (make_context(study, tmp_path, sub_boxes=word) for word in ("on", "off"))
+    residual = replace(context.settings, harmonizer={"generator": "residual"})
+    assert not takes_sub_boxes(study, context.settings, context.runtime)
+    assert takes_sub_boxes(study, asked.settings, context.runtime)
+    assert takes_sub_boxes(study, context.settings, gpu)
+    assert not takes_sub_boxes(study, left.settings, gpu)
+    assert not takes_sub_boxes(study, residual, gpu)
+    without_images = replace(study, outside_reference=True)
+    assert not takes_sub_boxes(without_images, context.settings, gpu)
+    sizes = [
+        generator_resolution_mm(study, settings, gpu)
+        for settings in (context.settings, left.settings, residual)
+    ]
+    assert sizes == [3, 1, 1]
+
+
+def test_a_study_trained_on_sub_boxes_learns_sharpening_and_is_fitted_anew(tmp_path):
+    study = write_small_study(tmp_path / "out", sites=("A", "B"), n_per_site=4, n_travelling=1)
+    assert study.voxel_size_mm == 6
+    folder = harmonizer_folder(study.output_dir, "localhistogram", "A")
+    for run_id, word, loss_mm in (("first", "off", 8), ("second", "on", 6)):
+        context = make_context(
+            study, tmp_path / "work", run_id=run_id, sub_boxes=word, network_resolution_mm=8.0,
+            overwrite_harmonized=True,
+        )  # fmt: skip
+        result = run_stage("harmonize", context)
+        assert result.failures == ()
+        model = json.loads((folder / "model.json").read_text())
+        assert model["learnt"]["network_voxel_size_mm"] == 8
+        assert model["learnt"]["loss_voxel_size_mm"] == loss_mm
+        card = (folder / "README.md").read_text()
+        assert ("how sharp the whole image is" in card) is (word == "on")
+        assert (folder / "training.tsv").is_file()

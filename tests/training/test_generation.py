@@ -22,7 +22,7 @@ def bits_with(n_threads, generator, volume, head):
 
 def test_the_number_of_threads_changes_no_bit():
     torch.manual_seed(0)
-    plan = GeneratorPlan(voxel_size_mm=4.0, sharpens=True, width=8, n_blocks=2)
+    plan = GeneratorPlan(voxel_size_mm=4.0, sharpened_mm=4.0, width=8, n_blocks=2)
     generator = make_generator("bilateral", plan)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.1)

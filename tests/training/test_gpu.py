@@ -6,7 +6,10 @@ import torch
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.networks.bilateral_generator import BilateralGenerator
+from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.runtime import classifier_runtime, make_runtime, seeded_torch
+from tests.harmonizers.small_study import cpu_runtime, make_finer, make_volumes
 
 pytestmark = pytest.mark.gpu
 
@@ -20,7 +23,7 @@ def runtime():
 
 def test_the_generator_makes_the_same_image_on_both_devices(runtime):
     with seeded_torch(0, "gpu"):
-        generator = BilateralGenerator(voxel_size_mm=4.0, sharpens=True).eval()
+        generator = BilateralGenerator(voxel_size_mm=4.0, sharpened_mm=4.0).eval()
         for parameter in generator.parameters():
             torch.nn.init.normal_(parameter, std=0.05)
     rng = np.random.default_rng(0)
@@ -39,3 +42,19 @@ def test_the_classifier_trains_in_bfloat16_where_the_precision_is_left_to_the_ap
     assert classifier_runtime(runtime).precision == "bf16-mixed"
     wished = make_runtime(ResourceSettings(device="cuda", precision="32-true"))
     assert classifier_runtime(wished) is wished
+
+
+def test_a_training_on_boxes_has_the_losses_of_the_cpu(runtime):
+    volumes = make_volumes(3)
+    places = {"source": (0, 1), "reference": (3, 4)}
+    data = PairData(volumes, places, places, fine=make_finer(volumes))
+    settings = PairSettings(cycle_weight=2.0, adversarial_weight=0.3)
+    found = [
+        [training.step(iteration) for iteration in range(3)]
+        for training in (
+            PairTraining(data, settings, runtime=own, seed=0, sharpens=True)
+            for own in (cpu_runtime(), runtime)
+        )
+    ]
+    for expected, made in zip(*found, strict=True):
+        assert made == pytest.approx(expected, rel=1e-3, abs=1e-4)

@@ -11,7 +11,7 @@ from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.harmonization.crossfit import HalfModels
-from bids_harmonize.stages.harmonization.models import names_to_fit
+from bids_harmonize.stages.harmonization.methods import names_to_fit
 
 
 def load_delivered(context: StageContext) -> dict[str, Harmonizer]:

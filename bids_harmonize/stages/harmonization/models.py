@@ -14,9 +14,9 @@ import pandas as pd
 from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.bids.provenance import file_sha256
-from bids_harmonize.config import MEDIAN_REFERENCE, Settings, settings_hash
+from bids_harmonize.config import settings_hash
 from bids_harmonize.errors import UnusableDataError
-from bids_harmonize.harmonizers import HARMONIZERS, check_harmonizer_settings, make_harmonizer
+from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
 from bids_harmonize.harmonizers.base import (
     JOINT,
     PAIRWISE,
@@ -26,7 +26,7 @@ from bids_harmonize.harmonizers.base import (
     TrainingData,
 )
 from bids_harmonize.harmonizers.card import ReferenceCard
-from bids_harmonize.harmonizers.card_localhistogram import WITHOUT_IMAGES, CardLocalHistogram
+from bids_harmonize.harmonizers.card_localhistogram import CardLocalHistogram
 from bids_harmonize.harmonizers.median_reference import median_high, median_reference
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext
@@ -38,7 +38,8 @@ from bids_harmonize.stages.harmonization.files import (
     write_model,
 )
 from bids_harmonize.stages.harmonization.halves import half_of_participants
-from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files
+from bids_harmonize.stages.harmonization.methods import harmonizer_settings
+from bids_harmonize.stages.inputs import generator_resolution_mm, scan_files, takes_sub_boxes
 from bids_harmonize.training.checkpoint import load_weights
 from bids_harmonize.training.splits import check_no_leak, make_monitor
 from bids_harmonize.training.volumes import (
@@ -75,13 +76,14 @@ class Fitted:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The scans that may be trained on, on both grids, and who they are."""
+    """The scans that may be trained on, on both grids, and who they are; ``fine`` for boxes."""
 
     context: StageContext
     native: DiskVolumes
     network: MappedVolumes
     sha256: Mapping[str, str]
     card: ReferenceCard | None = None
+    fine: MappedVolumes | None = None
 
     def fit(self, name: str, people: frozenset[str], *, part: str | None, new: Path) -> Fitted:
         """A harmonizer fitted on some participants, or the unchanged one of an earlier run.
@@ -179,6 +181,7 @@ class TrainingSet:
             reference_site=study.reference_site,
             monitor=monitor,
             reference_high=self.card.high_ref if self.card else None,
+            fine=SelectedVolumes(self.fine, chosen) if self.fine is not None else None,
         )
         if study.virtual_reference:
             return replace(data, reference_high=median_high(data, study.trained_sites))
@@ -198,8 +201,8 @@ class TrainingSet:
         """Who trained, who watched, who was held back, and in which half everybody stands."""
         study = self.context.study
         site_of = {scan.participant_id: scan.site for scan in data.native.scans}
-        rest = study.usable_scans(people & study.held_back)
-        site_of |= {scan.participant_id: scan.site for scan in rest}
+        held = study.usable_scans(people & study.held_back)
+        site_of |= {scan.participant_id: scan.site for scan in held}
         words = {**dict.fromkeys(data.monitor, "monitor"), **dict.fromkeys(study.held_back, HELD)}
         half_of = half_of_participants(study, self.context.settings)
         frame = pd.DataFrame({"participant_id": site_of.keys(), "site": site_of.values()})
@@ -221,6 +224,7 @@ class TrainingSet:
             [study.reference_site, study.trained_sites, study.scaling_mask],
             [self.network.shape, self.network.voxel_size_mm, runtime.device.type],
             *([JOINT] if sources == JOINT else []),
+            *(["sub-boxes"] if self.fine is not None and HARMONIZERS[name].trained else []),
             [runtime.precision, self.context.settings.run.random_seed],
             *([self.card.sources] if self.card else []),
         )
@@ -249,21 +253,18 @@ def load_training_set(context: StageContext) -> TrainingSet:
     study = context.study
     card = load_reference_card(study, context.settings)
     scans = study.training_scans
-    unseen = study.travelling | study.held_back
-    check_no_leak((scan.participant_id for scan in scans), held_out=unseen)
+    people = (scan.participant_id for scan in scans)
+    check_no_leak(people, held_out=study.travelling | study.held_back)
     native = DiskVolumes([scan_files(scan) for scan in scans], study.scaling_mask)
     resolution_mm = generator_resolution_mm(study, context.settings, context.runtime)
     if card is not None:  # its numbers hold on its own grid only
         resolution_mm = card.voxel_size_mm
     network = map_volumes(native, resolution_mm=resolution_mm, folder=context.work_dir)
+    fine = None
+    if takes_sub_boxes(study, context.settings, context.runtime):
+        fine = map_volumes(native, resolution_mm=study.voxel_size_mm, folder=context.work_dir)
     sha256 = {scan.stem: file_sha256(scan.t1w) for scan in scans}
-    return TrainingSet(context, native, network, sha256, card)
-
-
-def harmonizer_settings(settings: Settings, name: str) -> dict[str, Any]:
-    """Complete settings of a method; the user's are for the chosen one alone."""
-    own = settings.harmonizer if name == settings.group.harmonizer else {}
-    return check_harmonizer_settings(name, own)
+    return TrainingSet(context, native, network, sha256, card, fine)
 
 
 def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:
@@ -276,20 +277,6 @@ def _unchanged(folder: Path, fingerprint: str) -> Fitted | None:
         harmonizer = load_harmonizer(folder)
     except UnusableDataError:
         return None  # of another version, or half written: fitted again
-    learnt = model["learnt"].get("fell_back", [])
-    report = FitReport(fell_back=tuple(learnt), warnings=tuple(model.get("warnings", [])))
+    fell_back = tuple(model["learnt"].get("fell_back", []))
+    report = FitReport(fell_back=fell_back, warnings=tuple(model.get("warnings", [])))
     return Fitted(harmonizer, folder, report, reused=True)
-
-
-def names_to_fit(settings: Settings) -> tuple[str, ...]:
-    """Every method without training, ``localhistogram``, and the chosen one last.
-
-    With a reference card only those that need no image of the reference; with a virtual one only
-    those that need no adversary.
-    """
-    if settings.group.reference_card:
-        return WITHOUT_IMAGES
-    simple = [row.name for row in HARMONIZERS.values() if not row.trained]
-    if settings.site.reference_site == MEDIAN_REFERENCE:
-        return (*simple, "localhistogram")
-    return tuple(dict.fromkeys((*simple, "localhistogram", settings.group.harmonizer)))
