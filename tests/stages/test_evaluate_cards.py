@@ -106,6 +106,16 @@ def test_the_probe_of_a_card_is_of_the_kind_that_names_the_site_best():
     assert found["before"]["mean"] == pytest.approx(0.99)
 
 
+def test_raw_images_speak_by_short_trainings_where_these_name_everybody():
+    """No network is then trained long on them, and long ones name the site of others best."""
+    frame = probes(identity=(1.0, 1.0), nyul=(0.7, 0.74))
+    longer = probes(nyul=(0.8, 0.9)).query("probe == 'reseeded'").assign(probe="converged")
+    found = figures("nyul", probes=pd.concat([frame, longer]))["probe"]
+    assert (found["kind"], found["n_probes"]) == ("converged", 2)
+    assert found["after"]["mean"] == pytest.approx(0.85)
+    assert found["before"] == pytest.approx({"mean": 1.0, "low": 0.9, "high": 1.1})
+
+
 def test_lesions_stand_on_the_card_by_kind(model, tmp_path):
     rows = [
         {"method": "nyul", "lesion": kind, "participant_id": f"sub-{n}", "contrast": contrast,

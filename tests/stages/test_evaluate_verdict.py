@@ -255,6 +255,16 @@ def test_the_probe_that_names_the_site_best_decides():
     assert _answer(SITE_UNREADABLE, probes=pd.concat([fooled, sources])) == "yes"
 
 
+def test_raw_images_that_short_trainings_name_need_no_long_one():
+    """A kind that was not asked of raw images is held against what they gave to the others."""
+    fooled = _probes(made=(0.5, 0.4))
+    made = fooled[(fooled["probe"] == "reseeded") & (fooled["method"] == "cyclegan")]
+    longer = made.assign(probe="converged", balanced_accuracy=0.55)
+    found = pd.concat([fooled, longer])
+    assert _answer(SITE_UNREADABLE, probes=found) == "yes"
+    assert "converged" in _answer(SITE_UNREADABLE, probes=found, column="source")
+
+
 def test_a_probe_below_chance_is_a_leak_and_no_success():
     found = _probes(made=(0.1, 0.02))
     found["leak_suspected"] = (found["method"] == "cyclegan") & (found["probe"] == "reseeded")

@@ -17,7 +17,7 @@ from bids_harmonize.bids.names import harmonizer_folder
 from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.stages import StageContext
 from bids_harmonize.stages.evaluation.comparison import IDENTITY, person_means, primary_kind
-from bids_harmonize.stages.evaluation.verdict import FRESH_PROBES
+from bids_harmonize.stages.evaluation.probe_choice import choose_probe
 from bids_harmonize.stages.harmonization.files import EVALUATION, write_card
 from bids_harmonize.stats import bootstrap_interval
 from bids_harmonize.training.runtime import seeded_generator
@@ -86,7 +86,8 @@ def measured(
     -------
     dict
         ``probe``: balanced accuracy ``before`` and ``after`` of the kind of freshly trained site
-        probe that names the site of harmonized images best, mean over seeds. ``gain``: brain PSNR
+        probe that names the site of harmonized images best, mean over seeds (before: see
+        ``ChosenProbe``). ``gain``: brain PSNR
         over no harmonization, dB. ``lesions``: ``contrast`` and ``volume`` that are left of dark
         and bright ones, 1 is best. Each has a ``reason`` instead where nothing was measured.
     """
@@ -99,20 +100,16 @@ def measured(
 
 
 def _probe(method: str, probes: pd.DataFrame) -> dict[str, Any]:
-    is_fresh = probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")
-    fresh = probes[is_fresh].dropna(subset=["balanced_accuracy"])
-    after, before = (fresh[fresh["method"] == name] for name in (method, IDENTITY))
-    if after.empty or before.empty:
+    chosen = choose_probe(probes, method)
+    if chosen is None or chosen.raw.empty:
         return {"reason": "no probe was trained afresh on images of this method"}
-    kind = str(after.groupby("probe")["balanced_accuracy"].mean().idxmax())
-    after, before = (rows[rows["probe"] == kind] for rows in (after, before))
     return {
-        "kind": kind,
-        "before": _means(before),
-        "after": _means(after),
-        "chance": float(after["chance"].iloc[0]),
-        "n": int(after["n"].iloc[0]),
-        "n_probes": len(after),
+        "kind": chosen.kind,
+        "before": _means(chosen.raw),
+        "after": _means(chosen.rows),
+        "chance": float(chosen.rows["chance"].iloc[0]),
+        "n": int(chosen.rows["n"].iloc[0]),
+        "n_probes": len(chosen.rows),
     }
 
 

@@ -20,6 +20,7 @@ from bids_harmonize.stages.evaluation.comparison import (
     person_means,
     primary_kind,
 )
+from bids_harmonize.stages.evaluation.probe_choice import choose_probe, fresh_rows
 from bids_harmonize.stages.evaluation.reidentification import Recognition, recognition
 from bids_harmonize.stats import bootstrap_interval
 
@@ -46,7 +47,6 @@ _AT_CHANCE = (
     "of the probe that names it best, 95 % interval reaches down to chance, while the raw images' "
     "interval does not"
 )
-FRESH_PROBES = ("reseeded", "converged", "forest")
 """Probes that are trained anew on harmonized images."""
 
 
@@ -222,28 +222,24 @@ def _lesions(rows: pd.DataFrame, method: str) -> dict[str, object]:
 
 
 def _unreadable(probes: pd.DataFrame, method: str) -> dict[str, object]:
-    fresh = probes[probes["probe"].isin(FRESH_PROBES) & (probes["sites"] == "all")]
-    fresh = fresh.dropna(subset=["balanced_accuracy"])
-    own_fresh = fresh[fresh["method"] == method]
-    if own_fresh.empty:
+    chosen = choose_probe(probes, method)
+    if chosen is None:
         source = "group_siteprobe: no fresh probe was trained on this method's images"
         return verdict_row(method, SITE_UNREADABLE, "cannot tell", np.nan, _AT_CHANCE, source)
-    leaks = own_fresh[own_fresh["leak_suspected"].eq(True)]
+    own = fresh_rows(probes, method)
+    leaks = own[own["leak_suspected"].eq(True)]
     if len(leaks):
         least = leaks.sort_values("balanced_accuracy").iloc[0]
         value = float(least["balanced_accuracy"])
         source = f"group_siteprobe: {least['probe']} far below chance: a leak is suspected"
         return verdict_row(method, SITE_UNREADABLE, "no", value, _AT_CHANCE, source)
-    probe = str(own_fresh.groupby("probe")["balanced_accuracy"].mean().idxmax())
-    own, raw = (
-        fresh[(fresh["method"] == name) & (fresh["probe"] == probe)] for name in (method, IDENTITY)
-    )
     value, low, chance = (
-        float(own[name].mean()) for name in ("balanced_accuracy", "low", "chance")
+        float(chosen.rows[name].mean()) for name in ("balanced_accuracy", "low", "chance")
     )
-    raw_low = float(raw["low"].mean()) if len(raw) else np.nan
+    raw_low = float(chosen.raw["low"].mean()) if len(chosen.raw) else np.nan
     answer = "no" if low > chance else "yes" if raw_low > chance else "cannot tell"
-    source = f"group_siteprobe: {probe}, mean of {len(own)} seed(s); chance {chance:.3f}"
+    n_seeds = len(chosen.rows)
+    source = f"group_siteprobe: {chosen.kind}, mean of {n_seeds} seed(s); chance {chance:.3f}"
     return verdict_row(method, SITE_UNREADABLE, answer, value, _AT_CHANCE, source)
 
 
