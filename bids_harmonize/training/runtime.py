@@ -5,8 +5,8 @@ Choice: Lightning Fabric picks device and precision and nothing else; the loop i
 slices lose more to half precision than they would gain in speed. The site classifier trains in
 bfloat16 on a CUDA device that has it (its convolutions alone; statistics, linear layer and
 everything that it says about a scan stay 32 bit). Rejected: float16, which needs a loss scaler and
-overflows; bfloat16 on a CPU, which few CPUs compute faster. Revisit when harmonizers train at
-1 mm on a GPU.
+overflows; bfloat16 on a CPU, which few CPUs compute faster; channels-last tensors, no faster on a
+CPU. Revisit both with figures of a GPU that trains at 1 mm.
 """
 
 import hashlib
