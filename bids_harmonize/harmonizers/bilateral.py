@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FALLBACK = "n4_histogram"
 _SAME_MM = 1e-3
-_TRAINING_VERSION = 2  # raise when a training's state changes, so that old checkpoints are left
+_TRAINING_VERSION = 3  # raise when a training's state changes, so that old checkpoints are left
 _SEPARATOR = "/"
 
 

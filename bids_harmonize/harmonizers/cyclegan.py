@@ -33,6 +33,7 @@ class BilateralSettings:
     identity_weight: float = Field(default=2.0, ge=0)
     cycle_weight: float = Field(default=2.0, ge=0)
     adversarial_weight: float = Field(default=0.3, gt=0)
+    splits_differences: bool = True
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

@@ -21,6 +21,7 @@ class Settings:
     histogram_weight: float = Field(default=1.0, gt=0)
     smoothness_weight: float = Field(default=1.0, ge=0)
     identity_weight: float = Field(default=2.0, ge=0)
+    splits_differences: bool = True
 
 
 def make(frame: Frame, settings: Mapping[str, Any]) -> Harmonizer:

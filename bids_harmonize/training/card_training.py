@@ -32,6 +32,7 @@ from bids_harmonize.training.pair_steps import (
 )
 from bids_harmonize.training.runtime import Runtime, seeded_torch
 from bids_harmonize.training.sight import WholeVolumes
+from bids_harmonize.training.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class CardTraining:
     ) -> None:
         self.data, self.settings, self.runtime, self.seed = data, settings, runtime, seed
         device, size = runtime.device, data.volumes.voxel_size_mm
-        self.target = target.histograms.to(device)
+        self.target = Target(target.histograms.to(device))
         self.floor = target.person_distance
         with seeded_torch(seed, "weights"):
             self.generator = BilateralGenerator(
@@ -109,11 +110,12 @@ class CardTraining:
         self.histograms = LocalHistograms(data.volumes.shape, voxel_size_mm=size, device=device)
         self.sight = WholeVolumes(data, self.histograms, runtime=runtime, seed=seed)
         start = self.distance()
+        own = mean_histogram(data, data.train[SOURCE], self.histograms, device=device)
         self.state: dict[str, Any] = {
             "generator": self.generator,
             "average": self.average,
             "optimizer": self.optimizer,
-            "running": mean_histogram(data, data.train[SOURCE], self.histograms, device=device),
+            "running": torch.stack([own, self.target.mean]),
             "best": self._snapshot(start),
             "diverged": False,
             "history": [{"iteration": 0, "distance_to_reference": start}],
@@ -127,7 +129,7 @@ class CardTraining:
         scan = self.sight.draw(SOURCE, iteration)
         made, grid = self.sight.generate(self.generator, scan)
         running = self.state["running"].to(made.volume.device)
-        loss, self.state["running"] = self.sight.histogram_loss(running, made, self.target)
+        loss, self.state["running"] = self.sight.histogram_loss(running, scan, made, self.target)
         losses = {"local_histogram": loss, "smoothness": grid_roughness(grid)}
         weights = {
             "local_histogram": self.settings.histogram_weight,
@@ -167,7 +169,7 @@ class CardTraining:
             made = generate(self.average, volume, head_mask=head, voxel_size_mm=size)
             device = self.runtime.device
             own = self.histograms.measure(as_tensor(made, device), as_tensor(head, device))
-            found.append(float(local_histogram_distance(own, self.target)))
+            found.append(float(local_histogram_distance(own, self.target.mean)))
         return float(np.mean(found))
 
     def _snapshot(self, distance: float) -> dict[str, Any]:

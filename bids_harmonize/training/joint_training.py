@@ -25,18 +25,19 @@ from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     follow,
     is_kept,
-    mean_histogram,
     rate_share,
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_generator, seeded_torch
 from bids_harmonize.training.sight import Look, Seen
 from bids_harmonize.training.sub_boxes import make_sight
+from bids_harmonize.training.targets import Target, make_target
 
 if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
 
 _REFERENCE: Final = "reference"
+_THERE, _BACK = "running", "running_back"  # running means of a source, in the state
 
 
 class JointTraining:
@@ -86,10 +87,7 @@ class JointTraining:
             data.seen.shape, voxel_size_mm=data.seen.voxel_size_mm, device=runtime.device
         )
         self.sight = make_sight(data, histograms, runtime=runtime, seed=seed)
-        self.targets = {
-            site: mean_histogram(data, data.train[site], histograms, device=runtime.device)
-            for site in (reference, *self.sources)
-        }
+        self.targets, self.starts = self._make_targets(histograms)
         self.distance = PatchDistance(
             (data.load(index) for index in sorted(data.train[reference])), seed=seed
         )
@@ -161,6 +159,28 @@ class JointTraining:
             self.state["kept"] = self._snapshot(found, nearest=min(mean, nearest))
         return found
 
+    def _make_targets(
+        self, histograms: LocalHistograms
+    ) -> tuple[dict[str, list[Target]], dict[str, list[Tensor]]]:
+        """There and back, of each source: the target, and its running means at the start."""
+        ways = {_THERE: [(site, self.reference) for site in self.sources], _BACK: []}
+        if self.settings.cycle_weight:
+            ways[_BACK] = [(self.reference, site) for site in self.sources]
+        targets: dict[str, list[Target]] = {way: [] for way in ways}
+        starts: dict[str, list[Tensor]] = {way: [] for way in ways}
+        for way, pairs in ways.items():
+            for origin, site in pairs:
+                target, start = make_target(
+                    self.data,
+                    (self.data.train[origin], self.data.train[site]),
+                    histograms,
+                    device=self.runtime.device,
+                    splits=self.settings.splits_targets,
+                )
+                targets[way].append(target)
+                starts[way].append(start)
+        return targets, starts
+
     def _make_generator(self) -> "TrainedGenerator":
         generator = self.settings.make_generator(
             voxel_size_mm=self.data.volumes.voxel_size_mm,
@@ -185,8 +205,7 @@ class JointTraining:
             "backward": nn.ModuleList(self.backward),
             "average": self.average,
             "optimizer": self.optimizer,
-            "running": [self.targets[site].clone() for site in self.sources],
-            "running_back": [self.targets[self.reference].clone() for _ in self.backward],
+            **self.starts,
             "kept": self._snapshot(start, nearest=np.inf),
             "lowest": start,
             "floor": self.distance.measure(
@@ -217,14 +236,14 @@ class JointTraining:
         fake, grid = look.generate(self.forward, real, goes_on=has_way_back)
         fakes = {_REFERENCE: fake}
         terms: dict[str, list[Tensor]] = {}
-        made_of = [("running", fake, self.targets[self.reference])]
+        made_of = [(_THERE, real, fake)]
         grids = [grid]
         identity = [(self.forward, target)]
         if has_way_back:
             back = self.backward[source]
             made, grid = look.generate(back, target, goes_on=True)
             fakes[_side(source)] = made
-            made_of.append(("running_back", made, self.targets[self.sources[source]]))
+            made_of.append((_BACK, target, made))
             grids.append(grid)
             terms["cycle"] = [
                 look.difference(look.generate(back, fake)[0], real),
@@ -238,8 +257,8 @@ class JointTraining:
             ]
         if settings.histogram_weight:
             terms["local_histogram"] = [
-                self._histogram_loss(look, (key, source), scan, goal)
-                for key, scan, goal in made_of
+                self._histogram_loss(look, (way, source), before, after)
+                for way, before, after in made_of
             ]
         if settings.smoothness_weight:
             terms["smoothness"] = [grid_roughness(grid) for grid in grids]
@@ -250,15 +269,14 @@ class JointTraining:
                 losses["adversarial"] = self.adversary.generator_loss(patches)
         return losses, patches
 
-    def _histogram_loss(
-        self, look: Look, running_of: tuple[str, int], made: Seen, target: Tensor
-    ) -> Tensor:
-        """Distance of one source's running mean to its target; moves that mean."""
-        key, source = running_of
-        running = list(self.state[key])
+    def _histogram_loss(self, look: Look, of: tuple[str, int], scan: Seen, made: Seen) -> Tensor:
+        """Distance of one source's running means, one way; moves them."""
+        way, source = of
+        running = list(self.state[way])
         own = running[source].to(made.volume.device)
-        loss, running[source] = look.histogram_loss(own, made, target)
-        self.state[key] = running
+        target = self.targets[way][source]
+        loss, running[source] = look.histogram_loss(own, scan, made, target)
+        self.state[way] = running
         return loss
 
     def _distances(self) -> dict[str, float]:

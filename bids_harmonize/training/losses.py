@@ -112,7 +112,7 @@ def local_histogram_distance(
     parts = ((0, INTENSITY_BINS, HIGHEST_INTENSITY), (INTENSITY_BINS, None, HIGHEST_GRADIENT))
     distance = found.new_zeros(())
     for start, stop, highest in parts:
-        first, second = _cumulated(found[:, start:stop]), _cumulated(target[:, start:stop])
+        first, second = cumulated(found[:, start:stop]), cumulated(target[:, start:stop])
         width = highest / (first.shape[1] - 1)
         distance = distance + (weight[:, None] * (first - second).abs()).sum() * width
     return distance
@@ -264,6 +264,7 @@ class _SoftHistogram(torch.autograd.Function):
         return slope[index] * inside * ctx.scale, None, None, None, None
 
 
-def _cumulated(histogram: Tensor) -> Tensor:
-    mass = histogram.sum(dim=1, keepdim=True).clamp(min=1e-6)
-    return (histogram / mass).cumsum(dim=1)
+def cumulated(histogram: Tensor) -> Tensor:
+    """Cumulated histograms along the last axis, ending at 1 where there are voxels; same shape."""
+    mass = histogram.sum(dim=-1, keepdim=True).clamp(min=1e-6)
+    return (histogram / mass).cumsum(dim=-1)

@@ -43,6 +43,9 @@ class PairSettings:
         Rates of Adam at the start.
     histogram_weight, smoothness_weight, identity_weight, cycle_weight, adversarial_weight
         Weights of the losses.
+    splits_differences
+        Tell people's differences from the sites' in the targets of local histograms, see
+        :mod:`bids_harmonize.training.targets`; else targets are the sites' plain means.
     generator, residual_width, residual_blocks
         A name of ``GENERATORS``, and the size of a residual one.
     """
@@ -56,9 +59,15 @@ class PairSettings:
     identity_weight: float = 2.0
     cycle_weight: float = 0.0
     adversarial_weight: float = 0.0
+    splits_differences: bool = True
     generator: str = "bilateral"
     residual_width: int = 32
     residual_blocks: int = 7
+
+    @property
+    def splits_targets(self) -> bool:
+        """Whether there are targets in which differences can be told apart."""
+        return self.splits_differences and self.histogram_weight > 0
 
     def slower(self, share: float) -> Self:
         """The same with this share of the learning rates."""

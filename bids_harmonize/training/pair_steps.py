@@ -47,27 +47,32 @@ def mean_histogram(
 
 
 def draw_to_target(
-    running: Tensor, current: Tensor, target: Tensor, *, weights: Tensor | None = None
+    running: Tensor, current: Tensor, wanted: Tensor | None, *, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Distance of a running mean of histograms to its target; only the current has a gradient.
+    """Distance of running means of histograms; only the current scan has a gradient.
 
     Parameters
     ----------
-    running, current, target
-        Shape (cells, bins), as :meth:`LocalHistograms.measure` gives them.
+    running
+        Shape (2, cells, bins): of what was made, and of what was wanted.
+    current, wanted
+        Shape (cells, bins), of the current scan; without ``wanted`` that mean stays as it is.
     weights
-        See :func:`local_histogram_distance`.
+        Shape (cells,), how much each cell counts.
 
     Returns
     -------
     tuple of Tensor
         The loss, a scalar whose gradient is as if the current scan had full weight, and the new
-        running mean.
+        running means.
     """
-    mean = (1 - RUNNING_WEIGHT) * running + RUNNING_WEIGHT * current
+    made, target = running
+    mean = (1 - RUNNING_WEIGHT) * made + RUNNING_WEIGHT * current
+    if wanted is not None:
+        target = (1 - RUNNING_WEIGHT) * target + RUNNING_WEIGHT * wanted
     distance = local_histogram_distance(mean, target, weights=weights)
     scaled = distance / RUNNING_WEIGHT
-    return scaled + (distance - scaled).detach(), mean.detach()
+    return scaled + (distance - scaled).detach(), torch.stack([mean.detach(), target])
 
 
 def follow(average: nn.Module, generator: nn.Module, iteration: int) -> None:

@@ -28,13 +28,13 @@ from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     follow,
     is_kept,
-    mean_histogram,
     rate_share,
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_torch
 from bids_harmonize.training.sight import Look, Seen
 from bids_harmonize.training.sub_boxes import make_sight
+from bids_harmonize.training.targets import Target, make_target
 
 
 class PairTraining:
@@ -85,10 +85,7 @@ class PairTraining:
         )
         histograms = LocalHistograms(data.seen.shape, voxel_size_mm=size, device=device)
         self.sight = make_sight(data, histograms, runtime=runtime, seed=seed)
-        self.targets = {
-            side: mean_histogram(data, data.train[side], histograms, device=device)
-            for side in (SOURCE, REFERENCE)
-        }
+        self.targets, self.starts = self._make_targets(histograms)
         self.distances = {
             side: PatchDistance(
                 (data.load(index) for index in sorted(data.train[side])), seed=seed
@@ -145,6 +142,21 @@ class PairTraining:
         self.state["kept"], self.state["lowest"] = kept, least
         return found
 
+    def _make_targets(
+        self, histograms: LocalHistograms
+    ) -> tuple[dict[str, Target], dict[str, Tensor]]:
+        """Each direction's target of local histograms, and its running means at the start."""
+        targets, starts = {}, {}
+        for direction, (origin, side) in DIRECTIONS.items():
+            targets[direction], starts[direction] = make_target(
+                self.data,
+                (self.data.train[origin], self.data.train[side]),
+                histograms,
+                device=self.runtime.device,
+                splits=self.settings.splits_targets,
+            )
+        return targets, starts
+
     def _make_adversary(self) -> Adversary | None:
         if not self.settings.adversarial_weight:
             return None
@@ -161,10 +173,7 @@ class PairTraining:
             "generators": nn.ModuleDict(self.generators),
             "averages": nn.ModuleDict(self.averages),
             "optimizer": self.optimizer,
-            "running": {
-                direction: self.targets[origin].clone()
-                for direction, (origin, _) in DIRECTIONS.items()
-            },
+            "running": self.starts,
             "kept": {direction: self._snapshot(direction, np.inf) for direction in DIRECTIONS},
             "lowest": start,
             "floor": {
@@ -200,7 +209,7 @@ class PairTraining:
                 self.generators[direction], reals[origin], goes_on=bool(settings.cycle_weight)
             )
             if settings.histogram_weight:
-                loss = self._histogram_loss(look, direction, fakes[side])
+                loss = self._histogram_loss(look, direction, reals[origin], fakes[side])
                 terms.setdefault("local_histogram", []).append(loss)
             if settings.smoothness_weight:
                 terms.setdefault("smoothness", []).append(grid_roughness(grid))
@@ -225,12 +234,11 @@ class PairTraining:
                 losses["adversarial"] = self.adversary.generator_loss(patches)
         return losses, patches
 
-    def _histogram_loss(self, look: Look, direction: str, fake: Seen) -> Tensor:
-        """Distance of the running mean to the target; only the current scan has a gradient."""
-        _, side = DIRECTIONS[direction]
+    def _histogram_loss(self, look: Look, direction: str, real: Seen, fake: Seen) -> Tensor:
+        """Distance of the running means; moves them."""
         running = self.state["running"][direction].to(fake.volume.device)
-        loss, mean = look.histogram_loss(running, fake, self.targets[side])
-        self.state["running"] = {**self.state["running"], direction: mean}
+        loss, moved = look.histogram_loss(running, real, fake, self.targets[direction])
+        self.state["running"] = {**self.state["running"], direction: moved}
         return loss
 
     def _distance(self, direction: str) -> float:

@@ -16,6 +16,7 @@ from bids_harmonize.training.losses import LocalHistograms, mean_difference
 from bids_harmonize.training.pair_data import PairData
 from bids_harmonize.training.pair_steps import draw_to_target
 from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.targets import Target
 
 if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
@@ -83,8 +84,25 @@ class Look(Protocol):
         """Mean absolute difference over the whole volume, or an unbiased guess of it."""
         ...
 
-    def histogram_loss(self, running: Tensor, made: Seen, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance of a running mean of local histograms to its target, and the mean moved on."""
+    def histogram_loss(
+        self, running: Tensor, scan: Seen, made: Seen, target: Target
+    ) -> tuple[Tensor, Tensor]:
+        """Distance of what is made to what is wanted, and both running means moved on.
+
+        Parameters
+        ----------
+        running
+            Shape (2, cells, 40), see ``draw_to_target``.
+        scan, made
+            A scan, and what a generator made of it.
+        target
+            Where local histograms are drawn to.
+
+        Returns
+        -------
+        tuple of Tensor
+            The loss, and ``running`` after this scan.
+        """
         ...
 
 
@@ -142,7 +160,14 @@ class WholeVolumes:
         """The mean over the volume."""
         return mean_difference(first.volume, second.volume)
 
-    def histogram_loss(self, running: Tensor, made: Seen, target: Tensor) -> tuple[Tensor, Tensor]:
+    def histogram_loss(
+        self, running: Tensor, scan: Seen, made: Seen, target: Target
+    ) -> tuple[Tensor, Tensor]:
         """Distance of all cells; see the protocol."""
-        current = self.histograms.measure(made.volume, made.mask)
-        return draw_to_target(running, current, target)
+        measure = self.histograms.measure
+        wanted = None
+        if target.curve is not None:
+            matched = target.curve.apply(scan.volume, scan.mask)
+            wanted = target.of_scan(measure(matched, scan.mask))
+        current = measure(made.volume, made.mask)
+        return draw_to_target(running, current, wanted, weights=target.weights)

@@ -23,12 +23,13 @@ from bids_harmonize.networks.bilateral_generator import REACH_VOXELS, BilateralG
 from bids_harmonize.networks.separable import Window
 from bids_harmonize.training.augmentation import apply_augmentation
 from bids_harmonize.training.generation import as_tensor
-from bids_harmonize.training.losses import LocalHistograms, cell_weights
+from bids_harmonize.training.losses import LocalHistograms
 from bids_harmonize.training.pair_data import PairData
 from bids_harmonize.training.pair_steps import draw_to_target
 from bids_harmonize.training.runtime import Runtime, seeded_generator
 from bids_harmonize.training.sight import Seen, Sight, WholeVolumes
 from bids_harmonize.training.sources import VolumeSource
+from bids_harmonize.training.targets import Target
 
 if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
@@ -154,14 +155,23 @@ class SubBox:
         weighted = (first.volume - second.volume).abs() * self.voxel_factors
         return weighted.sum() / prod(self.window.whole)
 
-    def histogram_loss(self, running: Tensor, made: Seen, target: Tensor) -> tuple[Tensor, Tensor]:
+    def histogram_loss(
+        self, running: Tensor, scan: Seen, made: Seen, target: Target
+    ) -> tuple[Tensor, Tensor]:
         """Distance of the box's cells; on average over all boxes, that of all cells."""
-        histograms, cells = self.boxes.histograms, self.cells
-        inside = made.mask * (self.voxel_factors > 0)
-        current = histograms.measure(made.volume, inside, window=self.window)
-        weights = cell_weights(target)[cells] * self.cell_factors
-        loss, mean = draw_to_target(running[cells], current[cells], target[cells], weights=weights)
-        return loss, running.index_copy(0, cells, mean)
+        cells, wanted = self.cells, None
+        if target.curve is not None:
+            matched = self._measure(target.curve.apply(scan.volume, scan.mask), scan.mask)
+            wanted = target.of_scan(matched)[cells]
+        current = self._measure(made.volume, made.mask)[cells]
+        weights = target.weights[cells] * self.cell_factors
+        loss, moved = draw_to_target(running[:, cells], current, wanted, weights=weights)
+        return loss, running.index_copy(1, cells, moved)
+
+    def _measure(self, volume: Tensor, mask: Tensor) -> Tensor:
+        """Histograms of all cells, of which those outside the box are empty."""
+        inside = mask * (self.voxel_factors > 0)
+        return self.boxes.histograms.measure(volume, inside, window=self.window)
 
 
 def make_sight(

@@ -12,7 +12,6 @@ from bids_harmonize.networks.separable import Window
 from bids_harmonize.training.joint import train_joint
 from bids_harmonize.training.losses import (
     LocalHistograms,
-    cell_weights,
     local_histogram_distance,
     mean_difference,
 )
@@ -21,6 +20,7 @@ from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.pairs import PairRun, train_pair
 from bids_harmonize.training.sight import Seen, WholeVolumes
 from bids_harmonize.training.sub_boxes import BOX_CELLS, MARGIN_VOXELS, SubBox, make_sight
+from bids_harmonize.training.targets import make_target
 from tests.harmonizers.small_study import cpu_runtime, make_finer, make_volumes
 
 GAN = PairSettings(n_iterations=6, check_every=2, cycle_weight=2.0, adversarial_weight=0.3)
@@ -107,24 +107,34 @@ def test_the_mean_of_all_boxes_is_the_mean_of_the_whole(boxes):
     assert np.std(found) > 0.05 * expected
 
 
-def test_the_histograms_of_a_box_are_those_of_its_cells_in_the_whole(boxes):
+@pytest.mark.parametrize("splits", [False, True])
+def test_the_histograms_of_a_box_are_those_of_its_cells_in_the_whole(data, boxes, splits):
     """And their distances are, on average over all boxes, the distance of all cells."""
-    whole, other = seen_whole(boxes), seen_whole(boxes, "reference")
-    running = boxes.histograms.measure(whole[0], whole[1])
-    target = boxes.histograms.measure(other[0], other[1])
-    losses = []
+    places = data.train["source"], data.train["reference"]
+    device = torch.device("cpu")
+    target, _ = make_target(data, places, boxes.histograms, device=device, splits=splits)
+    volume, mask, *_ = whole = seen_whole(boxes)
+    found = boxes.histograms.measure(volume, mask)
+    wanted = target.mean
+    if splits:
+        wanted = target.of_scan(boxes.histograms.measure(target.curve.apply(volume, mask), mask))
+    running = torch.stack([found, wanted])  # the current scan is the running mean
+    zeros, losses = torch.zeros_like(running), []
     for box in all_boxes(boxes):
-        loss, moved = box.histogram_loss(running, seen_in(box, whole), target)
-        assert torch.allclose(moved, running, atol=1e-2)  # the current scan is the running mean
+        scan = seen_in(box, whole)
+        loss, moved = box.histogram_loss(running, scan, scan, target)
+        assert torch.allclose(moved, running, atol=1e-2)
         losses.append(loss.item())
-        zeros, there = torch.zeros_like(running), torch.zeros(len(running), dtype=torch.bool)
-        _, moved = box.histogram_loss(zeros, seen_in(box, whole), target)
+        _, moved = box.histogram_loss(zeros, scan, scan, target)
+        there = torch.zeros(len(found), dtype=torch.bool)
         there[box.cells] = True
-        assert torch.equal(moved[~there], zeros[~there])
-        assert torch.allclose(moved[there], 0.25 * running[there], atol=1e-2)
-    expected = local_histogram_distance(running, target).item()
+        assert torch.equal(moved[:, ~there], zeros[:, ~there])
+        assert torch.allclose(moved[0, there], 0.25 * found[there], atol=1e-2)
+        expected = 0.25 * wanted[there] if splits else zeros[1, there]
+        assert torch.allclose(moved[1, there], expected, atol=1e-2)
+    expected = local_histogram_distance(found, wanted, weights=target.weights).item()
     assert np.mean(losses) == pytest.approx(expected, rel=1e-4)
-    assert cell_weights(target).sum() == pytest.approx(1)
+    assert target.weights.sum() == pytest.approx(1)
 
 
 def test_two_generators_give_in_a_box_what_they_give_in_the_whole(boxes):
