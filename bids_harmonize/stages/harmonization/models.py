@@ -49,7 +49,7 @@ from bids_harmonize.training.volumes import (
     map_volumes,
 )
 
-_VERSION = 2  # raise when fitted models change, so that old ones are not reused
+_VERSION = 3  # raise when fitted models change, so that old ones are not reused
 
 
 @dataclass(frozen=True)
