@@ -53,6 +53,9 @@ def test_a_curve_moves_percentiles_and_holds_the_ends():
     values = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0, 3.0]).reshape(1, 1, 1, 1, 6)
     found = curve.apply(values, torch.ones_like(values)).flatten()
     assert found.tolist() == pytest.approx([0.1, 0.15, 0.2, 0.5, 0.8, 0.8])
+    tied = ToneCurve(torch.tensor([0.0, 0.0, 0.5, 0.5, 1.0]), torch.linspace(0, 1, 5))
+    found = tied.apply(values, torch.ones_like(values)).flatten()
+    assert found.tolist() == pytest.approx([0.0, 0.375, 0.5, 0.875, 1.0, 1.0])
     mask = torch.zeros_like(values)
     assert curve.apply(values, mask).abs().sum() == 0
 
