@@ -9,7 +9,7 @@ stands on both sides of the comparison. Reason: with a dozen people a site, mean
 differ by who was scanned; where sites differ by a tone curve alone, drawing to the plain mean cost
 3 to 4 dB (real heads, 12 a site: 28.8 and 29.6 dB against 31.7 and 31.9 of ``nyul``). Where coils
 differ the share is .96 and nothing changes. The tone curve's target alone, without a scan's own
-histogram in it, closed half of that gap. Not tried: shares that differ between cells.
+histogram in it, closed a sixth to a half of that gap. Not tried: shares that differ between cells.
 """
 
 from collections.abc import Iterable, Sequence
