@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bids_harmonize.harmonizers.base import TrainingData
 from bids_harmonize.harmonizers.matching import Matching
 from bids_harmonize.training.pair_data import REFERENCE, SOURCE, PairData
 from bids_harmonize.training.pairs import PairResult
@@ -14,9 +13,9 @@ from bids_harmonize.training.patch_distance import PatchDistance
 def training_warning(
     result: PairResult,
     pair: PairData,
-    data: TrainingData,
     *,
     site: str,
+    reference_site: str,
     rival: Matching,
     seed: int,
 ) -> str | None:
@@ -26,10 +25,8 @@ def training_warning(
     ----------
     result, pair
         The training and its scans.
-    data
-        Names the reference site.
-    site
-        The source site.
+    site, reference_site
+        The source site, and where its scans go.
     rival
         A fitted method without training; its monitor images are held against the trained ones.
     seed
@@ -41,7 +38,7 @@ def training_warning(
         A sentence for a training that diverged, or whose monitor scans end farther from the
         reference than the rival's.
     """
-    ways = f"between {site} and {data.reference_site}"
+    ways = f"between {site} and {reference_site}"
     if result.diverged:
         return f"training {ways} diverged twice; its scans are harmonized by {rival.name} instead"
     found = min(_distances(result.rows))

@@ -99,7 +99,12 @@ class Bilateral:
             )
             rows += [{**row, "source_site": site} for row in result.rows]
             warning = training_warning(
-                result, pair, data, site=site, rival=self._fallback, seed=pair_seed
+                result,
+                pair,
+                site=site,
+                reference_site=data.reference_site,
+                rival=self._fallback,
+                seed=pair_seed,
             )
             warnings += [f"{self.name}: {warning}"] if warning else []
             if result.diverged:

@@ -19,6 +19,7 @@ from bids_harmonize.harmonizers.card_privacy import (
 from bids_harmonize.imaging.types import Array
 from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import INTENSITY_BINS, LocalHistograms
+from bids_harmonize.training.pair_steps import mean_in_order
 from bids_harmonize.training.runtime import seeded_generator
 from bids_harmonize.training.sources import VolumeSource
 
@@ -77,7 +78,7 @@ def make_card(
             "card; look at the head masks"
         )
         raise UnusableDataError(message)
-    mean = mean_histogram_of_people(people)
+    mean = mean_in_order(people)
     lost = float(mean[:, :INTENSITY_BINS].sum(dim=1)[torch.from_numpy(~kept)].sum())
     share = lost / float(mean[:, :INTENSITY_BINS].sum())
     mean = mean * torch.from_numpy(kept)[:, None]
@@ -151,25 +152,6 @@ def person_histograms(
         histograms.setdefault(volumes.scans[index].participant_id, []).append(own)
     means = [torch.stack(own).sum(dim=0) / len(own) for own in histograms.values()]
     return torch.stack(means) if means else torch.zeros((0, 0, 0))
-
-
-def mean_histogram_of_people(people: Tensor) -> Tensor:
-    """Mean over people, added one by one as a training from images adds its scans.
-
-    Parameters
-    ----------
-    people
-        Shape (people, cells, 40).
-
-    Returns
-    -------
-    Tensor
-        Shape (cells, 40).
-    """
-    total = torch.zeros(())
-    for own in people:
-        total = total + own
-    return total / len(people)
 
 
 def _person_units(volumes: VolumeSource, indices: Sequence[int]) -> list[float]:

@@ -199,7 +199,12 @@ class Joint:
         kept = {"attempt": 1, "distance_to_reference": result.distances[site]}
         pair = PairResult(weights={}, rows=(kept,), diverged=result.diverged)
         return training_warning(
-            pair, pair_data(data, site), data, site=site, rival=self._fallback, seed=seed
+            pair,
+            pair_data(data, site),
+            site=site,
+            reference_site=data.reference_site,
+            rival=self._fallback,
+            seed=seed,
         )
 
     def _fitted_sites(self) -> SiteDistance:

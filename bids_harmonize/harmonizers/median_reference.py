@@ -18,9 +18,10 @@ from torch import Tensor
 
 from bids_harmonize.harmonizers.base import TrainingData
 from bids_harmonize.harmonizers.card import ReferenceCard
-from bids_harmonize.harmonizers.card_making import mean_histogram_of_people, person_histograms
+from bids_harmonize.harmonizers.card_making import person_histograms
 from bids_harmonize.imaging.types import Array
 from bids_harmonize.training.losses import INTENSITY_BINS, local_histogram_distance
+from bids_harmonize.training.pair_steps import mean_in_order
 
 _LEAST_SHARE: Final = 0.5  # of the sites that must fill a cell, or it is not looked at
 
@@ -52,7 +53,7 @@ def median_reference(
     for site in sites:
         train, _ = data.split_site(site)
         people = person_histograms(data.network, train, device)
-        means.append(mean_histogram_of_people(people))
+        means.append(mean_in_order(people))
         distances.append(_person_distance(people))
     i, j, k = data.network.shape
     return ReferenceCard(

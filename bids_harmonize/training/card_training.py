@@ -27,8 +27,9 @@ from bids_harmonize.training.pair_data import SOURCE, PairData
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
     follow,
-    mean_histogram,
+    mean_in_order,
     rate_share,
+    scan_histograms,
 )
 from bids_harmonize.training.runtime import Runtime, seeded_torch
 from bids_harmonize.training.sight import WholeVolumes
@@ -110,12 +111,12 @@ class CardTraining:
         self.histograms = LocalHistograms(data.volumes.shape, voxel_size_mm=size, device=device)
         self.sight = WholeVolumes(data, self.histograms, runtime=runtime, seed=seed)
         start = self.distance()
-        own = mean_histogram(data, data.train[SOURCE], self.histograms, device=device)
+        own = scan_histograms(data, data.train[SOURCE], self.histograms, device=device)
         self.state: dict[str, Any] = {
             "generator": self.generator,
             "average": self.average,
             "optimizer": self.optimizer,
-            "running": torch.stack([own, self.target.mean]),
+            "running": torch.stack([mean_in_order(own), self.target.mean]),
             "best": self._snapshot(start),
             "diverged": False,
             "history": [{"iteration": 0, "distance_to_reference": start}],

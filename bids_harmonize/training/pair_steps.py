@@ -1,6 +1,6 @@
 """Steps that pair and joint trainings share: running mean, average, learning rate, choice."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -17,10 +17,15 @@ ALARM_FACTOR: Final = 2.0
 KEEP_FACTOR: Final = 1.1
 
 
-def mean_histogram(
-    data: PairData, indices: Iterable[int], histograms: LocalHistograms, *, device: torch.device
+def scan_histograms(
+    data: PairData,
+    indices: Sequence[int],
+    histograms: LocalHistograms,
+    *,
+    device: torch.device,
+    change: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Mean local histogram of some scans, in voxels.
+    """Local histograms of some scans, in voxels.
 
     Parameters
     ----------
@@ -32,18 +37,28 @@ def mean_histogram(
         What measures them.
     device
         Where.
+    change
+        What is done to each volume before, given its head mask; ``None``: nothing.
 
     Returns
     -------
     Tensor
-        Shape (cells, bins).
+        Shape (scans, cells, bins).
     """
-    total, n_scans = torch.zeros((), device=device), 0
+    found = []
     for index in indices:
         volume, mask = (as_tensor(array, device) for array in data.load(index))
-        total = total + histograms.measure(volume, mask)
-        n_scans += 1
-    return total / n_scans
+        volume = volume if change is None else change(volume, mask)
+        found.append(histograms.measure(volume, mask))
+    return torch.stack(found)
+
+
+def mean_in_order(histograms: Tensor) -> Tensor:
+    """Mean over the first axis, added one by one: the same bits on every device and for cards."""
+    total = torch.zeros((), device=histograms.device)
+    for own in histograms:
+        total = total + own
+    return total / len(histograms)
 
 
 def draw_to_target(

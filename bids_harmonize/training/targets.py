@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from bids_harmonize.imaging.types import Array
-from bids_harmonize.training.generation import as_tensor
 from bids_harmonize.training.losses import (
     INTENSITY_BINS,
     LocalHistograms,
@@ -29,7 +28,7 @@ from bids_harmonize.training.losses import (
     cumulated,
 )
 from bids_harmonize.training.pair_data import PairData
-from bids_harmonize.training.pair_steps import mean_histogram
+from bids_harmonize.training.pair_steps import mean_in_order, scan_histograms
 
 PERCENTILES: Final = np.linspace(0, 100, 201)
 _PARTS: Final = (slice(0, INTENSITY_BINS), slice(INTENSITY_BINS, None))
@@ -122,7 +121,7 @@ def make_target(
         Where the scans are.
     places
         Positions of the scans that train, of the site that images come from and of that they go
-        to. With one scan of either there is no telling people from sites: the shares are then 1.
+        to. With one person of either there is no telling people from sites: the shares are 1.
     histograms
         What measures them.
     device
@@ -137,33 +136,25 @@ def make_target(
         shape (2, cells, 40).
     """
     origin, target = places
-    untouched, mean = (
-        mean_histogram(data, indices, histograms, device=device) for indices in places
+    untouched, found = (
+        scan_histograms(data, indices, histograms, device=device) for indices in places
     )
+    before, mean = mean_in_order(untouched), mean_in_order(found)
     if not splits:
-        return Target(mean), torch.stack([untouched, mean])
+        return Target(mean), torch.stack([before, mean])
     curve = _tone_curve(data, origin, target, device)
-    matched = _of_people(data, origin, histograms, device, curve)
-    found = _of_people(data, target, histograms, device)
-    made = Target(mean, curve, _shares(matched, found))
+    matched = scan_histograms(data, origin, histograms, device=device, change=curve.apply)
+    shares = _shares(_of_people(matched, data, origin), _of_people(found, data, target))
+    made = Target(mean, curve, shares)
     wanted = torch.stack([made.of_scan(own) for own in matched]).mean(dim=0)
-    return made, torch.stack([untouched, wanted])
+    return made, torch.stack([before, wanted])
 
 
-def _of_people(
-    data: PairData,
-    indices: Sequence[int],
-    histograms: LocalHistograms,
-    device: torch.device,
-    curve: ToneCurve | None = None,
-) -> Tensor:
-    """Local histograms of each scan, after the curve where one is given; (scans, cells, 40)."""
-    people = []
-    for index in indices:
-        volume, mask = (as_tensor(array, device) for array in data.load(index))
-        volume = volume if curve is None else curve.apply(volume, mask)
-        people.append(histograms.measure(volume, mask))
-    return torch.stack(people)
+def _of_people(scans: Tensor, data: PairData, indices: Sequence[int]) -> Tensor:
+    """Means over each person's scans, which are no independent witnesses; (people, cells, 40)."""
+    names = [data.volumes.scans[index].participant_id for index in indices]
+    people = dict.fromkeys(names)
+    return torch.stack([scans[[name == own for own in names]].mean(dim=0) for name in people])
 
 
 def _tone_curve(

@@ -10,8 +10,6 @@ what the scan added to the process with PyTorch loaded.
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +19,10 @@ import torch
 
 from bids_harmonize.networks.generators import GeneratorPlan, make_generator
 from bids_harmonize.training.generation import generate
+from tests.benchmarks.own_process import measure_alone, say
 from tests.benchmarks.site_speed import OwnMemory
 
+MODULE = "tests.benchmarks.generator_cost"
 SHAPE = (192, 224, 192)
 # name -> (generator, voxel size that it is trained at (mm), learns sharpening weights)
 CASES = {
@@ -92,19 +92,15 @@ def tell(threads: int, repeats: int) -> None:
     found = {}
     for case in CASES:
         words = ["--case", case, "--threads", str(threads), "--repeats", str(repeats)]
-        finished = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.generator_cost", *words],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        one = found[case] = json.loads(finished.stdout.splitlines()[-1])
-        _say(
+        one = found[case] = measure_alone(MODULE, words)
+        say(
             f"{case}, {one['weights']} weights, {threads} threads: {one['cpu_s']:.2f} s of CPU, "
             f"{one['seconds']:.2f} s by the clock; peak {one['peak_gb']:.2f} GB, of which the "
             f"scan added {one['added_gb']:.2f}"
         )
     for first, second in _RATIOS:
         ratio = {key: found[first][key] / found[second][key] for key in ("cpu_s", "peak_gb")}
-        _say(
+        say(
             f"{first} over {second}: {ratio['cpu_s']:.1f} times the CPU, "
             f"{ratio['peak_gb']:.1f} times the memory"
         )
@@ -114,11 +110,6 @@ def _resident_gb() -> float:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) / 1024**2
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -134,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tell(words.threads, words.repeats)
         return
     found = measure(words.case, threads=words.threads, repeats=words.repeats)
-    _say(json.dumps(found))
+    say(json.dumps(found))
 
 
 if __name__ == "__main__":

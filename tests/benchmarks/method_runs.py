@@ -1,6 +1,5 @@
 """Harmonizers of a derivative dataset, fitted and judged by the app; its table in a few lines."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bids_harmonize.harmonizers import HARMONIZERS, baselines
+from tests.benchmarks.own_process import say
 from tests.benchmarks.site_runs import read_table, run_app
 
 METRICS = ("psnr", "ssim", "sharpness")
@@ -77,9 +77,3 @@ def tell_distances(table: pd.DataFrame) -> None:
             ahead = by_seed[name] - by_seed[rivals].max(axis=1)
             each = ", ".join(f"{value:+.2f}" for value in ahead)
             say(f"{kind}: {name} over the best baseline {ahead.mean():+.2f} dB (seeds: {each})")
-
-
-def say(line: str) -> None:
-    """Print at once: a run takes minutes."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

@@ -7,8 +7,6 @@ ratios. Half of the iterations have the identity term; medians are over pairs of
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,8 +22,10 @@ from bids_harmonize.training.pair_data import REFERENCE, SOURCE, PairData, PairS
 from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.runtime import make_runtime
 from bids_harmonize.training.volumes import MappedVolumes
+from tests.benchmarks.own_process import measure_alone, say
 from tests.benchmarks.site_speed import OwnMemory, random_volumes
 
+MODULE = "tests.benchmarks.training_cost"
 COARSE_MM, FINE_MM = 3.0, 1.0
 # name -> (voxel size of the network's grid, of the boxes; mm)
 CASES: Final[dict[str, tuple[float, float | None]]] = {
@@ -94,26 +94,19 @@ def tell(words: argparse.Namespace) -> None:
     options += ["--pairs", str(words.pairs)]
     found = {}
     for case in CASES:
-        finished = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.training_cost", "--case", case, *options],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        one = found[case] = json.loads(finished.stdout.splitlines()[-1])
-        _say(
+        one = found[case] = measure_alone(
+            "tests.benchmarks.training_cost", ["--case", case, *options]
+        )
+        say(
             f"{case}: {one['cpu_s']:.2f} s of CPU an iteration, {one['seconds']:.2f} s by the "
             f"clock; peak {one['peak_gb']:.2f} GB, on the device {one['device_gb']:.2f} GB"
         )
     for first, second in _RATIOS:
         ratio = {key: found[first][key] / found[second][key] for key in ("seconds", "peak_gb")}
-        _say(
+        say(
             f"{first} over {second}: {ratio['seconds']:.1f} times the time, "
             f"{ratio['peak_gb']:.1f} times the memory"
         )
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -132,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tell(words)
         return
     found = measure(words.case, device=words.device, threads=words.threads, pairs=words.pairs)
-    _say(json.dumps(found))
+    say(json.dumps(found))
 
 
 if __name__ == "__main__":

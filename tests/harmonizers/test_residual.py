@@ -13,9 +13,9 @@ from bids_harmonize.harmonizers.storage import load_harmonizer, save_harmonizer
 from bids_harmonize.networks.residual_generator import ResidualGenerator
 from tests.harmonizers.small_study import (
     VOXEL_MM,
-    ArrayVolumes,
     cpu_runtime,
     make_data,
+    make_finer,
     make_head,
     make_volumes,
     scan_at,
@@ -98,12 +98,7 @@ def test_the_seed_fixes_the_weights(tmp_path):
 def test_a_finer_study_gets_the_coarse_change_and_keeps_its_own_detail(tmp_path):
     """What the network made at 8 mm is added at 4 mm; the finer pattern of the input stays."""
     coarse = make_volumes(4)
-    fine = ArrayVolumes(
-        coarse.scans,
-        *[[np.kron(a, np.ones((2, 2, 2), a.dtype)) for a in arrays]
-          for arrays in (coarse.native, coarse.heads, coarse.brains)],
-        voxel_size_mm=VOXEL_MM / 2,
-    )  # fmt: skip
+    fine = make_finer(coarse)
     monitor = frozenset({"sub-00", "sub-04"})
     data = TrainingData(native=fine, network=coarse, reference_site="B", monitor=monitor)
     harmonizer = make(voxel_size_mm=VOXEL_MM / 2, n_iterations=8, check_every=8)

@@ -93,6 +93,14 @@ def test_one_person_of_a_site_leaves_the_mean():
     assert torch.allclose(running[1], target.mean, rtol=1e-6)
 
 
+def test_a_person_who_came_twice_is_one_witness():
+    """The share is that of one scan a person, not of twice as many people."""
+    data = two_sites(lambda tissue: 700 * tissue**0.6, n_per_site=6, stretch=0.2)
+    once = target_of(data)[0].shares
+    twice = PairData(data.volumes, {k: v * 2 for k, v in data.train.items()}, data.monitor)
+    assert target_of(twice)[0].shares == pytest.approx(once, abs=1e-4)
+
+
 def test_without_splitting_the_target_is_the_plain_mean():
     data = two_sites(lambda tissue: 700 * tissue**0.6)
     target, running = target_of(data, splits=False)
