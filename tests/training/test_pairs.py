@@ -9,40 +9,16 @@ import torch
 from bids_harmonize.errors import PreemptedError
 from bids_harmonize.preemption import stopping_on_signals
 from bids_harmonize.training import pair_training
-from bids_harmonize.training.pair_data import PairData, PairSettings
+from bids_harmonize.training.pair_data import PairSettings
 from bids_harmonize.training.pair_steps import rate_share
 from bids_harmonize.training.pair_training import PairTraining
-from bids_harmonize.training.pairs import PairRun, train_pair
 from tests.harmonizers.small_study import cpu_runtime, make_volumes
-
-GAN = PairSettings(n_iterations=6, check_every=2, cycle_weight=2.0, adversarial_weight=0.3)
+from tests.training.pair_cases import GAN, KilledError, equal, train, two_sites
 
 
 @pytest.fixture(scope="module")
 def data():
-    volumes = make_volumes(4)
-    return PairData(
-        volumes=volumes,
-        train={"source": (1, 2, 3), "reference": (5, 6, 7)},
-        monitor={"source": (0,), "reference": (4,)},
-    )
-
-
-def train(data, settings, folder, *, resume=True, fingerprint="x", seed=0):
-    run = PairRun(name="pair", folder=folder, resume=resume, fingerprint=fingerprint)
-    return train_pair(data, settings, runtime=cpu_runtime(), seed=seed, sharpens=True, run=run)
-
-
-def equal(first, second):
-    return all(
-        torch.equal(first.weights[direction][name], second.weights[direction][name])
-        for direction in first.weights
-        for name in first.weights[direction]
-    )
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may catch it."""
+    return two_sites()
 
 
 RESIDUAL = replace(

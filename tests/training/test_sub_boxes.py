@@ -17,26 +17,20 @@ from bids_harmonize.training.losses import (
 )
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_training import PairTraining
-from bids_harmonize.training.pairs import PairRun, train_pair
+from bids_harmonize.training.pairs import PairRun
 from bids_harmonize.training.sight import Seen, WholeVolumes
 from bids_harmonize.training.sub_boxes import BOX_CELLS, MARGIN_VOXELS, SubBox, make_sight
 from bids_harmonize.training.targets import make_target
 from tests.harmonizers.small_study import cpu_runtime, make_finer, make_volumes
+from tests.training.pair_cases import GAN, KilledError, equal, train, two_sites
 
-GAN = PairSettings(n_iterations=6, check_every=2, cycle_weight=2.0, adversarial_weight=0.3)
 PLAIN = PairSettings(n_iterations=40, check_every=20, learning_rate=2e-3)
 FINE_MM = 4.0
 
 
 @pytest.fixture(scope="module")
 def data():
-    volumes = make_volumes(4)
-    return PairData(
-        volumes=volumes,
-        train={"source": (1, 2, 3), "reference": (5, 6, 7)},
-        monitor={"source": (0,), "reference": (4,)},
-        fine=make_finer(volumes),
-    )
+    return two_sites(fine=True)
 
 
 @pytest.fixture(scope="module")
@@ -188,21 +182,12 @@ def test_without_fine_scans_the_whole_is_seen(data):
     assert isinstance(make_sight(plain, histograms, runtime=cpu_runtime(), seed=0), WholeVolumes)
 
 
-def train(data, settings, folder, *, seed=0):
-    run = PairRun(name="pair", folder=folder, resume=True, fingerprint="x")
-    return train_pair(data, settings, runtime=cpu_runtime(), seed=seed, sharpens=True, run=run)
-
-
 def test_a_training_on_boxes_draws_the_source_to_the_reference(data, tmp_path):
     result = train(data, PLAIN, tmp_path)
     distances = [row["distance_to_reference"] for row in result.rows]
     assert not result.diverged
     assert distances[-1] < 0.5 * distances[0]
     assert result.weights["to_reference"]["sharpening"].abs().max() > 1e-3
-
-
-class KilledError(BaseException):
-    """Stands for a kill: nothing may catch it."""
 
 
 def test_a_killed_training_on_boxes_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
@@ -219,8 +204,7 @@ def test_a_killed_training_on_boxes_goes_on_to_the_same_weights(data, tmp_path, 
         train(data, GAN, tmp_path / "killed")
     monkeypatch.setattr(PairTraining, "step", step)
     resumed = train(data, GAN, tmp_path / "killed")
-    for direction, weights in whole.weights.items():
-        assert all(torch.equal(v, resumed.weights[direction][k]) for k, v in weights.items())
+    assert equal(whole, resumed)
     assert whole.rows == resumed.rows
 
 
