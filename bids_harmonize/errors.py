@@ -14,6 +14,7 @@
     |-- LeakError             70   a person that must not be trained on stands in a training split
     |-- OutputError           73   the output cannot be written
     |-- StorageError          74   input/output failed, for instance a full disk
+    |   `-- WorkerError       74   another process of the run is gone
     `-- BusyError             75   another run holds the lock; run again
 
 Beside the tree stands PreemptedError, which is no fault but a request to stop (75).
@@ -88,6 +89,10 @@ class StorageError(HarmonizeError):
     """Reading or writing failed half way, for instance because the disk is full."""
 
     exit_code = 74
+
+
+class WorkerError(StorageError):
+    """Another process that works on this run is gone or does not answer."""
 
 
 class BusyError(HarmonizeError):

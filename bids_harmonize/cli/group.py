@@ -66,7 +66,7 @@ def run_group_level(request: Request, run: "Run") -> None:
         _log_study(study)
         _warn_of_mixed_settings(request.output_dir)
         stages = plan_image_stages(request, study)
-        context = _make_context(request, study, work_dir=run.work_dir, run_id=run.run_id)
+        context = _make_context(request, study, run)
         if request.settings.group.export_card:
             from bids_harmonize.stages.harmonization.card import export_card
 
@@ -177,15 +177,16 @@ def _load_study(request: Request) -> Study:
     return study
 
 
-def _make_context(request: Request, study: Study, *, work_dir: Path, run_id: str) -> StageContext:
+def _make_context(request: Request, study: Study, run: "Run") -> StageContext:
+    from bids_harmonize.training.crew import ALONE
     from bids_harmonize.training.runtime import make_runtime
 
     return StageContext(
         study=study,
         settings=request.settings,
-        work_dir=work_dir,
-        run_id=run_id,
-        runtime=make_runtime(request.settings.resources),
+        work_dir=run.work_dir,
+        run_id=run.run_id,
+        runtime=make_runtime(request.settings.resources, run.crew or ALONE),
     )
 
 

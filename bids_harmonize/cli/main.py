@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bids_harmonize.cli.logs import RunLog
     from bids_harmonize.cli.request import Request
     from bids_harmonize.stages.feature_table.study import FeatureSource
+    from bids_harmonize.training.crew import Crew
 
 LOGGER = logging.getLogger(__name__)
 
@@ -65,9 +66,12 @@ def _main(argv: Sequence[str] | None) -> int:
         sys.stderr.write(f"{error}\n{stopped(error.exit_code)}\n")
         return error.exit_code
     from bids_harmonize.cli.environment import prepare_environment
+    from bids_harmonize.cli.helpers import help_out, helps
     from bids_harmonize.cli.logs import run_log
 
     prepare_environment(request)
+    if helps(request):
+        return help_out(request)
     with run_log(verbose=request.verbose) as log:
         return _run_caught(request, log)
 
@@ -81,10 +85,12 @@ def _checked(words: "argparse.Namespace") -> "Request":
 def _run_caught(request: "Request", log: "RunLog") -> int:
     """The exit code of a run, once its summary line is written."""
     from bids_harmonize.bids.provenance import make_run_id
+    from bids_harmonize.cli.helpers import crew_of
 
     run_id = make_run_id(datetime.now())
     try:
-        tally = _run(request, log, run_id)
+        with crew_of(request) as crew:
+            tally = _run(request, log, run_id, crew)
     except KeyboardInterrupt:
         LOGGER.error("%s", stopped(INTERRUPTED))
         return INTERRUPTED
@@ -98,7 +104,7 @@ def _run_caught(request: "Request", log: "RunLog") -> int:
     return tally.exit_code
 
 
-def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
+def _run(request: "Request", log: "RunLog", run_id: str, crew: "Crew | None") -> Tally:
     from bids_harmonize.bids.claims import TABLES
     from bids_harmonize.bids.dataset import check_output_dir, check_place, output_in_use
     from bids_harmonize.bids.scans import require_scan_rows
@@ -131,7 +137,7 @@ def _run(request: "Request", log: "RunLog", run_id: str) -> Tally:
         log.open_file(request.output_dir / "logs" / f"{run_id}.log")
         _write_settings(request, run_id)
         with work_dir_in_use(request) as work_dir:
-            run = Run(run_id=run_id, work_dir=work_dir, claims=claims, tally=tally)
+            run = Run(run_id=run_id, work_dir=work_dir, claims=claims, tally=tally, crew=crew)
             if raw is not None:
                 run_participant_level(request, scans, run)
             if "group" in request.levels and not (

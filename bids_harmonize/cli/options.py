@@ -106,6 +106,13 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "where networks run (default: auto)",
         ),
         Option(
+            ("--devices",),
+            "resources.devices",
+            "N",
+            "GPUs, or processes on a CPU, that train generators together; torchrun and srun start "
+            "as many as they are told to (default: 1, or what these started)",
+        ),
+        Option(
             ("--precision",),
             "resources.precision",
             "{auto,32-true,bf16-mixed,16-mixed}",

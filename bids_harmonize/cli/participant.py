@@ -25,6 +25,7 @@ from bids_harmonize.errors import BusyError, MissingInputError
 
 if TYPE_CHECKING:
     from bids_harmonize.preprocessing.outcome import ScanOutcome
+    from bids_harmonize.training.crew import Crew
 
 LOGGER = logging.getLogger(__name__)
 
@@ -43,12 +44,15 @@ class Run:
         On the output directory.
     tally
         What was done and what failed is added to it.
+    crew
+        The processes that train together; ``None`` for one.
     """
 
     run_id: str
     work_dir: Path
     claims: Claims
     tally: Tally
+    crew: "Crew | None" = None
 
 
 def run_participant_level(request: Request, scans: Sequence[Scan], run: Run) -> None:

@@ -132,6 +132,7 @@ class ResourceSettings:
     """What the run may use; ``None`` means what the machine has."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    devices: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     nprocs: int | None = Field(default=None, ge=1)
     omp_nthreads: int = Field(default=1, ge=1)

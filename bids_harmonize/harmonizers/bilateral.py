@@ -24,7 +24,7 @@ from bids_harmonize.training.pair_data import (
     PairData,
     PairSettings,
 )
-from bids_harmonize.training.pairs import PairResult, PairRun, train_pair
+from bids_harmonize.training.pairs import PairResult, PairRun, PairTask, train_pairs
 from bids_harmonize.training.runtime import Runtime, derived_seed
 
 if TYPE_CHECKING:
@@ -73,38 +73,20 @@ class Bilateral:
         failed: list[str] = []
         warnings: list[str] = []
         rows: list[Mapping[str, Any]] = []
-        sites = self.frame.source_sites
-        for number, site in enumerate(sites):
-            pair = pair_data(data, site)
-            pair_seed = derived_seed(seed, self.name, site)
-            result = train_pair(
-                pair,
-                PairSettings(**self.settings),
-                runtime=runtime,
-                seed=pair_seed,
-                sharpens=is_same_grid(self.loss_voxel_size_mm, self.frame),
-                run=PairRun(
-                    name=f"{self.name} {site} and {self.frame.reference_site}",
-                    folder=work_dir / f"pair-{number}",
-                    resume=resume,
-                    fingerprint=training_fingerprint(
-                        self.name,
-                        self.settings,
-                        self.frame,
-                        data,
-                        (site, self.frame.reference_site),
-                        seed,
-                    ),
-                ),
-            )
+        tasks = {
+            site: self._task(data, site, seed=seed, work_dir=work_dir, resume=resume)
+            for site in self.frame.source_sites
+        }
+        results = train_pairs(list(tasks.values()), runtime=runtime)
+        for (site, task), result in zip(tasks.items(), results, strict=True):
             rows += [{**row, "source_site": site} for row in result.rows]
             warning = training_warning(
                 result,
-                pair,
+                task.data,
                 site=site,
                 reference_site=data.reference_site,
                 rival=self._fallback,
-                seed=pair_seed,
+                seed=task.seed,
             )
             warnings += [f"{self.name}: {warning}"] if warning else []
             if result.diverged:
@@ -185,6 +167,27 @@ class Bilateral:
         for direction, state in weights.items():
             self.generators[direction] = self._make_generator(state)
         self._fallback.restore(curves, {})
+
+    def _task(
+        self, data: TrainingData, site: str, *, seed: int, work_dir: Path, resume: bool
+    ) -> PairTask:
+        """The training of one source site and the reference."""
+        frame = self.frame
+        pair = (site, frame.reference_site)
+        return PairTask(
+            data=pair_data(data, site),
+            settings=PairSettings(**self.settings),
+            seed=derived_seed(seed, self.name, site),
+            sharpens=is_same_grid(self.loss_voxel_size_mm, frame),
+            run=PairRun(
+                name=f"{self.name} {site} and {frame.reference_site}",
+                folder=work_dir / f"pair-{frame.source_sites.index(site)}",
+                resume=resume,
+                fingerprint=training_fingerprint(
+                    self.name, self.settings, frame, data, pair, seed
+                ),
+            ),
+        )
 
     def _take(self, site: str, result: PairResult) -> None:
         names = {SOURCE: site, REFERENCE: self.frame.reference_site}

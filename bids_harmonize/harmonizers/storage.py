@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol, runtime_checkable
+
+import torch
 
 from bids_harmonize.errors import UnusableDataError, UsageError
 from bids_harmonize.harmonizers import HARMONIZERS, make_harmonizer
@@ -16,6 +18,14 @@ _KEYS = (
     *("name", "high", "settings", "learnt"),
     *("reference_site", "source_sites", "voxel_size_mm", "scaling_mask"),
 )
+_CPU: Final = torch.device("cpu")
+
+
+@runtime_checkable
+class _OnDevice(Protocol):
+    """A harmonizer with networks, which ``restore`` puts where ``device`` says."""
+
+    device: torch.device
 
 
 def save_harmonizer(
@@ -51,18 +61,20 @@ def save_harmonizer(
     save_weights(folder, tensors, model)
 
 
-def load_harmonizer(folder: Path) -> Harmonizer:
+def load_harmonizer(folder: Path, *, device: torch.device = _CPU) -> Harmonizer:
     """The harmonizer in a folder, ready to transform; equal bits to the one that was saved.
 
     Parameters
     ----------
     folder
         What :func:`save_harmonizer` wrote.
+    device
+        Where its networks shall live, if it has any.
 
     Returns
     -------
     Harmonizer
-        On the CPU.
+        On that device.
 
     Raises
     ------
@@ -80,6 +92,8 @@ def load_harmonizer(folder: Path) -> Harmonizer:
     try:
         harmonizer = _unfitted(model)
         harmonizer.high = model["high"]
+        if isinstance(harmonizer, _OnDevice):
+            harmonizer.device = device
         harmonizer.restore(tensors, model["learnt"])
     except (UsageError, KeyError, IndexError, RuntimeError) as error:
         # What PyTorch and the settings say of a model of another version.

@@ -16,10 +16,10 @@ from bids_harmonize.stages.harmonization.images import (
     Written,
     check_present_images,
     place_images,
-    write_images,
 )
 from bids_harmonize.stages.harmonization.methods import names_to_fit
 from bids_harmonize.stages.harmonization.models import Fitted, TrainingSet, load_training_set
+from bids_harmonize.stages.harmonization.shared_images import share_images
 from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.training.checkpoint import load_weights
 
@@ -75,7 +75,14 @@ def run(context: StageContext) -> StageResult:
     # A joint model serves the sites that were left out of its training too.
     serves_unseen = chosen.harmonizer.frame.serves_unseen
     scans = study.harmonized_scans(joint=serves_unseen)
-    written = write_images(maker, scans, new=new, resume=settings.run.resume)
+    written = share_images(
+        maker,
+        scans,
+        model_folder=chosen.folder,
+        new=new,
+        resume=settings.run.resume,
+        runtime=context.runtime,
+    )
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])

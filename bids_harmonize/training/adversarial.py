@@ -4,13 +4,16 @@ The names in the paper (Zhu et al. 2017, doi:10.1109/ICCV.2017.244): G is ``to_r
 ``to_source``; D_Y is the discriminator ``reference``, D_X the discriminator ``source``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bids_harmonize.networks.discriminator import PatchDiscriminator
+from bids_harmonize.training.crew import Crew, SharedStep
 from bids_harmonize.training.losses import discriminator_loss, generator_loss
+from bids_harmonize.training.pair_data import PairSettings
+from bids_harmonize.training.pair_steps import step_at
 
 
 class Adversary:
@@ -55,26 +58,25 @@ class Adversary:
         self.discriminators.requires_grad_(True)
         return torch.stack(losses).sum()
 
-    def step(
-        self, reals: Mapping[str, Tensor], fakes: Mapping[str, Tensor], *, rate_share: float
-    ) -> float:
-        """Train the discriminators on one volume of each side.
+    def gradients(
+        self, reals: Mapping[str, Tensor], fakes: Mapping[str, Tensor]
+    ) -> dict[str, float]:
+        """Take the gradients of the discriminators on one volume of each side.
 
         Parameters
         ----------
         reals, fakes
             Side to a real and to a made volume of that side, shape (1, 1, I, J, K).
-        rate_share
-            Share of the starting rate in this iteration.
 
         Returns
         -------
-        float
-            The loss, summed over sides; .5 when they cannot tell.
+        dict
+            The loss ``discriminator``, summed over sides; .5 when they cannot tell. Empty where
+            there are no volumes.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * rate_share
         self.optimizer.zero_grad(set_to_none=True)
+        if not reals:
+            return {}  # a process that has no part in this iteration
         loss = torch.stack(
             [
                 discriminator_loss(
@@ -85,5 +87,35 @@ class Adversary:
             ]
         ).sum()
         loss.backward()
-        self.optimizer.step()
-        return float(loss.detach())
+        return {"discriminator": float(loss.detach())}
+
+    def step(self, *, rate_share: float) -> None:
+        """Move the discriminators along their gradients, at this share of the starting rate."""
+        step_at(self.optimizer, self.learning_rate * rate_share)
+
+
+def make_adversary(
+    sides: tuple[str, ...], settings: PairSettings, *, device: torch.device
+) -> Adversary | None:
+    """Discriminators with fresh weights; ``None`` where nothing is to be learnt against them."""
+    if not settings.adversarial_weight:
+        return None
+    return Adversary(sides, learning_rate=settings.discriminator_learning_rate, device=device)
+
+
+def begin_step(
+    crew: Crew,
+    optimizer: torch.optim.Optimizer,
+    adversary: Adversary | None,
+    running: Sequence[Tensor],
+) -> SharedStep:
+    """The iteration at hand of generators, discriminators and running means, shared by a crew."""
+    optimizers = [optimizer] if adversary is None else [optimizer, adversary.optimizer]
+    groups = [group for one in optimizers for group in one.param_groups]
+    return SharedStep(
+        crew,
+        parameters=[weight for group in groups for weight in group["params"]],
+        # Spectral norm remembers the direction of the last iteration.
+        buffers=[] if adversary is None else list(adversary.discriminators.buffers()),
+        running=running,
+    )

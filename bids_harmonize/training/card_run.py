@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -65,10 +66,9 @@ def train_on_card(
         The averaged weights at the check where the monitor scans were nearest to the card.
     """
     training, rows, diverged = train_attempts(
-        lambda rated: CardTraining(
-            data, target, rated, runtime=runtime, seed=seed, sharpens=sharpens
-        ),
+        partial(CardTraining, data, target, seed=seed, sharpens=sharpens),
         settings,
+        runtime=runtime.alone(),
         run=run,
     )
     weights = dict(training.state["best"]["weights"])

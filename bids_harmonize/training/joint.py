@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 
@@ -96,10 +97,9 @@ def train_joint(
     """
     rated = joint_length(settings, len(data.train) - 1)
     training, history, diverged = train_attempts(
-        lambda attempt: JointTraining(
-            data, attempt, reference=reference, runtime=runtime, seed=seed, sharpens=sharpens
-        ),
+        partial(JointTraining, data, reference=reference, seed=seed, sharpens=sharpens),
         rated,
+        runtime=runtime,
         run=run,
     )
     columns = {distance_column(n): site for n, site in enumerate(training.sources)}

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bids_harmonize.training.adversarial import Adversary
+from bids_harmonize.training.adversarial import begin_step, make_adversary
 from bids_harmonize.training.generation import generate
 from bids_harmonize.training.losses import LocalHistograms, grid_roughness
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
+    backward,
     follow,
     is_kept,
     rate_share,
+    step_at,
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_generator, seeded_torch
@@ -76,7 +78,8 @@ class JointTraining:
         with seeded_torch(seed, "weights"):
             self.forward = self._make_generator()
             self.backward = [self._make_generator() for _ in self.sources if settings.cycle_weight]
-            self.adversary = self._make_adversary()
+            sides = (_REFERENCE, *(_side(number) for number in range(len(self.backward))))
+            self.adversary = make_adversary(sides, settings, device=runtime.device)
         self.average = deepcopy(self.forward).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             nn.ModuleList([self.forward, *self.backward]).parameters(),
@@ -112,30 +115,34 @@ class JointTraining:
 
     def step(self, iteration: int) -> dict[str, float]:
         """One iteration on one scan of one source and one of the reference; returns the losses."""
+        self.runtime.crew.order(iteration)
+        values = self.gradients(iteration)
         share = rate_share(iteration, self.settings.n_iterations)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * share
+        step_at(self.optimizer, self.settings.learning_rate * share)
+        follow(self.average, self.forward, iteration)
+        if self.adversary is not None:
+            self.adversary.step(rate_share=share)
+        return values
+
+    def gradients(self, iteration: int) -> dict[str, float]:
+        """Take the gradients of an iteration, this process's ways and the others'."""
+        crew, ways = self.runtime.crew, [way for way in (_THERE, _BACK) if self.state[way]]
         source, turn = self.source_of(iteration)
+        before = [self.state[way][source] for way in ways]
+        shared = begin_step(crew, self.optimizer, self.adversary, before)
         look = self.sight.at(iteration)
         scans = look.draw(self.sources[source], turn), look.draw(self.reference, iteration)
         losses, fakes = self._losses(look, source, scans, has_identity=bool(iteration % 2))
-        weights = {
-            "local_histogram": self.settings.histogram_weight,
-            "smoothness": self.settings.smoothness_weight,
-            "identity": self.settings.identity_weight,
-            "cycle": self.settings.cycle_weight,
-            "adversarial": self.settings.adversarial_weight,
-        }
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-        total.backward()
-        self.optimizer.step()
-        follow(self.average, self.forward, iteration)
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        values = backward(losses, self.settings.loss_weights)
         if self.adversary is not None:
             sides = zip((_side(source), _REFERENCE), scans, strict=True)
             reals = {side: look.patches(scan) for side, scan in sides if side in fakes}
-            values["discriminator"] = self.adversary.step(reals, fakes, rate_share=share)
+            values |= self.adversary.gradients(reals, fakes)
+        after = [self.state[way][source] for way in ways]
+        moved, values = shared.pool(after, values)
+        for way, mean in zip(ways, moved, strict=True):
+            self.state[way] = [*self.state[way][:source], mean, *self.state[way][source + 1 :]]
         return values
 
     def check(self, iterations_done: int) -> dict[str, float]:
@@ -188,16 +195,6 @@ class JointTraining:
         )
         return generator.to(self.runtime.device)
 
-    def _make_adversary(self) -> Adversary | None:
-        if not self.settings.adversarial_weight:
-            return None
-        sources = (_side(number) for number in range(len(self.backward)))
-        return Adversary(
-            (_REFERENCE, *sources),
-            learning_rate=self.settings.discriminator_learning_rate,
-            device=self.runtime.device,
-        )
-
     def _make_state(self) -> dict[str, Any]:
         start = self._distances()
         state: dict[str, Any] = {
@@ -231,40 +228,41 @@ class JointTraining:
         self, look: Look, source: int, scans: tuple[Seen, Seen], *, has_identity: bool
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses before weighting, and what the adversary sees of the made volumes."""
-        real, target = scans
-        settings, has_way_back = self.settings, bool(self.settings.cycle_weight)
-        fake, grid = look.generate(self.forward, real, goes_on=has_way_back)
-        fakes = {_REFERENCE: fake}
+        settings, back = self.settings, self.backward[source] if self.backward else None
+        # way -> (its generator, where it comes from, the way home, where it arrives)
+        ways = {
+            _THERE: (self.forward, scans[0], back, _REFERENCE),
+            _BACK: (back, scans[1], self.forward, _side(source)),
+        }
+        own = {way: ways[way] for way in self.runtime.crew.part((_THERE, _BACK))}
+        made_of: dict[str, tuple[Seen, Seen]] = {}
+        fakes: dict[str, Seen] = {}
+        grids: list[Tensor] = []
+        for way, (generator, scan, home, side) in own.items():
+            if generator is not None:
+                fakes[side], grid = look.generate(generator, scan, goes_on=home is not None)
+                made_of[way] = (scan, fakes[side])
+                grids.append(grid)
+        homeward = [(home, scan, side) for _, scan, home, side in own.values() if home is not None]
         terms: dict[str, list[Tensor]] = {}
-        made_of = [(_THERE, real, fake)]
-        grids = [grid]
-        identity = [(self.forward, target)]
-        if has_way_back:
-            back = self.backward[source]
-            made, grid = look.generate(back, target, goes_on=True)
-            fakes[_side(source)] = made
-            made_of.append((_BACK, target, made))
-            grids.append(grid)
+        if settings.cycle_weight:
             terms["cycle"] = [
-                look.difference(look.generate(back, fake)[0], real),
-                look.difference(look.generate(self.forward, made)[0], target),
+                look.difference(look.generate(home, fakes[side])[0], scan)
+                for home, scan, side in homeward
             ]
-            identity.append((back, real))
         if settings.identity_weight and has_identity:
             terms["identity"] = [
-                look.difference(look.generate(generator, scan)[0], scan)
-                for generator, scan in identity
+                look.difference(look.generate(home, scan)[0], scan) for home, scan, _ in homeward
             ]
         if settings.histogram_weight:
             terms["local_histogram"] = [
-                self._histogram_loss(look, (way, source), before, after)
-                for way, before, after in made_of
+                self._histogram_loss(look, (way, source), *pair) for way, pair in made_of.items()
             ]
         if settings.smoothness_weight:
             terms["smoothness"] = [grid_roughness(grid) for grid in grids]
-        losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        losses = {name: torch.stack(values).sum() for name, values in terms.items() if values}
         patches = {side: look.patches(scan) for side, scan in fakes.items()}
-        if self.adversary is not None:
+        if self.adversary is not None and patches:
             with self.runtime.fabric.autocast():
                 losses["adversarial"] = self.adversary.generator_loss(patches)
         return losses, patches

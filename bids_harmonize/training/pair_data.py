@@ -69,6 +69,17 @@ class PairSettings:
         """Whether there are targets in which differences can be told apart."""
         return self.splits_differences and self.histogram_weight > 0
 
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Name of each loss of the generators to its weight."""
+        return {
+            "local_histogram": self.histogram_weight,
+            "smoothness": self.smoothness_weight,
+            "identity": self.identity_weight,
+            "cycle": self.cycle_weight,
+            "adversarial": self.adversarial_weight,
+        }
+
     def slower(self, share: float) -> Self:
         """The same with this share of the learning rates."""
         return replace(

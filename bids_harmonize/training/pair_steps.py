@@ -1,6 +1,6 @@
 """Steps that pair and joint trainings share: running mean, average, learning rate, choice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -88,6 +88,20 @@ def draw_to_target(
     distance = local_histogram_distance(mean, target, weights=weights)
     scaled = distance / RUNNING_WEIGHT
     return scaled + (distance - scaled).detach(), torch.stack([mean.detach(), target])
+
+
+def backward(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> dict[str, float]:
+    """Take the gradients of the weighted sum of losses; returns their values before weighting."""
+    if losses:  # a process may have no part in an iteration
+        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+def step_at(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """One step of an optimizer at this rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.step()
 
 
 def follow(average: nn.Module, generator: nn.Module, iteration: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bids_harmonize.training.adversarial import Adversary
+from bids_harmonize.training.adversarial import begin_step, make_adversary
 from bids_harmonize.training.generation import generate
 from bids_harmonize.training.losses import LocalHistograms, grid_roughness
 from bids_harmonize.training.pair_data import (
@@ -26,9 +26,11 @@ from bids_harmonize.training.pair_data import (
 )
 from bids_harmonize.training.pair_steps import (
     ALARM_FACTOR,
+    backward,
     follow,
     is_kept,
     rate_share,
+    step_at,
 )
 from bids_harmonize.training.patch_distance import PatchDistance
 from bids_harmonize.training.runtime import Runtime, seeded_torch
@@ -73,7 +75,7 @@ class PairTraining:
                 ).to(device)
                 for direction in DIRECTIONS
             }
-            self.adversary = self._make_adversary()
+            self.adversary = make_adversary((SOURCE, REFERENCE), settings, device=device)
         self.averages = {
             direction: deepcopy(generator).requires_grad_(False)
             for direction, generator in self.generators.items()
@@ -96,29 +98,31 @@ class PairTraining:
 
     def step(self, iteration: int) -> dict[str, float]:
         """One iteration on one scan of each side; returns the losses before weighting."""
+        self.runtime.crew.order(iteration)
+        values = self.gradients(iteration)
         share = rate_share(iteration, self.settings.n_iterations)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * share
+        step_at(self.optimizer, self.settings.learning_rate * share)
+        for direction, generator in self.generators.items():
+            follow(self.averages[direction], generator, iteration)
+        if self.adversary is not None:
+            self.adversary.step(rate_share=share)
+        return values
+
+    def gradients(self, iteration: int) -> dict[str, float]:
+        """Take the gradients of an iteration, this process's directions and the others'."""
+        crew, before = self.runtime.crew, self.state["running"]
+        shared = begin_step(crew, self.optimizer, self.adversary, list(before.values()))
         look = self.sight.at(iteration)
         reals = {side: look.draw(side, iteration) for side in (SOURCE, REFERENCE)}
         losses, fakes = self._losses(look, reals, has_identity=bool(iteration % 2))
-        weights = {
-            "local_histogram": self.settings.histogram_weight,
-            "smoothness": self.settings.smoothness_weight,
-            "identity": self.settings.identity_weight,
-            "cycle": self.settings.cycle_weight,
-            "adversarial": self.settings.adversarial_weight,
-        }
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-        total.backward()
-        self.optimizer.step()
-        for direction, generator in self.generators.items():
-            follow(self.averages[direction], generator, iteration)
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        values = backward(losses, self.settings.loss_weights)
         if self.adversary is not None:
-            volumes = {side: look.patches(scan) for side, scan in reals.items()}
-            values["discriminator"] = self.adversary.step(volumes, fakes, rate_share=share)
+            volumes = {side: look.patches(scan) for side, scan in reals.items() if side in fakes}
+            values |= self.adversary.gradients(volumes, fakes)
+        after = [self.state["running"][direction] for direction in before]
+        moved, values = shared.pool(after, values)
+        self.state["running"] = dict(zip(before, moved, strict=True))
         return values
 
     def check(self, iterations_done: int) -> dict[str, float]:
@@ -157,15 +161,6 @@ class PairTraining:
             )
         return targets, starts
 
-    def _make_adversary(self) -> Adversary | None:
-        if not self.settings.adversarial_weight:
-            return None
-        return Adversary(
-            (SOURCE, REFERENCE),
-            learning_rate=self.settings.discriminator_learning_rate,
-            device=self.runtime.device,
-        )
-
     def _make_state(self) -> dict[str, Any]:
         start = {direction: self._distance(direction) for direction in DIRECTIONS}
         untouched = {f"distance_{direction}": distance for direction, distance in start.items()}
@@ -203,8 +198,9 @@ class PairTraining:
         """Losses before weighting, and what the adversary sees of the made volumes."""
         terms: dict[str, list[Tensor]] = {}
         fakes: dict[str, Seen] = {}
-        settings = self.settings
-        for direction, (origin, side) in DIRECTIONS.items():
+        settings, crew = self.settings, self.runtime.crew
+        own = {direction: DIRECTIONS[direction] for direction in crew.part(list(DIRECTIONS))}
+        for direction, (origin, side) in own.items():
             fakes[side], grid = look.generate(
                 self.generators[direction], reals[origin], goes_on=bool(settings.cycle_weight)
             )
@@ -219,17 +215,18 @@ class PairTraining:
                     look.generate(self.generators[back], fakes[origin])[0], reals[side]
                 )
                 for back, (origin, side) in DIRECTIONS.items()
+                if origin in fakes
             ]
         if settings.identity_weight and has_identity:
             terms["identity"] = [
                 look.difference(
                     look.generate(self.generators[direction], reals[side])[0], reals[side]
                 )
-                for direction, (_, side) in DIRECTIONS.items()
+                for direction, (_, side) in own.items()
             ]
-        losses = {name: torch.stack(values).sum() for name, values in terms.items()}
+        losses = {name: torch.stack(values).sum() for name, values in terms.items() if values}
         patches = {side: look.patches(scan) for side, scan in fakes.items()}
-        if self.adversary is not None:
+        if self.adversary is not None and patches:
             with self.runtime.fabric.autocast():
                 losses["adversarial"] = self.adversary.generator_loss(patches)
         return losses, patches

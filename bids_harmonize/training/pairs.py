@@ -1,13 +1,17 @@
 """The whole training of a pair of sites: run, alarm, one restart."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from torch import Tensor
 
+from bids_harmonize.errors import PreemptedError, WorkerError
+from bids_harmonize.preemption import signals_deferred
 from bids_harmonize.training.loop import Checkpointing, iterate
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_training import PairTraining
@@ -130,25 +134,68 @@ def train_pair(
     PairResult
         The averaged weights at the latest check that is as near to the target as any before.
     """
-    training, rows, diverged = train_attempts(
-        lambda rated: PairTraining(data, rated, runtime=runtime, seed=seed, sharpens=sharpens),
-        settings,
-        run=run,
-    )
+    make = partial(PairTraining, data, seed=seed, sharpens=sharpens)
+    training, rows, diverged = train_attempts(make, settings, runtime=runtime, run=run)
     return PairResult(weights=_kept(training.state), rows=rows, diverged=diverged)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairTask:
+    """A pair to be trained: what :func:`train_pair` takes but the runtime; can be pickled."""
+
+    data: PairData
+    settings: PairSettings
+    seed: int
+    sharpens: bool
+    run: PairRun
+
+    def __call__(self, runtime: Runtime) -> PairResult:
+        """Train it."""
+        return train_pair(
+            self.data,
+            self.settings,
+            runtime=runtime,
+            seed=self.seed,
+            sharpens=self.sharpens,
+            run=self.run,
+        )
+
+
+def train_pairs(tasks: Sequence[PairTask], *, runtime: Runtime) -> list[PairResult]:
+    """Train several pairs, which do not wait for each other.
+
+    Parameters
+    ----------
+    tasks
+        Each with a folder of its own.
+    runtime
+        With the processes of the run. Each of them trains pairs of its own; a single pair is
+        trained by two of them together.
+
+    Returns
+    -------
+    list of PairResult
+        In the order of the tasks.
+    """
+    if len(tasks) == 1:
+        return [tasks[0](runtime)]
+    return runtime.crew.each(tasks, runtime)
+
+
 def train_attempts(
-    make: Callable[[RatedSettings], Trained], settings: RatedSettings, *, run: PairRun
+    make: Callable[..., Trained], settings: RatedSettings, *, runtime: Runtime, run: PairRun
 ) -> tuple[Trained, tuple[dict[str, float], ...], bool]:
     """Run a training, and once more at half the rate when the monitor scans raise the alarm.
 
     Parameters
     ----------
     make
-        Takes settings, gives a training that has not started.
+        Takes settings and, by name, ``runtime``; gives a training that has not started. Can be
+        pickled where the runtime has a crew.
     settings
         Weights and rates of the first attempt.
+    runtime
+        Device, precision, and the processes that share the steps.
     run
         Name, folder of checkpoints, and whether to resume.
 
@@ -160,8 +207,9 @@ def train_attempts(
     rows: list[dict[str, float]] = []
     for attempt in range(1, N_ATTEMPTS + 1):
         rated = settings.slower(RESTART_RATE ** (attempt - 1))
-        training = make(rated)
-        diverged = _attempt(training, rated, run, attempt)
+        with _helped(runtime, partial(make, rated)):
+            training = make(rated, runtime=runtime)
+            diverged = _attempt(training, rated, run, attempt)
         rows += [{"attempt": attempt, **row} for row in training.state["history"]]
         if not diverged:
             break
@@ -172,6 +220,28 @@ def train_attempts(
             N_ATTEMPTS,
         )
     return training, tuple(rows), diverged
+
+
+@contextmanager
+def _helped(runtime: Runtime, make: Callable[..., Any]) -> Iterator[None]:
+    """Have the other processes share the steps of a training until the block ends."""
+    runtime.crew.order(partial(_help, make))
+    try:
+        yield
+    except WorkerError:
+        raise  # nobody is there to be told
+    except (Exception, PreemptedError):
+        runtime.crew.order(None)
+        raise
+    runtime.crew.order(None)
+
+
+def _help(make: Callable[..., Any], runtime: Runtime) -> None:
+    """What the other processes do of a training: the same training's part of every step."""
+    with signals_deferred():  # the leader ends the training after the step at hand
+        training = make(runtime=runtime)
+        while (iteration := runtime.crew.hear()) is not None:
+            training.gradients(iteration)
 
 
 def _attempt(training: Training, settings: Rated, run: PairRun, attempt: int) -> bool:

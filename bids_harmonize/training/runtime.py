@@ -13,8 +13,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError
+from bids_harmonize.training.crew import ALONE, Crew
 
 # cuBLAS is deterministic only with a fixed workspace; PyTorch demands that it is set.
 _CUBLAS_WORKSPACE = ":4096:8"
@@ -42,15 +43,22 @@ class Runtime:
         Gives ``autocast()`` and moves modules; launched nowhere, single device.
     is_automatic
         The precision was left to the app.
+    crew
+        The processes that train together.
     """
 
     device: torch.device
     precision: str
     fabric: Fabric
     is_automatic: bool = False
+    crew: Crew = ALONE
+
+    def alone(self) -> Self:
+        """The same without the other processes, for work that one does by itself."""
+        return replace(self, crew=ALONE)
 
 
-def make_runtime(resources: ResourceSettings) -> Runtime:
+def make_runtime(resources: ResourceSettings, crew: Crew = ALONE) -> Runtime:
     """Device and precision as asked for, with deterministic algorithms switched on.
 
     Parameters
@@ -58,6 +66,8 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     resources
         ``device``, ``precision`` and ``nprocs`` (threads of the group level; ``None`` is all
         processors).
+    crew
+        The processes of the run, this one among them.
 
     Returns
     -------
@@ -73,7 +83,7 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = wanted.partition(":")
-    index = int(number or 0)
+    index = int(number) if number else crew.local_rank % max(torch.cuda.device_count(), 1)
     if kind == "cuda" and index >= torch.cuda.device_count():
         message = (
             f"--device {resources.device}: found {torch.cuda.device_count()} CUDA device(s); "
@@ -81,7 +91,8 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
         )
         raise UsageError(message)
     # Not PyTorch's own guess: OMP_NUM_THREADS=1, right for many workers, would slow this one.
-    torch.set_num_threads(resources.nprocs or len(os.sched_getaffinity(0)))
+    n_threads = resources.nprocs or len(os.sched_getaffinity(0))
+    torch.set_num_threads(max(n_threads // crew.n_sharing, 1))
     precision = "32-true" if resources.precision == "auto" else resources.precision
     if kind == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _CUBLAS_WORKSPACE)
@@ -90,7 +101,7 @@ def make_runtime(resources: ResourceSettings) -> Runtime:
     devices = [index] if kind == "cuda" else 1
     fabric = _single(kind, devices, precision)
     is_automatic = resources.precision == "auto"
-    return Runtime(fabric.device, precision, fabric, is_automatic)
+    return Runtime(fabric.device, precision, fabric, is_automatic, crew)
 
 
 @contextmanager
