@@ -133,6 +133,7 @@ EFFECTS = {
         *(f"{CLI}judge", "a_folder_without_images_ends_the_run_with_66_before_any_stage"),
     ),
     "resources.device": ("training/test_runtime", "a_cuda_device_that_does_not_exist_is_named"),
+    "resources.devices": ("training/test_crew", "two_processes_train_a_pair_as_one_does"),
     "resources.precision": (
         *(
             "training/test_runtime",
