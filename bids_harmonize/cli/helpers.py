@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bids_harmonize.cli.outcome import INTERNAL_ERROR
+from bids_harmonize.errors import UsageError
 from bids_harmonize.training.places import find_place
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ def help_out(request: "Request") -> int:
     place = find_place(os.environ)
     if place is None or not _trains(request):
         return 0
-    from bids_harmonize.training.crew_start import serve
+    from bids_harmonize.training.crew_start import count_devices, serve
 
     try:
+        count_devices(request.settings.resources, place)
         return serve(place, request.settings.resources)
+    except UsageError as error:  # the leader finds it as well, and says so
+        return error.exit_code
     except Exception:  # noqa: BLE001 - the leader, who sees it gone, has the last word
         sys.stderr.write(f"process {place.rank} of {place.size}: {traceback.format_exc()}")
         return INTERNAL_ERROR
