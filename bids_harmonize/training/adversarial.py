@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from bids_harmonize.networks.discriminator import PatchDiscriminator
-from bids_harmonize.training.crew import Crew, SharedStep
+from bids_harmonize.training.crew import Crew
 from bids_harmonize.training.losses import discriminator_loss, generator_loss
 from bids_harmonize.training.pair_data import PairSettings
 from bids_harmonize.training.pair_steps import step_at
+from bids_harmonize.training.shared_step import SharedStep
 
 
 class Adversary:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bids_harmonize.bids.harmonized import harmonized_sidecars
 from bids_harmonize.bids.model_folders import choose_harmonizer
 from bids_harmonize.bids.study import Study
@@ -29,7 +27,7 @@ from bids_harmonize.stages.harmonization.images import (
     check_present_images,
     place_images,
 )
-from bids_harmonize.stages.harmonization.shared_images import share_images
+from bids_harmonize.stages.harmonization.shared_images import CPU, share_images
 from bids_harmonize.stages.harmonization.unseen import far_scans
 from bids_harmonize.stages.inputs import bias_corrections
 from bids_harmonize.training.checkpoint import load_weights
@@ -157,14 +155,9 @@ def run(context: StageContext) -> StageResult:
     shutil.rmtree(new, ignore_errors=True)
     maker = applied.maker(output_dir, context.run_id)
     written = share_images(
-        maker,
-        scans,
-        model_folder=applied.folder,
-        new=new,
-        resume=settings.run.resume,
-        runtime=context.runtime,
-        device=torch.device("cpu"),
-    )
+        maker, scans, model_folder=applied.folder, new=new, resume=settings.run.resume,
+        runtime=context.runtime, device=CPU,
+    )  # fmt: skip
     images = place_images(written, new=new, output_dir=output_dir)
     shutil.rmtree(new, ignore_errors=True)
     notes = [

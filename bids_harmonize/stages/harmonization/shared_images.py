@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -11,6 +12,8 @@ from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import Written, write_images
 from bids_harmonize.training.runtime import Runtime
+
+CPU: Final = torch.device("cpu")
 
 
 def share_images(
