@@ -38,14 +38,14 @@ _VENTRICLES, _GREY = "ventricles 25 % larger", "10 % less grey matter everywhere
 _FIXED = ", read at one brightness for all images"
 
 IMITATIONS: tuple[Imitation, ...] = (
-    Imitation("localhistogram", _VENTRICLES, 0.090, 0.057, 0.134, 6),
-    Imitation("localhistogram", _VENTRICLES + _FIXED, 0.235, 0.186, 0.303, 6),
-    Imitation("localhistogram", _GREY, 0.078, 0.056, 0.104, 6),
-    Imitation("localhistogram", _GREY + _FIXED, 0.526, 0.411, 0.627, 6),
-    Imitation("cyclegan", _VENTRICLES, 0.059, 0.053, 0.066, 6),
-    Imitation("cyclegan", _VENTRICLES + _FIXED, 0.151, 0.137, 0.167, 6),
-    Imitation("cyclegan", _GREY, 0.110, 0.095, 0.122, 6),
-    Imitation("cyclegan", _GREY + _FIXED, 0.398, 0.374, 0.422, 6),
+    Imitation("localhistogram", _VENTRICLES, 0.075, 0.063, 0.090, 6),
+    Imitation("localhistogram", _VENTRICLES + _FIXED, 0.231, 0.187, 0.272, 6),
+    Imitation("localhistogram", _GREY, 0.107, 0.089, 0.125, 6),
+    Imitation("localhistogram", _GREY + _FIXED, 0.454, 0.360, 0.562, 6),
+    Imitation("cyclegan", _VENTRICLES, 0.079, 0.076, 0.085, 6),
+    Imitation("cyclegan", _VENTRICLES + _FIXED, 0.159, 0.151, 0.166, 6),
+    Imitation("cyclegan", _GREY, 0.132, 0.118, 0.144, 6),
+    Imitation("cyclegan", _GREY + _FIXED, 0.400, 0.377, 0.425, 6),
 )
 
 
