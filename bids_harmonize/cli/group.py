@@ -178,7 +178,6 @@ def _load_study(request: Request) -> Study:
 
 
 def _make_context(request: Request, study: Study, run: "Run") -> StageContext:
-    from bids_harmonize.training.crew import ALONE
     from bids_harmonize.training.runtime import make_runtime
 
     return StageContext(
@@ -186,7 +185,7 @@ def _make_context(request: Request, study: Study, run: "Run") -> StageContext:
         settings=request.settings,
         work_dir=run.work_dir,
         run_id=run.run_id,
-        runtime=make_runtime(request.settings.resources, run.crew or ALONE),
+        runtime=make_runtime(request.settings.resources, run.crew),
     )
 
 

@@ -58,7 +58,7 @@ class Runtime:
         return replace(self, crew=ALONE)
 
 
-def make_runtime(resources: ResourceSettings, crew: Crew = ALONE) -> Runtime:
+def make_runtime(resources: ResourceSettings, crew: Crew | None = None) -> Runtime:
     """Device and precision as asked for, with deterministic algorithms switched on.
 
     Parameters
@@ -67,7 +67,7 @@ def make_runtime(resources: ResourceSettings, crew: Crew = ALONE) -> Runtime:
         ``device``, ``precision`` and ``nprocs`` (threads of the group level; ``None`` is all
         processors).
     crew
-        The processes of the run, this one among them.
+        The processes of the run, this one among them; ``None`` for one.
 
     Returns
     -------
@@ -79,6 +79,7 @@ def make_runtime(resources: ResourceSettings, crew: Crew = ALONE) -> Runtime:
     UsageError
         If a CUDA device is asked for that is not there.
     """
+    crew = crew or ALONE
     wanted = resources.device
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
