@@ -82,7 +82,9 @@ def install(monkeypatch) -> Calls:
             "draw_raw_figures": lambda scans, output_dir: (),
         },
         "bids_harmonize.report.group": {"write_group_page": calls.write_group_page},
-        "bids_harmonize.training.runtime": {"make_runtime": lambda resources, crew: "runtime"},
+        "bids_harmonize.training.runtime": {
+            "make_runtime": lambda resources, crew=None: "runtime"
+        },
     }
     for name, entries in functions.items():
         module = ModuleType(name)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -11,7 +11,9 @@ from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import Written, write_images
-from bids_harmonize.training.runtime import Runtime
+
+if TYPE_CHECKING:
+    from bids_harmonize.training.runtime import Runtime
 
 CPU: Final = torch.device("cpu")
 
@@ -23,7 +25,7 @@ def share_images(
     model_folder: Path,
     new: Path,
     resume: bool,
-    runtime: Runtime,
+    runtime: "Runtime",
     device: torch.device | None = None,
 ) -> Written:
     """As :func:`write_images`, with the help of the crew.
@@ -80,7 +82,7 @@ class _Share:
     resume: bool
     device: torch.device | None
 
-    def __call__(self, runtime: Runtime) -> Written:
+    def __call__(self, runtime: "Runtime") -> Written:
         harmonizer = load_harmonizer(self.model_folder, device=self.device or runtime.device)
         maker = replace(self.maker, harmonizer=harmonizer)
         return write_images(maker, self.scans, new=self.new, resume=self.resume)
