@@ -64,25 +64,7 @@ def run(context: StageContext) -> StageResult:
     }
     halves, why_none = _fit_halves(context, data, new=new)
     chosen = delivered[settings.group.harmonizer]
-    _, model = load_weights(chosen.folder)
-    maker = ImageMaker(
-        output_dir=study.output_dir,
-        harmonizer=chosen.harmonizer,
-        folder_name=chosen.folder.name,
-        model=model,
-        run_id=context.run_id,
-    )
-    # A joint model serves the sites that were left out of its training too.
-    serves_unseen = chosen.harmonizer.frame.serves_unseen
-    scans = study.harmonized_scans(joint=serves_unseen)
-    written = share_images(
-        maker,
-        scans,
-        model_folder=chosen.folder,
-        new=new,
-        resume=settings.run.resume,
-        runtime=context.runtime,
-    )
+    written = _write_images(context, chosen, new=new)
     fitted = [*delivered.values(), *halves]
     images = place_images(written, new=new, output_dir=study.output_dir)
     models = swap(new, study.output_dir, [one.folder for one in fitted if not one.reused])
@@ -92,12 +74,6 @@ def run(context: StageContext) -> StageResult:
     warnings = [warning for one in fitted for warning in one.report.warnings]
     if data.card:
         warnings += card_warnings(context, data.card)
-    failures = [
-        f"{name}: the scans of {site} were served by {one.harmonizer.method(site)}, for its "
-        "training diverged twice"
-        for name, one in delivered.items()
-        for site in one.report.fell_back
-    ]
     return StageResult(
         "harmonize",
         files=(*images, *models, *kept),
@@ -106,12 +82,44 @@ def run(context: StageContext) -> StageResult:
             *([why_none] if why_none else []),
             *far_scans(chosen.harmonizer, written.distances),
         ),
-        failures=(*failures, *written.failures),
+        failures=(*_diverged(delivered), *written.failures),
         notes=(
             *_notes(context, delivered, written, n_images=len(images) // 2),
             *_card_notes(data),
         ),
     )
+
+
+def _write_images(context: StageContext, chosen: Fitted, *, new: Path) -> Written:
+    """The images of the chosen harmonizer, waiting in ``new``."""
+    _, model = load_weights(chosen.folder)
+    maker = ImageMaker(
+        output_dir=context.study.output_dir,
+        harmonizer=chosen.harmonizer,
+        folder_name=chosen.folder.name,
+        model=model,
+        run_id=context.run_id,
+    )
+    # A joint model serves the sites that were left out of its training too.
+    serves_unseen = chosen.harmonizer.frame.serves_unseen
+    return share_images(
+        maker,
+        context.study.harmonized_scans(joint=serves_unseen),
+        model_folder=chosen.folder,
+        new=new,
+        resume=context.settings.run.resume,
+        runtime=context.runtime,
+    )
+
+
+def _diverged(delivered: Mapping[str, Fitted]) -> list[str]:
+    """A sentence for every pair of sites that the fallback serves."""
+    return [
+        f"{name}: the scans of {site} were served by {one.harmonizer.method(site)}, for its "
+        "training diverged twice"
+        for name, one in delivered.items()
+        for site in one.report.fell_back
+    ]
 
 
 def _fit_halves(

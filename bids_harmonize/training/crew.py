@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 LEADER: Final = 0
 
 T = TypeVar("T")
-Work = Callable[["Runtime"], object]
 
 
 class Crew:
@@ -198,8 +197,6 @@ class Crew:
 
     def gather(self, found: T) -> list[T]:
         """What every process found, in the order of ranks; the same list in all of them."""
-        if self.is_alone:
-            return [found]
         self.connect()
         everyone: list[Any] = [None] * self.size
         with _talking():
