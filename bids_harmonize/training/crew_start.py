@@ -70,6 +70,7 @@ def crew_in(resources: ResourceSettings, place: Place | None) -> Iterator[Crew]:
     if size == 1:
         yield ALONE
         return
+    LOGGER.info("processes that train and harmonize together: %d", size)
     helpers = _Helpers(resources, size)
     crew = helpers.crew() if place is None else crew_at(place)
     is_done = False
@@ -133,12 +134,7 @@ def serve(place: Place, resources: ResourceSettings) -> int:
     int
         Exit code: 0, or 75 where the scheduler asked this process to stop.
     """
-    try:
-        with stopping_on_signals():
-            _serve(crew_at(place), resources)
-    except PreemptedError as error:
-        return error.exit_code
-    return 0
+    return _serve(crew_at(place), resources)
 
 
 def _takes_cuda(resources: ResourceSettings) -> bool:
@@ -193,15 +189,20 @@ def _serve_here(place: Place, resources: ResourceSettings) -> None:
     _serve(crew, resources)
 
 
-def _serve(crew: Crew, resources: ResourceSettings) -> None:
+def _serve(crew: Crew, resources: ResourceSettings) -> int:
+    """Returns the exit code. A scheduler's signal comes to all processes, this one too."""
     try:
-        runtime = make_runtime(resources, crew)
-        while (work := crew.hear()) is not None:
-            work(runtime)
+        with stopping_on_signals():
+            runtime = make_runtime(resources, crew)
+            while (work := crew.hear()) is not None:
+                work(runtime)
     except WorkerError as error:
         LOGGER.debug("process %d of %d ends: %s", crew.rank, crew.size, error)
+    except PreemptedError as error:
+        return error.exit_code
     finally:
         crew.leave()
+    return 0
 
 
 def _join(place: Place) -> dist.ProcessGroup:

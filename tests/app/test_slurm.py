@@ -1,4 +1,4 @@
-"""The scripts of ``docs/hpc`` on a SLURM cluster: array, retry, group job, preemption, nipype."""
+"""The scripts of ``docs/hpc`` on SLURM: array, retry, group jobs, preemption, tasks, nipype."""
 
 import shlex
 import shutil
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from bids_harmonize.phantom import write_study
 from tests.app.conftest import RESOLUTION_MM, run_app
 from tests.app.slurm_cluster import HPC, SMALL, ask, cluster, job_field, wait_until
+from tests.training.pair_cases import farthest
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 
 N_ITERATIONS = 100
-TRAINING = f"[harmonizer]\nn_iterations = {N_ITERATIONS}\ncheck_every = 10\n"
+N_STEPS = 20
+TWO_TASKS = ("--ntasks=2", "--mem=3G")
 WEIGHTS = "models/localhistogram_to-SiteA/model.safetensors"
 
 
@@ -39,9 +42,9 @@ class Jobs:
     def jobs_dir(self) -> Path:
         return self.folder / "jobs"
 
-    def write_settings(self, output_dir: Path) -> Path:
-        config = self.folder / "training.toml"
-        config.write_text(TRAINING)
+    def write_settings(self, output_dir: Path, *, n_iterations: int = N_ITERATIONS) -> Path:
+        config = self.folder / f"{output_dir.name}.toml"
+        config.write_text(f"[harmonizer]\nn_iterations = {n_iterations}\ncheck_every = 10\n")
         group = ["--stages", "harmonize", "--harmonizer", "localhistogram", "--device", "cpu"]
         lines = {
             "bids_dir": str(self.bids_dir),
@@ -127,28 +130,37 @@ def test_only_who_failed_is_submitted_again(participants: Jobs):
     ]
 
 
-def submit_group(jobs: Jobs, output_dir: Path) -> tuple[str, Path]:
-    """A group job's number and log."""
+def submit_group(
+    jobs: Jobs, output_dir: Path, *options: str, n_iterations: int = N_ITERATIONS
+) -> tuple[str, Path]:
+    """A group job's number and log; it has participants of its own."""
+    shutil.copytree(jobs.output_dir, output_dir)
     log = jobs.folder / f"{output_dir.name}.log"
-    options = ("--parsable", "--gres=none", "--output", log, *SMALL)
-    settings = jobs.write_settings(output_dir)
-    return ask("sbatch", *options, HPC / "group.sbatch", settings).strip(), log
+    settings = jobs.write_settings(output_dir, n_iterations=n_iterations)
+    words = ("--parsable", "--gres=none", "--output", log, *SMALL, *options)
+    return ask("sbatch", *words, HPC / "group.sbatch", settings).strip(), log
 
 
-def wait_for_end(job: str) -> None:
+def wait_for_success(job: str, log: Path) -> None:
     ended = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
     wait_until(lambda: job_field(job, "JobState") in ended, what=f"end of job {job}")
-
-
-def test_a_preempted_group_job_goes_on_to_the_same_weights(participants: Jobs):
-    whole, stopped = participants.folder / "whole", participants.folder / "stopped"
-    for folder in (whole, stopped):
-        shutil.copytree(participants.output_dir, folder)
-    job, log = submit_group(participants, whole)
-    wait_for_end(job)
     assert job_field(job, "JobState") == "COMPLETED", log.read_text()
 
-    job, log = submit_group(participants, stopped)
+
+def harmonized_images(output_dir: Path) -> list[Path]:
+    images = sorted(output_dir.glob("sub-*/**/*harmonized*.nii.gz"))
+    assert len(images) >= 6
+    return [path.relative_to(output_dir) for path in images]
+
+
+@pytest.mark.parametrize("options", [(), TWO_TASKS], ids=["one task", "two tasks"])
+def test_a_preempted_group_job_goes_on_to_the_same_weights(
+    participants: Jobs, options: tuple[str, ...]
+):
+    whole, stopped = (participants.folder / f"{way}{len(options)}" for way in ("whole", "stopped"))
+    wait_for_success(*submit_group(participants, whole, *options))
+
+    job, log = submit_group(participants, stopped, *options)
     wait_until(
         lambda: log.is_file() and f"of {N_ITERATIONS}, " in log.read_text(), what="training"
     )
@@ -160,16 +172,27 @@ def test_a_preempted_group_job_goes_on_to_the_same_weights(participants: Jobs):
     assert not (stopped / ".group.lock").exists()
     assert not (stopped / WEIGHTS).exists()
     ask("scontrol", "update", f"JobId={job}", "StartTime=now")
-    wait_for_end(job)
+    wait_for_success(job, log)
     text = log.read_text()
-    assert job_field(job, "JobState") == "COMPLETED", text
     done = text.partition("asked to stop after ")[2].split()[0]
     assert 0 < int(done) < N_ITERATIONS
     assert f"going on after iteration {done}" in text
     assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
-    images = sorted(path.relative_to(whole) for path in whole.glob("sub-*/**/*harmonized*.nii.gz"))
-    assert len(images) >= 6
-    assert all((stopped / path).read_bytes() == (whole / path).read_bytes() for path in images)
+    for path in harmonized_images(whole):
+        assert (stopped / path).read_bytes() == (whole / path).read_bytes(), path
+
+
+def test_two_tasks_train_to_the_weights_of_one(participants: Jobs):
+    one, two = (participants.folder / name for name in ("one-task", "two-tasks"))
+    for folder, options in ((one, ()), (two, TWO_TASKS)):
+        wait_for_success(*submit_group(participants, folder, *options, n_iterations=N_STEPS))
+    weights, others = (load_file(folder / WEIGHTS) for folder in (one, two))
+    assert "processes that train and harmonize together: 2" in two.with_suffix(".log").read_text()
+    assert weights.keys() == others.keys()
+    assert farthest(weights, others) < 1e-4
+    assert [path.name for path in harmonized_images(one)] == [
+        path.name for path in harmonized_images(two)
+    ]
 
 
 def test_nipype_submits_the_steps_itself(participants: Jobs, monkeypatch: pytest.MonkeyPatch):

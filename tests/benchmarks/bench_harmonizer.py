@@ -70,7 +70,7 @@ def bench(words: argparse.Namespace, seed: int) -> SeedRun:
     """Run one seed."""
     design = StudyDesign(
         preset=words.preset,
-        n_sites=2,
+        n_sites=words.sites,
         n_per_site=words.per_site,
         n_travelling=words.travelling,
         resolution_mm=words.resolution,
@@ -183,6 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--sites", type=int, default=2)
     parser.add_argument("--per-site", type=int, default=20)
     parser.add_argument("--travelling", type=int, default=8)
     parser.add_argument("--resolution", type=float, default=3.0, metavar="MM")

@@ -36,3 +36,16 @@ def equal(first, second):
         for direction in first.weights
         for name in first.weights[direction]
     )
+
+
+def farthest(first, second):
+    """The largest difference of weights that do something.
+
+    The mean over each map is taken away behind a convolution, and its bias with it: the gradient
+    is rounding alone, which Adam takes for a direction.
+    """
+    return max(
+        float((first[name] - second[name]).abs().max())
+        for name in first
+        if not (name.endswith("bias") and first[name.removesuffix("bias") + "weight"].ndim == 5)
+    )

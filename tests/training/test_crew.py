@@ -17,7 +17,7 @@ from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.pairs import PairRun, PairTask, train_pairs
 from bids_harmonize.training.runtime import make_runtime
 from tests.harmonizers.small_study import make_volumes
-from tests.training.pair_cases import GAN, equal, two_sites
+from tests.training.pair_cases import GAN, equal, farthest, two_sites
 
 TWENTY = replace(GAN, n_iterations=20, check_every=10)
 TWO = ResourceSettings(device="cpu", devices=2, nprocs=2)
@@ -53,19 +53,6 @@ def image(data, settings, weights):
     generator.load_state_dict(weights)
     head = data.volumes.head_mask(0)
     return generate(generator.eval(), data.volumes.volume(0), head_mask=head, voxel_size_mm=size)
-
-
-def farthest(first, second):
-    """The largest difference of weights that do something.
-
-    The mean over each map is taken away behind a convolution, and its bias with it: the gradient
-    is rounding alone, which Adam takes for a direction.
-    """
-    return max(
-        float((first[name] - second[name]).abs().max())
-        for name in first
-        if not (name.endswith("bias") and first[name.removesuffix("bias") + "weight"].ndim == 5)
-    )
 
 
 @pytest.mark.parametrize(

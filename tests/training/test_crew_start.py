@@ -1,14 +1,17 @@
 """How several processes find each other, and what is said where they do not."""
 
 import os
+import signal
 
 import pytest
 import torch
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import UsageError, WorkerError
+from bids_harmonize.preemption import signals_deferred, stopping_on_signals
 from bids_harmonize.training.crew_start import count_devices, crew_in
 from bids_harmonize.training.places import Place, find_place
+from bids_harmonize.training.runtime import make_runtime
 
 TWO = ResourceSettings(device="cpu", devices=2, nprocs=2)
 
@@ -27,6 +30,19 @@ def lose_a_helper():
 def test_a_helper_that_dies_is_named_and_nothing_hangs():
     with pytest.raises(WorkerError, match=r"another process of this run .* out of memory"):
         lose_a_helper()
+
+
+def be_asked_to_stop(runtime):
+    """A scheduler's signal comes to every process of a job."""
+    with signals_deferred() as must_stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return runtime.crew.gather(must_stop())
+
+
+def test_a_signal_is_deferred_by_a_helper_too():
+    with stopping_on_signals(), crew_in(TWO, None) as crew:
+        crew.order(be_asked_to_stop)
+        assert be_asked_to_stop(make_runtime(TWO, crew)) == [True, True]
 
 
 def test_a_crew_that_is_never_asked_starts_no_process():
