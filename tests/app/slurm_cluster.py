@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def answers() -> bool:
         return False
 
 
-def cluster(folder: Path) -> Iterator[None]:
+def cluster() -> Iterator[None]:
     """Have a cluster until the end; skips the test where there is none."""
     if answers():
         yield
@@ -43,14 +44,18 @@ def cluster(folder: Path) -> Iterator[None]:
     script = os.environ.get(UP)
     if script is None or shutil.which("sbatch") is None:
         pytest.skip(f"no SLURM cluster answers here, and {UP} names no script that starts one")
-    sourced = '. "$0" "$1" >&2 && echo "$SLURM_CONF"'
-    os.environ["SLURM_CONF"] = ask("bash", "-c", sourced, script, folder).splitlines()[-1]
-    try:
-        yield
-    finally:
-        if DOWN in os.environ:
-            ask("bash", os.environ[DOWN], folder)
-        del os.environ["SLURM_CONF"]
+    # nproc would count the threads that the tests are held to.
+    sourced = 'unset OMP_NUM_THREADS; . "$0" "$1" >&2 && echo "$SLURM_CONF"'
+    # Not in pytest's own folder: munge refuses a socket in a place that others cannot enter.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        Path(folder).chmod(0o755)
+        os.environ["SLURM_CONF"] = ask("bash", "-c", sourced, script, folder).splitlines()[-1]
+        try:
+            yield
+        finally:
+            if DOWN in os.environ:
+                ask("bash", os.environ[DOWN], folder)
+            del os.environ["SLURM_CONF"]
 
 
 def job_field(job: str, name: str) -> str:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 
 N_ITERATIONS = 100
 N_STEPS = 20
-TWO_TASKS = ("--ntasks=2", "--mem=3G")
+TWO_TASKS = ("--nodes=1", "--ntasks=2", "--mem=3G")
 WEIGHTS = "models/localhistogram_to-SiteA/model.safetensors"
 
 
@@ -79,8 +79,8 @@ def _bash(value: str | list[str]) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    yield from cluster(tmp_path_factory.mktemp("slurm"))
+def slurm() -> Iterator[None]:
+    yield from cluster()
 
 
 @pytest.fixture(scope="module")
