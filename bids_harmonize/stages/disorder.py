@@ -37,16 +37,15 @@ from bids_harmonize.stages.case_control.effects import (
 )
 from bids_harmonize.stages.case_control.given import read_given, with_given
 from bids_harmonize.stages.case_control.keeping import keep_combat
-from bids_harmonize.stages.case_control.network import network_scores
+from bids_harmonize.stages.case_control.network import NETWORK, network_scores
 from bids_harmonize.stages.case_control.own_table import run_on_own_table
 from bids_harmonize.stages.case_control.prediction import (
     LOGISTIC,
-    Held,
     classification_rows,
     held_out_sites,
-    predicted_scores,
 )
 from bids_harmonize.stages.case_control.published import PublishedMap, comparison_row
+from bids_harmonize.stages.case_control.refitting import told_by_regression
 from bids_harmonize.stages.case_control.voxelmaps import write_voxel_maps
 from bids_harmonize.stages.case_control.writing import write_tables
 from bids_harmonize.stages.feature_table.study import (
@@ -222,14 +221,15 @@ def _predict(arm: Arm, settings: Settings, results: _Results) -> None:
         )
         return
     try:
-        scores = predicted_scores(arm, folds)
+        scores, rows = told_by_regression(arm, folds, seed=seed)
     except ValueError as error:
         results.warnings.append(f"{arm.name}: nobody is predicted across sites: {error}")
         return
-    _add_scores(scores, folds, seed, results)
+    _add_scores(scores, rows, results)
 
 
 def _tell_by_network(context: StageContext, cohorts: Sequence[Cohort], results: _Results) -> None:
+    seed = context.settings.run.random_seed
     for cohort in cohorts:
         try:
             scores, folds = network_scores(context, cohort)
@@ -237,15 +237,14 @@ def _tell_by_network(context: StageContext, cohorts: Sequence[Cohort], results: 
             results.warnings.append(f"{cohort.arm}: no network was trained: {error}")
             continue
         if folds:
-            _add_scores(scores, folds, context.settings.run.random_seed, results)
+            rng = seeded_generator(seed, "disorder-permutations", cohort.arm, NETWORK)
+            _add_scores(scores, classification_rows(scores, folds, rng=rng), results)
 
 
-def _add_scores(scores: pd.DataFrame, folds: Sequence[Held], seed: int, results: _Results) -> None:
+def _add_scores(scores: pd.DataFrame, rows: Rows, results: _Results) -> None:
     """Scores of one arm and model, and what they are worth within held-out sites."""
     arm, model = str(scores["arm"].iloc[0]), str(scores["model"].iloc[0])
-    purpose = () if model == LOGISTIC else (model,)
-    rng = seeded_generator(seed, "disorder-permutations", arm, *purpose)
-    rows = results.add("classification", classification_rows(scores, folds, rng=rng))
+    results.add("classification", rows)
     results.frames.setdefault("casescores", []).append(
         scores.assign(is_case=scores["is_case"].astype(int))
     )
@@ -254,7 +253,7 @@ def _add_scores(scores: pd.DataFrame, folds: Sequence[Held], seed: int, results:
     results.notes.append(
         f"{arm}: cases told from controls of a site that was held out{by}: AUC "
         f"{pooled['auc']:.3f} ({pooled['low']:.3f} to {pooled['high']:.3f}; p "
-        f"{pooled['p_permutation']:.2g}), {len(folds)} sites, {pooled['n_cases']} cases, "
+        f"{pooled['p_permutation']:.2g}), {len(rows) - 1} sites, {pooled['n_cases']} cases, "
         f"{pooled['n_controls']} controls"
     )
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from scipy.special import expit, logit
@@ -11,7 +11,8 @@ from scipy.stats import norm, rankdata
 
 Array: TypeAlias = np.ndarray
 
-_SAME = 1e-12
+SAME: Final = 1e-12
+"""AUCs and sums of ranks that differ by less are equal."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def discrimination_p(
         total += n_cases * n_controls
     if not total:
         return math.nan
-    return float((1 + np.sum(dealt >= reached - _SAME)) / (n + 1))
+    return float((1 + np.sum(dealt >= reached - SAME)) / (n + 1))
 
 
 def _area(cases: Array, controls: Array) -> tuple[float, float]:

@@ -15,18 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
 from bids_harmonize.stages.case_control.arms import make_arms
 from bids_harmonize.stages.case_control.cohort import make_cohort
 from bids_harmonize.stages.case_control.effects import ALL_SITES, case_control_rows
-from bids_harmonize.stages.case_control.prediction import (
-    classification_rows,
-    held_out_sites,
-    predicted_scores,
-)
+from bids_harmonize.stages.case_control.prediction import held_out_sites
+from bids_harmonize.stages.case_control.refitting import told_by_regression
 from tests.stages.disorder_tables import make_cases
 from tests.stages.feature_tables import make_feature_context, make_feature_settings, write_tsv
 
@@ -60,9 +56,7 @@ def ask(folder: Path, seed: int, *, n_per_site: int = N_PER_SITE) -> dict[str, d
     told = {}
     for arm in arms:
         folds = held_out_sites(arm, seed=seed)
-        rows = classification_rows(
-            predicted_scores(arm, folds), folds, rng=np.random.default_rng(seed)
-        )
+        _, rows = told_by_regression(arm, folds, seed=seed)
         pooled = next(row for row in rows if row["held_out_site"] == ALL_SITES)
         effects = pd.DataFrame(case_control_rows(arm))
         told[arm.name] = {

@@ -12,6 +12,7 @@ from bids_harmonize.stages.case_control.prediction import (
     STRENGTHS,
 )
 from bids_harmonize.stages.case_control.published import MIN_REGIONS
+from bids_harmonize.stages.case_control.refitting import ENOUGH, N_REFITS
 from bids_harmonize.stages.feature_table.study import FeatureStudy
 
 Columns = dict[str, dict[str, Any]]
@@ -191,7 +192,14 @@ def _classification_columns() -> Columns:
         },
         "auc": {"Description": "area under the ROC curve; .5 by chance"},
         "p_permutation": {
-            "Description": "one-sided p: cases and controls dealt anew within sites, scores kept"
+            "Description": "one-sided p: cases and controls dealt anew within sites. Of one site: "
+            "scores kept. Of all sites, whose models learn from each other's people: everything "
+            "fitted again, penalties kept; the network is not trained again, so its p of all "
+            "sites is a little too small"
+        },
+        "n_permutations": {
+            "Description": f"deals behind p; of all sites at most {N_REFITS}, fewer once {ENOUGH} "
+            "of them reach the AUC"
         },
         "n_calibration": {
             "Description": "controls of the held-out site given to the arms that must know it; "

@@ -6,7 +6,7 @@ are judged on the same others. People of different sites are never compared, for
 cases would then pass for the disorder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ N_INNER_FOLDS: Final = 3
 MIN_CASES: Final = 2
 MIN_CONTROLS: Final = 4
 """Of a site that is held out: two controls calibrate, two are asked."""
+N_DEALS: Final = 2000
 _MAX_ITERATIONS = 1000
 
 
@@ -79,7 +80,31 @@ def held_out_sites(arm: Arm, *, seed: int) -> tuple[Held, ...]:
     return tuple(folds)
 
 
-def predicted_scores(arm: Arm, folds: Sequence[Held]) -> pd.DataFrame:
+def chosen_strengths(arm: Arm, folds: Sequence[Held]) -> dict[str, float]:
+    """How much each fold's model is shrunk, found inside its training sites.
+
+    Parameters
+    ----------
+    arm
+        People and features.
+    folds
+        From :func:`held_out_sites`.
+
+    Returns
+    -------
+    dict
+        Held-out site to one of :data:`STRENGTHS`.
+    """
+    case, sites = arm.cohort.is_case, arm.cohort.sites
+    return {
+        fold.site: _strength(_standard(arm, fold)[fold.train], case[fold.train], sites[fold.train])
+        for fold in folds
+    }
+
+
+def predicted_scores(
+    arm: Arm, folds: Sequence[Held], strengths: Mapping[str, float]
+) -> pd.DataFrame:
     """The score of everybody who was asked, by a model that has not seen the site's cases.
 
     Parameters
@@ -88,6 +113,8 @@ def predicted_scores(arm: Arm, folds: Sequence[Held]) -> pd.DataFrame:
         People and features.
     folds
         From :func:`held_out_sites`.
+    strengths
+        From :func:`chosen_strengths`.
 
     Returns
     -------
@@ -103,7 +130,7 @@ def predicted_scores(arm: Arm, folds: Sequence[Held]) -> pd.DataFrame:
                 "participant_id": arm.cohort.people.index[fold.test],
                 "site": fold.site,
                 "is_case": arm.cohort.is_case[fold.test],
-                "score": _scores(arm, fold),
+                "score": _scores(arm, fold, strengths[fold.site]),
             }
         )
         for fold in folds
@@ -123,7 +150,8 @@ def classification_rows(
     folds
         They say how many controls calibrated.
     rng
-        Deals cases and controls anew within sites, for p.
+        Deals cases and controls anew within sites, for p; the scores are kept, which is right
+        for one site, and makes p of all of them too small.
 
     Returns
     -------
@@ -147,7 +175,8 @@ def classification_rows(
                 "auc": found.auc,
                 "low": found.low,
                 "high": found.high,
-                "p_permutation": discrimination_p(values, case, groups, rng=rng),
+                "p_permutation": discrimination_p(values, case, groups, rng=rng, n=N_DEALS),
+                "n_permutations": N_DEALS,
                 "n_cases": found.n_cases,
                 "n_controls": found.n_controls,
                 "n_calibration": sum(n_given.values()) if site == ALL_SITES else n_given[site],
@@ -157,16 +186,20 @@ def classification_rows(
     return rows
 
 
-def _scores(arm: Arm, fold: Held) -> np.ndarray:
+def _scores(arm: Arm, fold: Held, strength: float) -> np.ndarray:
     """Log odds of the asked people of one fold, shape (n_test,)."""
+    values = _standard(arm, fold)
+    model = _model(strength).fit(values[fold.train], arm.cohort.is_case[fold.train])
+    return np.asarray(model.decision_function(values[fold.test]))
+
+
+def _standard(arm: Arm, fold: Held) -> np.ndarray:
+    """Adjusted features with mean 0 and standard deviation 1 over those that train."""
     values = _adjusted(arm, fold)
     train = values[fold.train]
     spread = train.std(axis=0)
     spread[spread == 0] = 1.0
-    standard = (values - train.mean(axis=0)) / spread
-    case, sites = arm.cohort.is_case, arm.cohort.sites
-    model = _fit(standard[fold.train], case[fold.train], sites[fold.train])
-    return np.asarray(model.decision_function(standard[fold.test]))
+    return np.asarray((values - train.mean(axis=0)) / spread)
 
 
 def _adjusted(arm: Arm, fold: Held) -> np.ndarray:
@@ -197,11 +230,6 @@ def _told_by(
         np.column_stack([base, columns[learnt]]), values[learnt], rcond=None
     )
     return np.asarray(columns @ slopes[base.shape[1] :])
-
-
-def _fit(values: np.ndarray, case: np.ndarray, sites: np.ndarray) -> LogisticRegression:
-    strength = _strength(values, case, sites)
-    return _model(strength).fit(values, case)
 
 
 def _strength(values: np.ndarray, case: np.ndarray, sites: np.ndarray) -> float:
