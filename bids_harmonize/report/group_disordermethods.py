@@ -71,7 +71,7 @@ def disorder_methods(inputs: GroupInputs) -> tuple[list[str], list[str]]:
             "Logistic regression with ridge penalty was trained to tell cases from controls at "
             "all sites but one and asked about that one; people were compared within sites only, "
             "the AUC was given intervals by the variance of DeLong (1988), and p by dealing cases "
-            "and controls anew within sites."
+            "and controls anew within sites and fitting everything again."
         )
         cited.append("delong")
     if "comparedmaps" in tables:

@@ -160,7 +160,8 @@ def _prediction_table(table: pd.DataFrame) -> Block:
         reading="Each site is left out in turn. AUC: how often a case scores higher than a "
         "control of the same site; .5 by chance. Given: controls, half of each site's, whom the "
         "arms that must know the site may see; they are not asked in any arm. p: cases and "
-        f"controls dealt anew within sites. {_network_words(models)}{_GLOBAL_CAVEAT}",
+        "controls dealt anew within sites, everything fitted again. The interval takes the models "
+        f"as they are, and is a little narrow. {_network_words(models)}{_GLOBAL_CAVEAT}",
     )  # fmt: skip
 
 
@@ -168,8 +169,9 @@ def _network_words(models: list[object]) -> str:
     if "network" not in models:
         return ""
     return (
-        "The network sees images that are not adjusted for age or sex, so that it may tell by "
-        "these. Elsewhere on the page the regression (logistic) is meant. "
+        "The network is not trained again for p, which is a little too small. It sees images that "
+        "are not adjusted for age or sex, so that it may tell by these. Elsewhere on the page the "
+        "regression (logistic) is meant. "
     )
 
 

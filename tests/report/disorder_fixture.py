@@ -114,14 +114,15 @@ def _told_rows(arm: str) -> Rows:
     shared = {"arm": arm, "model": "logistic"}
     rows: Rows = [{
         **shared, "held_out_site": "all", "auc": auc, "low": low, "high": high,
-        "p_permutation": p, "n_cases": N_CASES, "n_controls": 30, "n_calibration": 30,
-        "auc_global": whole,
+        "p_permutation": p, "n_permutations": 199, "n_cases": N_CASES, "n_controls": 30,
+        "n_calibration": 30, "auc_global": whole,
     }]  # fmt: skip
     for site in SITES:
         cases, controls = COUNTS[site]
         rows.append({
             **shared, "held_out_site": site, "auc": auc, "low": low - 0.2, "high": high + 0.2,
-            "p_permutation": 0.2, "n_cases": cases, "n_controls": controls // 2,
-            "n_calibration": controls - controls // 2, "auc_global": None,
+            "p_permutation": 0.2, "n_permutations": 2000, "n_cases": cases,
+            "n_controls": controls // 2, "n_calibration": controls - controls // 2,
+            "auc_global": None,
         })  # fmt: skip
     return rows
