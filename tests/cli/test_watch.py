@@ -40,11 +40,16 @@ def test_other_signals_end_it_as_a_shell_says():
 def test_a_signal_reaches_the_app_once(number):
     # A job in the background of a script ignores Ctrl-C, and so would what it starts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    script = 'n=0; trap "n=\\$((n+1))" TERM INT; echo ready; sleep 0.3 & wait; sleep 0.1; echo $n'
-    with subprocess.Popen(watched(script), stdout=subprocess.PIPE, text=True) as process:
+    script = 'trap "echo got it" TERM INT; echo ready; read word || read word; echo $word'
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(watched(script), **pipes, text=True) as process:
         signal.signal(signal.SIGINT, before)
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.kill(process.pid, number)
-        assert process.stdout.read() == "1\n"
+        assert process.stdout.readline() == "got it\n"
+        process.stdin.write("end\n")
+        process.stdin.close()
+        assert process.stdout.read() == "end\n"
     assert process.returncode == 0
