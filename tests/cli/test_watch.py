@@ -40,7 +40,9 @@ def test_other_signals_end_it_as_a_shell_says():
 def test_a_signal_reaches_the_app_once(number):
     # A job in the background of a script ignores Ctrl-C, and so would what it starts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    script = 'trap "echo got it" TERM INT; echo ready; read word || read word; echo $word'
+    script = (
+        'trap "echo got it" TERM INT; echo ready; read word || read word; sleep 0.2; echo $word'
+    )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(watched(script), **pipes, text=True) as process:
         signal.signal(signal.SIGINT, before)
