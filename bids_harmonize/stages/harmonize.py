@@ -11,6 +11,7 @@ from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.harmonization.card_reference import card_warnings
 from bids_harmonize.stages.harmonization.files import NEW, remove_old_halves, swap
 from bids_harmonize.stages.harmonization.halves import study_halves
+from bids_harmonize.stages.harmonization.image_jobs import Stored
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import (
     Written,
@@ -105,7 +106,7 @@ def _write_images(context: StageContext, chosen: Fitted, *, new: Path) -> Writte
     return share_images(
         maker,
         context.study.harmonized_scans(joint=serves_unseen),
-        model_folder=chosen.folder,
+        stored=Stored(chosen.folder, context.settings.resources),
         new=new,
         resume=context.settings.run.resume,
         runtime=context.runtime,

@@ -27,7 +27,7 @@ import numpy as np
 from bids_harmonize.bids.derived_scans import DerivedScan, derived_scan
 from bids_harmonize.bids.sidecars import read_json
 from bids_harmonize.harmonizers.storage import load_harmonizer
-from bids_harmonize.stages.harmonization import image_sidecars, images
+from bids_harmonize.stages.harmonization import image_jobs, image_sidecars, images
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from tests.benchmarks.planted_study import say
 
@@ -37,7 +37,7 @@ PARTS = {
     "model": ("harmonize_image", "image_distance"),
     "write": ("write_image", "write_json"),
 }
-"""Part to the functions of ``stages.harmonization.images`` that it is made of."""
+"""Part to the functions of ``images`` and ``image_jobs`` that it is made of."""
 
 LEVELS = (1, 3, 5, 6, 9)
 
@@ -86,6 +86,7 @@ def measure(
         started = time.process_time()
         with (
             mock.patch.multiple(images, **_timed(images, took)),
+            mock.patch.multiple(image_jobs, **_timed(image_jobs, took)),
             mock.patch.multiple(image_sidecars, **_timed(image_sidecars, took)),
         ):
             written = images.write_images(maker, [scan], new=folder, resume=False)

@@ -21,7 +21,7 @@ from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.imaging.geometry import Grid
 from bids_harmonize.imaging.grid import resample, resample_mask
 from bids_harmonize.phantom import Person, make_person, simulate
-from bids_harmonize.stages.harmonization.images import make_image
+from bids_harmonize.stages.harmonization.image_jobs import make_image
 from bids_harmonize.stages.tissue.scan import region_feature
 from bids_harmonize.tables.own import HARMONIZED, RAW
 from tests.benchmarks.phantom_scans import (

@@ -8,9 +8,9 @@ import pytest
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.errors import ScanError
-from bids_harmonize.stages import run_stage
+from bids_harmonize.stages import processes, run_stage
 from bids_harmonize.stages.processes import KILLED, count_processes
-from bids_harmonize.stages.tissue import processes
+from bids_harmonize.stages.tissue import processes as tissue_processes
 from bids_harmonize.stages.tissue.plan import load_models, plan_harmonized, plan_raw
 from bids_harmonize.stages.tissue.processes import work_through
 from bids_harmonize.stages.tissue.transforms import read_template_points
@@ -84,7 +84,7 @@ def test_two_processes_segment_harmonized_images_to_the_bytes_of_one(tmp_path):
 
 def test_a_worker_that_is_killed_takes_no_other_scan_along(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "get_context", lambda _: FORK)
-    monkeypatch.setattr(processes, "do_job", _die_of_a1)
+    monkeypatch.setattr(tissue_processes, "do_job", _die_of_a1)
     answers = {job.stem: fault for job, fault in work_through(jobs, n_procs=2)}
     assert answers.pop("sub-A1_ses-A").message == KILLED
     assert answers == {"sub-A0_ses-A": None, "sub-B0_ses-B": None}

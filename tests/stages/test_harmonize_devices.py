@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bids_harmonize.config import ResourceSettings
 from bids_harmonize.stages import run_stage
-from bids_harmonize.stages.harmonization import images, shared_images
+from bids_harmonize.stages.harmonization import image_jobs, shared_images
 from bids_harmonize.training.crew_start import crew_in
 from bids_harmonize.training.runtime import make_runtime
 from tests.stages.small_study import write_small_study
@@ -28,13 +28,13 @@ def harmonized(folder, crew=None):
 def test_two_processes_write_the_models_and_images_of_one(tmp_path, monkeypatch):
     alone, files = harmonized(tmp_path / "one")
     made_here = []
-    original = images.make_image
+    original = image_jobs.make_image
 
     def noted(scan, harmonizer):
         made_here.append(scan.stem)
         return original(scan, harmonizer)
 
-    monkeypatch.setattr(images, "make_image", noted)
+    monkeypatch.setattr(image_jobs, "make_image", noted)
     with crew_in(TWO, None) as crew:
         shared, others = harmonized(tmp_path / "two", crew)
     assert set(files) == set(others)

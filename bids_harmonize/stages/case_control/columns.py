@@ -6,6 +6,7 @@ from typing import Any
 from bids_harmonize.stages.case_control.arms import ARM_WORDS, COMBAT
 from bids_harmonize.stages.case_control.effects import MIN_OF_EACH
 from bids_harmonize.stages.case_control.prediction import (
+    DEFAULT_STRENGTH,
     LOGISTIC,
     MIN_CASES,
     MIN_CONTROLS,
@@ -194,8 +195,9 @@ def _classification_columns() -> Columns:
         "p_permutation": {
             "Description": "one-sided p: cases and controls dealt anew within sites. Of one site: "
             "scores kept. Of all sites, whose models learn from each other's people: everything "
-            "fitted again, penalties kept; the network is not trained again, so its p of all "
-            "sites is a little too small"
+            "fitted again, of the true groups too, with one penalty that nobody chose (C "
+            f"{DEFAULT_STRENGTH:g}); the network is not trained again, so its p of all sites is a "
+            "little too small"
         },
         "n_permutations": {
             "Description": f"deals behind p; of all sites at most {N_REFITS}, fewer once {ENOUGH} "

@@ -22,6 +22,7 @@ from bids_harmonize.harmonizers.base import Harmonizer
 from bids_harmonize.harmonizers.storage import load_harmonizer
 from bids_harmonize.stages import StageContext, StageResult
 from bids_harmonize.stages.harmonization.files import NEW
+from bids_harmonize.stages.harmonization.image_jobs import Stored
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import (
     check_present_images,
@@ -155,8 +156,8 @@ def run(context: StageContext) -> StageResult:
     shutil.rmtree(new, ignore_errors=True)
     maker = applied.maker(output_dir, context.run_id)
     written = share_images(
-        maker, scans, model_folder=applied.folder, new=new, resume=settings.run.resume,
-        runtime=context.runtime, device=CPU,
+        maker, scans, stored=Stored(applied.folder, settings.resources), new=new,
+        resume=settings.run.resume, runtime=context.runtime, device=CPU,
     )  # fmt: skip
     images = place_images(written, new=new, output_dir=output_dir)
     shutil.rmtree(new, ignore_errors=True)

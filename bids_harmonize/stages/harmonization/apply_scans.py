@@ -20,12 +20,12 @@ from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import image_path, sidecar_path
 from bids_harmonize.errors import ScanError
+from bids_harmonize.stages.harmonization.image_jobs import forget_crashes, make_image
 from bids_harmonize.stages.harmonization.image_sidecars import (
     ImageMaker,
     is_current,
     make_sidecar,
 )
-from bids_harmonize.stages.harmonization.images import forget_crashes, make_image
 
 LOGGER = logging.getLogger(__name__)
 

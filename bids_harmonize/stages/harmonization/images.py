@@ -1,27 +1,26 @@
 """The harmonized images: every scan of a trained site, through the one apply path."""
 
 import logging
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bids_harmonize.bids.derived_scans import DerivedScan
-from bids_harmonize.bids.files import write_json, write_text
 from bids_harmonize.bids.harmonized import harmonized_sidecars
-from bids_harmonize.bids.images import read_image, read_mask, write_image
-from bids_harmonize.bids.names import group_crash_file
 from bids_harmonize.bids.provenance import file_sha256
 from bids_harmonize.bids.sidecars import image_path, read_json, sidecar_path
-from bids_harmonize.errors import ScanError, UsageError
-from bids_harmonize.harmonizers.apply import harmonize_image, image_distance
-from bids_harmonize.harmonizers.base import Harmonizer
-from bids_harmonize.imaging.types import Affine, Volume
+from bids_harmonize.errors import UsageError
+from bids_harmonize.stages.harmonization.image_jobs import (
+    ImageJob,
+    Stored,
+    forget_crashes,
+    make_images,
+    waiting_image,
+)
 from bids_harmonize.stages.harmonization.image_sidecars import (
     ImageMaker,
     is_current,
-    make_sidecar,
 )
 from bids_harmonize.stages.harmonization.unseen import unseen_distance
 
@@ -48,18 +47,6 @@ class Written:
     kept: tuple[Path, ...]
     failures: tuple[str, ...]
     distances: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class MadeImage:
-    """A harmonized image: volume, affine, and the scan's distance from the training sites.
-
-    ``distance`` is ``None`` for a harmonizer that does not know it.
-    """
-
-    volume: Volume
-    affine: Affine
-    distance: float | None
 
 
 def check_present_images(
@@ -95,7 +82,12 @@ def check_present_images(
 
 
 def write_images(
-    maker: ImageMaker, scans: Sequence[DerivedScan], *, new: Path, resume: bool
+    maker: ImageMaker,
+    scans: Sequence[DerivedScan],
+    *,
+    new: Path,
+    resume: bool,
+    stored: Stored | None = None,
 ) -> Written:
     """Harmonize scans, those of travelling subjects and doubtful ones too.
 
@@ -109,6 +101,8 @@ def write_images(
         Folder in which new images wait, with the layout of the output directory.
     resume
         Whether images that are still right are kept.
+    stored
+        Lets several processes make the images, where that saves time; the bytes are the same.
 
     Returns
     -------
@@ -116,41 +110,29 @@ def write_images(
         A scan that fails leaves a crash file, which goes once it is harmonized; the others go on.
     """
     output_dir = maker.output_dir
-    waiting: list[Path] = []
+    jobs: list[ImageJob] = []
     kept: list[Path] = []
-    failures: list[str] = []
     distances: dict[str, float] = {}
-    for number, scan in enumerate(scans, start=1):
+    for scan in scans:
+        job = ImageJob(scan, file_sha256(scan.t1w))
+        if not (resume and is_current(maker, scan, sha256=job.sha256)):
+            jobs.append(job)
+            continue
         final = maker.image(scan)
-        source_sha256 = file_sha256(scan.t1w)
-        if resume and is_current(maker, scan, sha256=source_sha256):
-            kept += [final, sidecar_path(final)]
-            distances |= unseen_distance(scan, read_json(sidecar_path(final)))
-            forget_crashes(output_dir, scan)
-            continue
-        image = new / final.relative_to(output_dir)
-        try:
-            made = make_image(scan, maker.harmonizer)
-            write_image(image, made.volume, made.affine)
-        except ScanError as error:
-            failures.append(f"{scan.stem}: not harmonized: {error}")
-            crash = group_crash_file(output_dir, scan, str(maker.run_id))
-            write_text(crash, traceback.format_exc())
-            continue
-        sidecar = make_sidecar(maker, scan, sha256=source_sha256, distance=made.distance)
-        distances |= unseen_distance(scan, sidecar)
-        write_json(sidecar_path(image), sidecar)
+        kept += [final, sidecar_path(final)]
+        distances |= unseen_distance(scan, read_json(sidecar_path(final)))
         forget_crashes(output_dir, scan)
+    waiting: list[Path] = []
+    failures: list[str] = []
+    for number, (job, answer) in enumerate(make_images(maker, jobs, new, stored), start=1):
+        if answer.failure:
+            failures.append(f"{job.scan.stem}: not harmonized: {answer.failure}")
+            continue
+        distances |= unseen_distance(job.scan, answer.sidecar)
+        image = waiting_image(maker, job.scan, new)
         waiting += [image, sidecar_path(image)]
-        LOGGER.info("harmonized %d of %d: %s", number, len(scans), scan.stem)
-    return Written(tuple(waiting), tuple(kept), tuple(failures), distances)
-
-
-def forget_crashes(output_dir: Path, scan: DerivedScan) -> None:
-    """Remove the crash files of earlier runs: those that stay are those to look at."""
-    pattern = group_crash_file(output_dir, scan, "*")
-    for path in pattern.parent.parent.glob(f"*/{pattern.name}"):
-        path.unlink(missing_ok=True)
+        LOGGER.info("harmonized %d of %d: %s", number, len(jobs), job.scan.stem)
+    return Written(tuple(waiting), tuple(kept), tuple(sorted(failures)), distances)
 
 
 def place_images(written: Written, *, new: Path, output_dir: Path) -> list[Path]:
@@ -188,24 +170,6 @@ def _remove_others(output_dir: Path, *, keep: Sequence[Path]) -> None:
         if image not in wanted:
             image.unlink(missing_ok=True)
             sidecar.unlink()
-
-
-def make_image(scan: DerivedScan, harmonizer: Harmonizer) -> MadeImage:
-    """The harmonized image of a preprocessed scan, as it goes to disk.
-
-    Raises
-    ------
-    ScanError
-        If a file cannot be read, or the image has no intensities in its mask.
-    """
-    volume, affine = read_image(scan.t1w)
-    head_mask, _ = read_mask(scan.head_mask)
-    brain_mask = head_mask if scan.brain_mask is None else read_mask(scan.brain_mask)[0]
-    harmonized = harmonize_image(
-        harmonizer, volume, site=scan.site, head_mask=head_mask, brain_mask=brain_mask
-    )
-    distance = image_distance(harmonizer, volume, head_mask=head_mask, brain_mask=brain_mask)
-    return MadeImage(harmonized, affine, distance)
 
 
 def _made_by(sidecar: Path) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Harmonized images made by all processes of a run, each its share of the scans."""
+"""Harmonized images by all processes of a run, or by workers of the one that there is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import torch
 
 from bids_harmonize.bids.derived_scans import DerivedScan
 from bids_harmonize.harmonizers.storage import load_harmonizer
+from bids_harmonize.stages.harmonization.image_jobs import Stored
 from bids_harmonize.stages.harmonization.image_sidecars import ImageMaker
 from bids_harmonize.stages.harmonization.images import Written, write_images
 
@@ -22,13 +23,13 @@ def share_images(
     maker: ImageMaker,
     scans: Sequence[DerivedScan],
     *,
-    model_folder: Path,
+    stored: Stored,
     new: Path,
     resume: bool,
     runtime: "Runtime",
     device: torch.device | None = None,
 ) -> Written:
-    """As :func:`write_images`, with the help of the crew.
+    """As :func:`write_images`, with the help of the crew, or of workers on a CPU.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def share_images(
         The chosen harmonizer, fitted.
     scans
         Of sites that it serves.
-    model_folder
+    stored
         Where it is written now: each process reads it onto its own device.
     new, resume
         As there.
@@ -57,11 +58,13 @@ def share_images(
     """
     crew = runtime.crew
     if crew.is_alone or len(scans) < crew.size:
-        return write_images(maker, scans, new=new, resume=resume)
+        on_cpu = (device or runtime.device).type == "cpu"
+        by = stored if on_cpu else None
+        return write_images(maker, scans, new=new, resume=resume, stored=by)
     shares = [scans[rank :: crew.size] for rank in range(crew.size)]
     # The harmonizer itself stays here: it lives on this process's device.
     told = replace(maker, harmonizer=None)  # type: ignore[arg-type]
-    tasks = [_Share(told, tuple(share), model_folder, new, resume, device) for share in shares]
+    tasks = [_Share(told, tuple(share), stored.folder, new, resume, device) for share in shares]
     found = crew.each(tasks, runtime)
     return Written(
         waiting=tuple(path for one in found for path in one.waiting),

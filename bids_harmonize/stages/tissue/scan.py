@@ -30,7 +30,7 @@ from bids_harmonize.imaging.head_fit import fit_head
 from bids_harmonize.imaging.regional import volume_by_region
 from bids_harmonize.imaging.tissue import find_tissue, mask_points
 from bids_harmonize.imaging.types import Affine, Array, Volume
-from bids_harmonize.stages.harmonization.images import make_image
+from bids_harmonize.stages.harmonization.image_jobs import make_image
 from bids_harmonize.stages.inputs import read_on_grid
 from bids_harmonize.stages.tissue.density import write_density
 from bids_harmonize.stages.tissue.parcels import measure_parcels
