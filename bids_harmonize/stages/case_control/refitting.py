@@ -3,11 +3,10 @@
 Choice: every deal goes through the whole leave-one-site-out prediction. Reason: two sites take
 turns in teaching and in being asked, so by chance alone they agree with each other more often than
 scores that are kept would show, and a test that keeps them calls too much. All deals and the
-true groups are given the same penalty, which nobody chose: to choose it costs fifteen fits each,
-and penalties that were chosen for the true groups made p too large (below .05 in .03 of 200 tables
-without an effect, uniform: p .02). Deals end early where enough of them reach the AUC, which
-leaves p valid (Besag and Clifford 1991, doi:10.1093/biomet/78.2.301). Rejected: more deals; a p
-below .005 changes nothing that is said.
+true groups are given the same penalty, which nobody chose: to choose it for each costs fifteen
+fits, and one chosen for the true groups would be theirs alone. Deals end early where enough of
+them reach the AUC, which leaves p valid (Besag and Clifford 1991, doi:10.1093/biomet/78.2.301).
+Rejected: more deals; a p below .005 changes nothing that is said.
 """
 
 from collections.abc import Sequence
