@@ -50,15 +50,25 @@ def watch(command: Sequence[str]) -> int:
     int
         Its exit code; 1 if it was killed by SIGKILL, 128 and the signal's number for others.
     """
+    started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        del frame
+        if started:
+            started[0].send_signal(number)
+        else:
+            early.append(number)
+
+    # Before the app starts: a signal that comes right then must not end this process alone.
+    for number in FORWARDED:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup; the app inherits it
+            signal.signal(number, forward)
     # A group of its own: else a terminal's Ctrl-C would come twice, once from here.
     with subprocess.Popen(command, process_group=0) as app:
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            del frame
-            app.send_signal(number)
-
-        for number in FORWARDED:
-            signal.signal(number, forward)
+        started.append(app)
+        for noted in early:
+            app.send_signal(noted)
         code = app.wait()
     if code == -signal.SIGKILL:
         sys.stderr.write(f"{_killed()}\n")

@@ -36,6 +36,30 @@ def test_other_signals_end_it_as_a_shell_says():
     assert run("kill -TERM $$").returncode == 128 + signal.SIGTERM
 
 
+def test_a_signal_that_comes_while_the_app_starts_reaches_it():
+    """The app is started between two looks at the signal, by a process that stops there."""
+    watcher = (
+        "import os, signal, subprocess, sys; from bids_harmonize.cli import watch\n"
+        "class Slow(subprocess.Popen):\n"
+        "    def __init__(self, *words, **options):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        super().__init__(*words, **options)\n"
+        "watch.subprocess.Popen = Slow\n"
+        "sys.exit(watch.watch(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", watcher, "sh", "-c", "sleep 30"]
+    assert subprocess.run(command, check=False).returncode == 128 + signal.SIGTERM
+
+
+def test_what_the_caller_ignores_is_ignored_by_the_app_too():
+    script = "kill -HUP $PPID; kill -HUP $$; echo alive"
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *watched(script)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "alive\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_app_once(number):
     # A job in the background of a script ignores Ctrl-C, and so would what it starts.
