@@ -12,7 +12,9 @@ is told. ``--disorder zero`` asks the same of a study without an effect: nothing
 ``... permuted --folder DIR --seed 72`` takes 3 sites x (12 controls + 8 cases) at 4 mm without an
 effect, deals the groups anew within sites, fits the harmonizer again on the controls of that deal
 and compares its cases with them, 20 times. Wanted: no region with q < .05 in at least 17 deals,
-in every arm. A line of JSON a deal is kept in DIR; what stands there is not computed again.
+in every arm. A line of JSON a deal is kept in DIR; what stands there is not computed again. With
+``--deals 0 10`` and ``--deals 10 20`` two processes share them; the study must stand by then
+(``--deals 0 0`` makes it). The raw arm does not depend on the deal: its rows are measured once.
 
 ``--true-masks`` takes head and brain from the phantom's truth instead of looking for them.
 ``--keep`` takes the outputs of an earlier run. What follows ``--`` is given to the app.
@@ -136,17 +138,23 @@ def permuted(words: argparse.Namespace) -> None:
     design = _design(words, n_per_site=12, n_cases=8, resolution_mm=words.resolution or 4.0)
     base = make_derivative(words, design)
     path = words.folder / f"permuted-seed{design.seed}.jsonl"
-    stood = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    rows = {row["deal"]: row for row in map(json.loads, stood)}
-    for deal in range(N_DEALS):
-        if deal not in rows:
-            rows[deal] = {"deal": deal, **_deal_anew(words, base, deal)}
+    for deal in range(*words.deals):
+        if deal not in _read_deals(path):
+            row = {"deal": deal, **_deal_anew(words, base, deal)}
             with path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{json.dumps(rows[deal])}\n")
+                stream.write(f"{json.dumps(row)}\n")
+    rows = _read_deals(path).values()
     for arm in ARMS:
-        quiet = sum(row[arm] == 0 for row in rows.values())
-        word = "ok" if quiet >= N_QUIET else "misses"
-        say(f"{arm}: nothing below q .05 in {quiet} of {N_DEALS} deals, wanted {N_QUIET}: {word}")
+        quiet = sum(row[arm] == 0 for row in rows)
+        told = f"{arm}: nothing below q .05 in {quiet} of {len(rows)} deals"
+        if len(rows) == N_DEALS:
+            told += f", wanted {N_QUIET}: {'ok' if quiet >= N_QUIET else 'misses'}"
+        say(told)
+
+
+def _read_deals(path: Path) -> dict[int, dict[str, int]]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {row["deal"]: row for row in map(json.loads, lines)}
 
 
 def _deal_anew(words: argparse.Namespace, base: Path, deal: int) -> dict[str, int]:
@@ -161,8 +169,18 @@ def _deal_anew(words: argparse.Namespace, base: Path, deal: int) -> dict[str, in
     run_group(words, output_dir, ("harmonize", "features", "disorder"))
     found = {arm: n_claimed(output_dir, arm) for arm in ARMS}
     say(f"deal {deal}: " + ", ".join(f"{arm} {n}" for arm, n in found.items()))
+    _keep_raw_rows(output_dir, base)
     shutil.rmtree(output_dir)
     return found
+
+
+def _keep_raw_rows(output_dir: Path, base: Path) -> None:
+    """Put what was measured of the raw scans beside the study, from where every deal is copied."""
+    kept = base / ".work" / "features"
+    kept.mkdir(parents=True, exist_ok=True)
+    for path in sorted((output_dir / ".work" / "features").glob("*_raw.*")):
+        if not (kept / path.name).exists():
+            shutil.copy2(path, kept)
 
 
 def _design(words: argparse.Namespace, **counts: float) -> StudyDesign:
@@ -195,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--true-masks", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--nprocs", type=int, default=2)
+    parser.add_argument("--deals", type=int, nargs=2, default=(0, N_DEALS), metavar=("FIRST", "STOP"))
     parser.add_argument("options", nargs="*")
     words = parser.parse_args(arguments)
     words.folder.mkdir(parents=True, exist_ok=True)
