@@ -213,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--true-masks", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--nprocs", type=int, default=2)
-    parser.add_argument("--deals", type=int, nargs=2, default=(0, N_DEALS), metavar=("FIRST", "STOP"))
+    parser.add_argument(
+        "--deals", type=int, nargs=2, default=(0, N_DEALS), metavar=("FIRST", "STOP")
+    )
     parser.add_argument("options", nargs="*")
     words = parser.parse_args(arguments)
     words.folder.mkdir(parents=True, exist_ok=True)
