@@ -13,8 +13,8 @@ is told. ``--disorder zero`` asks the same of a study without an effect: nothing
 effect, deals the groups anew within sites, fits the harmonizer again on the controls of that deal
 and compares its cases with them, 20 times. Wanted: no region with q < .05 in at least 17 deals,
 in every arm. A line of JSON a deal is kept in DIR; what stands there is not computed again. With
-``--deals 0 10`` and ``--deals 10 20`` two processes share them; the study must stand by then
-(``--deals 0 0`` makes it). The raw arm does not depend on the deal: its rows are measured once.
+``--keep --deals 0 10`` and ``--keep --deals 10 20`` two processes share them; the study must stand
+by then (``--deals 0 0`` makes it). The raw arm does not depend on the deal: its rows are measured once.
 
 ``--true-masks`` takes head and brain from the phantom's truth instead of looking for them.
 ``--keep`` takes the outputs of an earlier run. What follows ``--`` is given to the app.
@@ -73,6 +73,8 @@ def make_derivative(words: argparse.Namespace, design: StudyDesign) -> Path:
     if words.true_masks:
         if not (output_dir / "participants.tsv").is_file():
             write_derivative(bids_dir, output_dir, resolution_mm=design.resolution_mm)
+        return output_dir
+    if words.keep and (output_dir / "participants.tsv").is_file():
         return output_dir
     given = ("--resolution", f"{design.resolution_mm:g}", "--nprocs", str(words.nprocs))
     run_app(
