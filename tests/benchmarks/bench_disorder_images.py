@@ -14,7 +14,7 @@ effect, deals the groups anew within sites, fits the harmonizer again on the con
 and compares its cases with them, 20 times. Wanted: no region with q < .05 in at least 17 deals,
 in every arm. A line of JSON a deal is kept in DIR; what stands there is not computed again. With
 ``--keep --deals 0 10`` and ``--keep --deals 10 20`` two processes share them; the study must stand
-by then (``--deals 0 0`` makes it). The raw arm does not depend on the deal: its rows are measured once.
+by then (``--deals 0 0`` makes it). Of the raw arm all rows are measured in the first deal alone.
 
 ``--true-masks`` takes head and brain from the phantom's truth instead of looking for them.
 ``--keep`` takes the outputs of an earlier run. What follows ``--`` is given to the app.
