@@ -15,6 +15,7 @@ from bids_harmonize.config import settings_hash
 from bids_harmonize.harmonizers import check_harmonizer_settings, n4_histogram
 from bids_harmonize.harmonizers.alarm import training_warning
 from bids_harmonize.harmonizers.base import FitReport, Frame, TrainingData, keep_outside
+from bids_harmonize.harmonizers.site_shares import SITE_SHARES, read_shares, share_rows
 from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.training.generation import generate
 from bids_harmonize.training.pair_data import (
@@ -26,6 +27,7 @@ from bids_harmonize.training.pair_data import (
 )
 from bids_harmonize.training.pairs import PairResult, PairRun, PairTask, train_pairs
 from bids_harmonize.training.runtime import Runtime, derived_seed
+from bids_harmonize.training.targets import SiteShares
 
 if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
@@ -55,6 +57,7 @@ class Bilateral:
         self.settings = settings
         self.high: Mapping[str, float] = {}
         self.generators: dict[tuple[str, str], TrainedGenerator] = {}
+        self.shares: dict[tuple[str, str], SiteShares] = {}
         self.network_voxel_size_mm = self.loss_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
@@ -69,7 +72,7 @@ class Bilateral:
         self.loss_voxel_size_mm = data.loss_voxel_size_mm
         self.device = runtime.device
         self._fallback.fit(data, runtime=runtime, seed=seed, work_dir=work_dir, resume=resume)
-        self.generators = {}
+        self.generators, self.shares = {}, {}
         failed: list[str] = []
         warnings: list[str] = []
         rows: list[Mapping[str, Any]] = []
@@ -146,6 +149,7 @@ class Bilateral:
             "network_voxel_size_mm": self.network_voxel_size_mm,
             "loss_voxel_size_mm": self.loss_voxel_size_mm,
             "fell_back": list(self.fell_back),
+            SITE_SHARES: share_rows(self.shares),
         }
 
     def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
@@ -153,6 +157,7 @@ class Bilateral:
         self.network_voxel_size_mm = learnt["network_voxel_size_mm"]
         self.loss_voxel_size_mm = learnt.get("loss_voxel_size_mm", self.network_voxel_size_mm)
         self.fell_back = tuple(learnt["fell_back"])
+        self.shares = read_shares(learnt)
         self.generators = {}
         weights: dict[tuple[str, str], dict[str, Tensor]] = {}
         curves: dict[str, Tensor] = {}
@@ -192,8 +197,10 @@ class Bilateral:
     def _take(self, site: str, result: PairResult) -> None:
         names = {SOURCE: site, REFERENCE: self.frame.reference_site}
         for direction, (origin, target) in DIRECTIONS.items():
-            generator = self._make_generator(result.weights[direction])
-            self.generators[names[origin], names[target]] = generator
+            way = names[origin], names[target]
+            self.generators[way] = self._make_generator(result.weights[direction])
+            if direction in result.shares:
+                self.shares[way] = result.shares[direction]
 
     def _make_generator(self, weights: Mapping[str, Tensor]) -> "TrainedGenerator":
         return load_generator(

@@ -23,6 +23,7 @@ from bids_harmonize.harmonizers.bilateral import (
     sharpened_mm,
     training_fingerprint,
 )
+from bids_harmonize.harmonizers.site_shares import SITE_SHARES, read_shares, share_rows
 from bids_harmonize.imaging.types import Mask, Volume
 from bids_harmonize.training.generation import generate
 from bids_harmonize.training.joint import JointResult, train_joint
@@ -30,6 +31,7 @@ from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pairs import PairResult, PairRun
 from bids_harmonize.training.runtime import Runtime, derived_seed
 from bids_harmonize.training.site_distance import SiteDistance, fit_site_distance
+from bids_harmonize.training.targets import SiteShares
 from bids_harmonize.training.volumes import to_network_grid
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Joint:
         self.high: Mapping[str, float] = {}
         self.generator: TrainedGenerator | None = None
         self.sites: SiteDistance | None = None
+        self.shares: dict[tuple[str, str], SiteShares] = {}
         self.network_voxel_size_mm = self.loss_voxel_size_mm = frame.voxel_size_mm
         self.fell_back: tuple[str, ...] = ()
         self.device = torch.device("cpu")
@@ -96,9 +99,10 @@ class Joint:
             ),
         )
         self.fell_back = sources if result.diverged else ()
-        self.generator = None
+        self.generator, self.shares = None, {}
         if not result.diverged:
             self.generator = self._load(result.weights)
+            self.shares = {(site, reference): found for site, found in result.shares.items()}
         warnings = tuple(
             f"{self.name}: {warning}"
             for site in sources
@@ -162,6 +166,7 @@ class Joint:
             "network_shape": list(sites.shape),
             "fell_back": list(self.fell_back),
             "usual_distance": sites.usual,
+            SITE_SHARES: share_rows(self.shares),
         }
 
     def restore(self, tensors: Mapping[str, Tensor], learnt: Mapping[str, Any]) -> None:
@@ -169,6 +174,7 @@ class Joint:
         self.network_voxel_size_mm = learnt["network_voxel_size_mm"]
         self.loss_voxel_size_mm = learnt.get("loss_voxel_size_mm", self.network_voxel_size_mm)
         self.fell_back = tuple(learnt["fell_back"])
+        self.shares = read_shares(learnt)
         self.sites = SiteDistance(
             tensors[_MEANS],
             tensors[_SPREADS],

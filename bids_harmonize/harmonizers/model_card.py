@@ -9,6 +9,7 @@ from bids_harmonize.harmonizers.base import FitReport, Frame, Harmonizer
 from bids_harmonize.harmonizers.bilateral import is_same_grid
 from bids_harmonize.harmonizers.card_localhistogram import CARDS
 from bids_harmonize.harmonizers.imitation import imitation_words
+from bids_harmonize.harmonizers.site_shares import SITE_SHARES, share_words
 from bids_harmonize.networks.generators import GENERATORS, GeneratorRow
 
 _BRIGHTNESS = """\
@@ -151,11 +152,7 @@ def make_card(
     counts = "\n".join(f"| {site} | {n_participants.get(site, 0)} |" for site in sites)
     cautions = [f"> **{warning}.**" for warning in report.warnings]
     if row.trained:
-        others = _PAIRWISE
-        if frame.serves_unseen:
-            others = _JOINT.format(usual=learnt["usual_distance"])
-        copied = "" if _generator(harmonizer).draws else imitation_words(row.name)
-        body = f"{_change(harmonizer)}\n{_TRAINED.format(others=others, copied=copied)}"
+        body = _trained_words(harmonizer, learnt)
     else:
         body = _SIMPLE.format(description=row.description.capitalize())
     unit = f"{harmonizer.high[frame.reference_site]:.6g}"
@@ -187,6 +184,16 @@ def make_card(
     if frame.is_virtual:
         seen = [_VIRTUAL.format(sites=sources), _SEEN]
     return "\n\n".join([title, *cautions, *parts, *seen])
+
+
+def _trained_words(harmonizer: Harmonizer, learnt: Mapping[str, Any]) -> str:
+    """What a trained harmonizer may change, where it fails, and what it took for the site's."""
+    others = _PAIRWISE
+    if harmonizer.frame.serves_unseen:
+        others = _JOINT.format(usual=learnt["usual_distance"])
+    copied = "" if _generator(harmonizer).draws else imitation_words(harmonizer.name)
+    failing = _TRAINED.format(others=others, copied=copied)
+    return f"{_change(harmonizer)}\n{failing}\n{share_words(learnt.get(SITE_SHARES, []))}"
 
 
 def _card_words(cards: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from bids_harmonize.training.joint_training import JointTraining, distance_colum
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pairs import PairRun, train_attempts
 from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.targets import SiteShares
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,16 @@ class JointResult:
         Source to that distance at the check whose weights were kept.
     diverged
         The restart left the target too: the weights must not be used.
+    shares
+        Source to what was taken for the site's on the way to the reference; empty where targets
+        are plain means.
     """
 
     weights: Mapping[str, Tensor]
     rows: tuple[Mapping[str, float | str], ...]
     distances: Mapping[str, float]
     diverged: bool
+    shares: Mapping[str, SiteShares]
 
 
 def joint_length(settings: PairSettings, n_sources: int) -> PairSettings:
@@ -104,6 +109,7 @@ def train_joint(
     )
     columns = {distance_column(n): site for n, site in enumerate(training.sources)}
     kept = training.state["kept"]
+    told = {source: target.told_apart for source, target in training.targets_there.items()}
     return JointResult(
         weights=kept["weights"],
         rows=tuple(
@@ -117,4 +123,5 @@ def train_joint(
         ),
         distances={site: kept["distances"][column] for column, site in columns.items()},
         diverged=diverged,
+        shares={source: shares for source, shares in told.items() if shares is not None},
     )

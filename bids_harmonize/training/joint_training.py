@@ -96,6 +96,11 @@ class JointTraining:
         )
         self.state = self._make_state()
 
+    @property
+    def targets_there(self) -> dict[str, Target]:
+        """Source to its target on the way to the reference."""
+        return dict(zip(self.sources, self.targets[_THERE], strict=True))
+
     def source_of(self, iteration: int) -> tuple[int, int]:
         """Which source an iteration takes, and how often it has had its turn before.
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -16,6 +16,7 @@ from bids_harmonize.training.loop import Checkpointing, iterate
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.runtime import Runtime
+from bids_harmonize.training.targets import SiteShares
 
 LOGGER = logging.getLogger(__name__)
 RESTART_RATE = 0.5
@@ -74,11 +75,14 @@ class PairResult:
         One row a check: attempt, iteration, mean losses, distances of the monitor scans.
     diverged
         The restart left the target too: the weights must not be used.
+    shares
+        Direction to what was taken for the site's; empty where targets are plain means.
     """
 
     weights: Mapping[str, Mapping[str, Tensor]]
     rows: tuple[Mapping[str, float], ...]
     diverged: bool
+    shares: Mapping[str, SiteShares] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +140,13 @@ def train_pair(
     """
     make = partial(PairTraining, data, seed=seed, sharpens=sharpens)
     training, rows, diverged = train_attempts(make, settings, runtime=runtime, run=run)
-    return PairResult(weights=_kept(training.state), rows=rows, diverged=diverged)
+    told = {way: target.told_apart for way, target in training.targets.items()}
+    return PairResult(
+        weights=_kept(training.state),
+        rows=rows,
+        diverged=diverged,
+        shares={way: shares for way, shares in told.items() if shares is not None},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ histogram in it, closed a sixth to a half of that gap. Not tried: shares that di
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +33,16 @@ from bids_harmonize.training.pair_steps import mean_in_order, scan_histograms
 PERCENTILES: Final = np.linspace(0, 100, 201)
 _PARTS: Final = (slice(0, INTENSITY_BINS), slice(INTENSITY_BINS, None))
 _LEAST_VOXELS: Final = 1.0  # of a matched cell that says anything
+
+
+class SiteShares(NamedTuple):
+    """How much of what differs beyond the tone curve is taken for the site's, 0 to 1."""
+
+    intensity: float
+    gradient: float
+
+
+_ALL: Final = SiteShares(1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +79,17 @@ class Target:
     curve
         From the other site; ``None`` where the target is the plain mean.
     shares
-        How much of what differs beyond the curve is the site's: intensity, gradient; 0 to 1.
+        How much of what differs beyond the curve is the site's.
     """
 
     mean: Tensor
     curve: ToneCurve | None = None
-    shares: tuple[float, float] = (1.0, 1.0)
+    shares: SiteShares = _ALL
+
+    @property
+    def told_apart(self) -> SiteShares | None:
+        """The shares; ``None`` where nobody asked for them and the target is the plain mean."""
+        return None if self.curve is None else self.shares
 
     @property
     def weights(self) -> Tensor:
@@ -173,7 +188,7 @@ def _percentiles(data: PairData, indices: Iterable[int]) -> Array:
     return np.mean([np.percentile(volume[mask], PERCENTILES) for volume, mask in scans], axis=0)
 
 
-def _shares(matched: Tensor, found: Tensor) -> tuple[float, float]:
+def _shares(matched: Tensor, found: Tensor) -> SiteShares:
     """Share of the squared difference of two sites' means that people do not explain.
 
     Parameters
@@ -183,12 +198,12 @@ def _shares(matched: Tensor, found: Tensor) -> tuple[float, float]:
 
     Returns
     -------
-    tuple of float
-        For intensity and gradient: 1 - (squared standard error) / (squared difference), summed
+    SiteShares
+        1 - (squared standard error) / (squared difference), summed
         over bins and cells, at least 0; the positive-part shrinkage of James and Stein 1961.
     """
     if min(len(matched), len(found)) < 2:
-        return 1.0, 1.0
+        return _ALL
     weights = cell_weights(found.mean(dim=0))[:, None]
     shares = []
     for part in _PARTS:
@@ -197,4 +212,4 @@ def _shares(matched: Tensor, found: Tensor) -> tuple[float, float]:
         apart = (sites[0].mean(dim=0) - sites[1].mean(dim=0)) ** 2
         chance, all_of_it = ((weights * values).sum() for values in (errors, apart))
         shares.append(float((1 - chance / all_of_it.clamp(min=1e-12)).clamp(0, 1)))
-    return shares[0], shares[1]
+    return SiteShares(*shares)
