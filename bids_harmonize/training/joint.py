@@ -6,11 +6,11 @@ from functools import partial
 
 from torch import Tensor
 
-from bids_harmonize.training.joint_training import JointTraining, distance_column
+from bids_harmonize.training.joint_training import THERE, JointTraining, distance_column
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pairs import PairRun, train_attempts
 from bids_harmonize.training.runtime import Runtime
-from bids_harmonize.training.targets import SiteShares
+from bids_harmonize.training.targets import SiteShares, told_shares
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,6 @@ def train_joint(
     )
     columns = {distance_column(n): site for n, site in enumerate(training.sources)}
     kept = training.state["kept"]
-    told = {source: target.told_apart for source, target in training.targets_there.items()}
     return JointResult(
         weights=kept["weights"],
         rows=tuple(
@@ -123,5 +122,5 @@ def train_joint(
         ),
         distances={site: kept["distances"][column] for column, site in columns.items()},
         diverged=diverged,
-        shares={source: shares for source, shares in told.items() if shares is not None},
+        shares=told_shares(dict(zip(training.sources, training.targets[THERE], strict=True))),
     )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bids_harmonize.networks.generators import TrainedGenerator
 
 _REFERENCE: Final = "reference"
-_THERE, _BACK = "running", "running_back"  # running means of a source, in the state
+THERE, BACK = "running", "running_back"  # running means of a source, in the state
 
 
 class JointTraining:
@@ -96,11 +96,6 @@ class JointTraining:
         )
         self.state = self._make_state()
 
-    @property
-    def targets_there(self) -> dict[str, Target]:
-        """Source to its target on the way to the reference."""
-        return dict(zip(self.sources, self.targets[_THERE], strict=True))
-
     def source_of(self, iteration: int) -> tuple[int, int]:
         """Which source an iteration takes, and how often it has had its turn before.
 
@@ -131,7 +126,7 @@ class JointTraining:
 
     def gradients(self, iteration: int) -> dict[str, float]:
         """Take the gradients of an iteration, this process's ways and the others'."""
-        crew, ways = self.runtime.crew, [way for way in (_THERE, _BACK) if self.state[way]]
+        crew, ways = self.runtime.crew, [way for way in (THERE, BACK) if self.state[way]]
         source, turn = self.source_of(iteration)
         before = [self.state[way][source] for way in ways]
         shared = begin_step(crew, self.optimizer, self.adversary, before)
@@ -175,9 +170,9 @@ class JointTraining:
         self, histograms: LocalHistograms
     ) -> tuple[dict[str, list[Target]], dict[str, list[Tensor]]]:
         """There and back, of each source: the target, and its running means at the start."""
-        ways = {_THERE: [(site, self.reference) for site in self.sources], _BACK: []}
+        ways = {THERE: [(site, self.reference) for site in self.sources], BACK: []}
         if self.settings.cycle_weight:
-            ways[_BACK] = [(self.reference, site) for site in self.sources]
+            ways[BACK] = [(self.reference, site) for site in self.sources]
         targets: dict[str, list[Target]] = {way: [] for way in ways}
         starts: dict[str, list[Tensor]] = {way: [] for way in ways}
         for way, pairs in ways.items():
@@ -236,10 +231,10 @@ class JointTraining:
         settings, back = self.settings, self.backward[source] if self.backward else None
         # way -> (its generator, where it comes from, the way home, where it arrives)
         ways = {
-            _THERE: (self.forward, scans[0], back, _REFERENCE),
-            _BACK: (back, scans[1], self.forward, _side(source)),
+            THERE: (self.forward, scans[0], back, _REFERENCE),
+            BACK: (back, scans[1], self.forward, _side(source)),
         }
-        own = {way: ways[way] for way in self.runtime.crew.part((_THERE, _BACK))}
+        own = {way: ways[way] for way in self.runtime.crew.part((THERE, BACK))}
         made_of: dict[str, tuple[Seen, Seen]] = {}
         fakes: dict[str, Seen] = {}
         grids: list[Tensor] = []

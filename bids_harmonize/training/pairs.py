@@ -16,7 +16,7 @@ from bids_harmonize.training.loop import Checkpointing, iterate
 from bids_harmonize.training.pair_data import PairData, PairSettings
 from bids_harmonize.training.pair_training import PairTraining
 from bids_harmonize.training.runtime import Runtime
-from bids_harmonize.training.targets import SiteShares
+from bids_harmonize.training.targets import SiteShares, told_shares
 
 LOGGER = logging.getLogger(__name__)
 RESTART_RATE = 0.5
@@ -140,12 +140,11 @@ def train_pair(
     """
     make = partial(PairTraining, data, seed=seed, sharpens=sharpens)
     training, rows, diverged = train_attempts(make, settings, runtime=runtime, run=run)
-    told = {way: target.told_apart for way, target in training.targets.items()}
     return PairResult(
         weights=_kept(training.state),
         rows=rows,
         diverged=diverged,
-        shares={way: shares for way, shares in told.items() if shares is not None},
+        shares=told_shares(training.targets),
     )
 
 

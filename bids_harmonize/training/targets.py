@@ -12,7 +12,7 @@ differ the share is .96 and nothing changes. The tone curve's target alone, with
 histogram in it, closed a sixth to a half of that gap. Not tried: shares that differ between cells.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -87,11 +87,6 @@ class Target:
     shares: SiteShares = _ALL
 
     @property
-    def told_apart(self) -> SiteShares | None:
-        """The shares; ``None`` where nobody asked for them and the target is the plain mean."""
-        return None if self.curve is None else self.shares
-
-    @property
     def weights(self) -> Tensor:
         """How much each cell counts, shape (cells,)."""
         return cell_weights(self.mean)
@@ -163,6 +158,11 @@ def make_target(
     made = Target(mean, curve, shares)
     wanted = torch.stack([made.of_scan(own) for own in matched]).mean(dim=0)
     return made, torch.stack([before, wanted])
+
+
+def told_shares(targets: Mapping[str, Target]) -> dict[str, SiteShares]:
+    """The shares of those targets that are no plain means, by the targets' names."""
+    return {name: target.shares for name, target in targets.items() if target.curve is not None}
 
 
 def _of_people(scans: Tensor, data: PairData, indices: Sequence[int]) -> Tensor:
