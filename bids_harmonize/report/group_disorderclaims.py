@@ -22,6 +22,7 @@ from bids_harmonize.report.group_disordertold import (
     not_told_claims,
     told_claims,
 )
+from bids_harmonize.report.group_disordervoxels import voxel_difference
 from bids_harmonize.report.group_inputs import GroupInputs
 from bids_harmonize.report.group_siteanswers import texts
 from bids_harmonize.report.group_words import (
@@ -54,7 +55,7 @@ def claim_blocks(inputs: GroupInputs, table: pd.DataFrame) -> list[Block]:
     list of Block
         Two paragraphs, which depend on the figures.
     """
-    may = [_difference(table), *_shared(table), *told_claims(inputs, table)]
+    may = [_difference(inputs, table), *_shared(table), *told_claims(inputs, table)]
     may_not = [
         *_one_arm_only(table),
         *_over_sites(inputs, table),
@@ -109,8 +110,11 @@ def disorder_findings(inputs: GroupInputs) -> list[Finding]:
     title = (
         f"{n} of {total} features {'differs' if n == 1 else 'differ'} between cases and controls"
     )
+    voxels = voxel_difference(inputs)
     if not n:
         title = "No difference between cases and controls was shown"
+    if not n and voxels:
+        title = f"No feature of {total} differs between cases and controls, but voxels do"
     others = [f"{arm} {len(called(table, arm))}" for arm in arms_of(table) if arm != best]
     text = (
         f"False discovery rate 5 %, arm {best}"
@@ -118,7 +122,8 @@ def disorder_findings(inputs: GroupInputs) -> list[Finding]:
         + f". {'Largest' if n else 'The largest, not shown to differ from 0'}: "
         f"{_effect(table, best, ranked(table, best)[0])}."
     )
-    found = [Finding("note", title, " ".join([text, *_told_short(inputs, best)]))]
+    told = [text, *([voxels] if voxels else []), *_told_short(inputs, best)]
+    found = [Finding("note", title, " ".join(told))]
     return [*_wrong_way(inputs, best), *found]
 
 
@@ -132,15 +137,21 @@ def _effect(table: pd.DataFrame, arm: str, feature: str) -> str:
     return f"{feature}, d {with_interval(row['d'], row['low'], row['high'])}"
 
 
-def _difference(table: pd.DataFrame) -> str:
+def _difference(inputs: GroupInputs, table: pd.DataFrame) -> str:
     best = best_arm(table)
+    voxels = voxel_difference(inputs)
     own = rows_of_arm(table, best)
     found, largest = called(table, best), _effect(table, best, ranked(table, best)[0])
     if not found:
+        shown = (
+            f". {voxels} They are of smoothed density, features of whole regions"
+            if voxels
+            else ": no difference was shown, which does not prove that there is none"
+        )
         return (
             f"No feature of {len(own)} differs between cases and controls at a false discovery "
-            f"rate of 5 % (arm {best}): no difference was shown, which does not prove that there "
-            f"is none. The largest is {largest}; differences within the intervals stay possible."
+            f"rate of 5 % (arm {best}){shown}. The largest is {largest}; differences within the "
+            "intervals stay possible."
         )
     size = float(own.loc[found, "d"].abs().max())
     overlap = (
@@ -153,6 +164,7 @@ def _difference(table: pd.DataFrame) -> str:
         f"{len(found)} of {len(own)} features {verb} between cases and controls on average, at a "
         f"false discovery rate of 5 % in the arm {best}; the largest is {largest}. About one in "
         f"twenty such findings is expected to be false.{overlap}"
+        + (f" {voxels}" if voxels else "")
     )
 
 

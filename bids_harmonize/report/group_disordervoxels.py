@@ -54,6 +54,31 @@ def voxel_blocks(inputs: GroupInputs) -> list[Block]:
     ]
 
 
+def voxel_difference(inputs: GroupInputs) -> str:
+    """What survives in the arm that does most about the site; empty where nothing does.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    table = inputs.tables.get("voxelwise")
+    if table is None:
+        return ""
+    best = best_arm(table)
+    n_called = int(table.loc[table["arm"] == best, "n_called"].iloc[0])
+    return f"Voxel by voxel: {_lower_first(_survivors(table, best))}" if n_called else ""
+
+
+def _lower_first(words: str) -> str:
+    return f"{words[:1].lower()}{words[1:]}"
+
+
 def _survivors(table: pd.DataFrame, arm: str) -> str:
     row = table[table["arm"] == arm].iloc[0]
     n, total = int(row["n_called"]), int(row["n_voxels"])

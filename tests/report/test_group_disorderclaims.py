@@ -73,6 +73,32 @@ def test_nothing_that_differs_is_no_proof_that_nothing_does(folder: Path) -> Non
     assert "not shown to differ from 0: Left-Hippocampus" in text
 
 
+def test_voxels_that_differ_are_told_where_no_feature_does(folder: Path) -> None:
+    change(folder, "casecontrol", {"n_cases": 60}, q=0.2)
+    rows = [
+        {"arm": arm, "n_voxels": 33000, "n_called": n, "volume_ml": n * 0.064, "p_least": 0.004,
+         "d_least": -1.1, "d_most": 0.1, "n_permutations": 200, "n_cases": 60, "n_controls": 60}
+        for arm, n in (("raw", 900), ("covariate", 64))
+    ]  # fmt: skip
+    write_tsv(folder / "group_voxelwise.tsv", rows)
+    words = (
+        "Voxel by voxel: arm covariate: 64 voxels of 33000 in grey matter (4.1 mL) differ between "
+        "cases and controls at a corrected p of 0.05 (least p 0.004)."
+    )
+    may, _ = claims(folder)
+    assert "no difference was shown" not in may
+    assert (
+        f"(arm combat). {words} They are of smoothed density, features of whole regions. The largest"
+        in may
+    )
+    title = "No feature of 4 differs between cases and controls, but voxels do"
+    assert words in headline(folder)[1][title][1]
+
+    write_tsv(folder / "group_voxelwise.tsv", [rows[0], {**rows[1], "n_called": 0}])
+    assert "no difference was shown" in claims(folder)[0]
+    assert "No difference between cases and controls was shown" in headline(folder)[1]
+
+
 def test_a_mean_over_sites_that_holds_no_difference_is_named(folder: Path) -> None:
     assert "at sites in general" not in claims(folder)[1]
     change(folder, "meta", {"site": "all"}, low=-1.2, high=0.1)
