@@ -16,6 +16,9 @@ in every arm. A line of JSON a deal is kept in DIR; what stands there is not com
 ``--keep --deals 0 10`` and ``--keep --deals 10 20`` two processes share them; the study must stand
 by then (``--deals 0 0`` makes it). Of the raw arm all rows are measured in the first deal alone.
 
+Both ask both measures of the parcels, the density that the app takes by default and the volume:
+the stages disorder and subtypes run for each.
+
 ``--true-masks`` takes head and brain from the phantom's truth instead of looking for them.
 ``--keep`` takes the outputs of an earlier run. What follows ``--`` is given to the app.
 """
@@ -40,16 +43,15 @@ from tests.benchmarks.true_derivative import write_derivative
 ARMS = ("raw", "covariate", "combat", "harmonized")
 TRUE_ARM = "covariate"  # sites do not differ in truth; the term costs what it costs every arm
 GROUPS = ("--group-column", "group", "--control-label", "control")
-VOLUMES = r"^parcel_.*_volume_ml$"
+MEASURES = ("density", "volume_ml")
 ALPHA = 0.05
 N_DEALS, N_QUIET = 20, 17
 WANTED_CORRELATION, WANTED_KEPT, BELOW_RAW = 0.80, 0.80, 0.02
 
 
 def effect_maps(output_dir: Path) -> pd.DataFrame:
-    """Adjusted d of every parcel's volume, a column an arm."""
+    """Adjusted d of every parcel, a column an arm."""
     table = read_table(output_dir, "group_casecontrol")
-    table = table[table["feature"].str.match(VOLUMES)]
     return table.pivot_table(index="feature", columns="arm", values="d").astype(float)
 
 
@@ -101,24 +103,40 @@ def planted(words: argparse.Namespace) -> None:
     """Print the figures of one study."""
     design = _design(words, n_per_site=36, n_cases=24, resolution_mm=words.resolution or 3.0)
     output_dir = make_derivative(words, design)
-    if not (words.keep and (output_dir / "group_subtypevalidity.tsv").is_file()):
-        run_group(words, output_dir, ("harmonize", "features", "disorder", "subtypes"))
+    if not (words.keep and (output_dir / "group_features.tsv").is_file()):
+        run_group(words, output_dir, ("harmonize", "features"))
     truth_dir = output_dir.with_name(f"{output_dir.name}-truth")
     people, table = true_table(design, folder=truth_dir, n_procs=words.nprocs, keep=words.keep)
-    if not (words.keep and (truth_dir / "out" / "group_casecontrol.tsv").is_file()):
-        run_group(words, truth_dir / "out", ("disorder",), "--features", str(table))
-    maps, true = effect_maps(output_dir), effect_maps(truth_dir / "out")[TRUE_ARM]
-    tell_maps(maps, true.loc[maps.index].to_numpy())
+    for measure in MEASURES:
+        say(f"--- {measure}")
+        run_group(words, output_dir, ("disorder", "subtypes"), *columns_of(measure))
+        given = ("--features", str(table), *columns_of(measure))
+        run_group(words, truth_dir / "out", ("disorder",), *given)
+        maps, true = effect_maps(output_dir), effect_maps(truth_dir / "out")[TRUE_ARM]
+        tell_maps(maps, true.loc[maps.index].to_numpy())
+        tell_people(output_dir, people)
+
+
+def columns_of(measure: str) -> tuple[str, str]:
+    """The option that chooses one measure of the parcels."""
+    return "--feature-columns", f"parcel_*_{measure}"
+
+
+def tell_people(output_dir: Path, people: pd.DataFrame) -> None:
+    """How well cases are told from controls, and their patterns from each other."""
+    told = read_table(output_dir, "group_classification")
+    told = told[told["held_out_site"] == "all"].set_index("arm")["auc"].astype(float)
     subtypes = read_table(output_dir, "group_subtypes").set_index("participant_id")
     validity = read_table(output_dir, "group_subtypevalidity")
     for arm in ARMS:
         own = subtypes[subtypes["arm"] == arm]
         given = people.loc[own.index, "pattern"]
         ari = {way: adjusted_rand_score(given, own[way]) for way in ("subtype", "hydra", "som")}
-        told = ", ".join(f"{way} {value:.2f}" for way, value in ari.items())
+        words = ", ".join(f"{way} {value:.2f}" for way, value in ari.items())
         verdict = validity.loc[validity["arm"] == arm, "verdict"].dropna().unique()
-        say(f"{arm}: ARI with the planted patterns: {told}; verdict {', '.join(verdict)}")
-        say(f"{arm}: features with q < {ALPHA:g}: {n_claimed(output_dir, arm)}")
+        say(f"{arm}: ARI with the planted patterns: {words}; verdict {', '.join(verdict)}")
+        n = n_claimed(output_dir, arm)
+        say(f"{arm}: features with q < {ALPHA:g}: {n}; AUC {told[arm]:.3f}")
 
 
 def tell_maps(maps: pd.DataFrame, true: np.ndarray) -> None:
@@ -146,9 +164,9 @@ def permuted(words: argparse.Namespace) -> None:
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps(row)}\n")
     rows = _read_deals(path).values()
-    for arm in ARMS:
-        quiet = sum(row[arm] == 0 for row in rows)
-        told = f"{arm}: nothing below q .05 in {quiet} of {len(rows)} deals"
+    for name in (f"{measure} {arm}" for measure in MEASURES for arm in ARMS):
+        quiet = sum(row[name] == 0 for row in rows)
+        told = f"{name}: nothing below q .05 in {quiet} of {len(rows)} deals"
         if len(rows) == N_DEALS:
             told += f", wanted {N_QUIET}: {'ok' if quiet >= N_QUIET else 'misses'}"
         say(told)
@@ -168,9 +186,12 @@ def _deal_anew(words: argparse.Namespace, base: Path, deal: int) -> dict[str, in
     rng = np.random.default_rng([words.seed, deal])
     people["group"] = people.groupby("site")["group"].transform(rng.permutation)
     people.to_csv(output_dir / "participants.tsv", sep="\t", index=False, na_rep="n/a")
-    run_group(words, output_dir, ("harmonize", "features", "disorder"))
-    found = {arm: n_claimed(output_dir, arm) for arm in ARMS}
-    say(f"deal {deal}: " + ", ".join(f"{arm} {n}" for arm, n in found.items()))
+    run_group(words, output_dir, ("harmonize", "features"))
+    found = {}
+    for measure in MEASURES:
+        run_group(words, output_dir, ("disorder",), *columns_of(measure))
+        found |= {f"{measure} {arm}": n_claimed(output_dir, arm) for arm in ARMS}
+    say(f"deal {deal}: " + ", ".join(f"{name} {n}" for name, n in found.items()))
     _keep_raw_rows(output_dir, base)
     shutil.rmtree(output_dir)
     return found

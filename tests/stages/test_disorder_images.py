@@ -35,8 +35,8 @@ def write_own_table(folder, *, sample="every scan"):
             "gm_volume_ml": 600 + frame[FEATURES[0]],
             "intracranial_volume_ml": 1400 + np.arange(len(frame)) % 7,
         }
-        volumes = {f"{p}_volume_ml": frame[f] for p, f in zip(PARCELS, FEATURES, strict=True)}
-        densities = {f"{p}_density": np.nan for p in PARCELS}
+        volumes = {f"{p}_volume_ml": np.nan for p in PARCELS}
+        densities = {f"{p}_density": frame[f] for p, f in zip(PARCELS, FEATURES, strict=True)}
         parts.append(pd.DataFrame({**keys, **volumes, **densities}))
     table = pd.concat(parts, ignore_index=True)
     table.to_csv(folder / "group_features.tsv", sep="\t", index=False, na_rep="n/a")
@@ -79,16 +79,16 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_both_arms_of_the_table_are_compared_in_the_volumes_of_the_parcels(folder):
+def test_both_arms_of_the_table_are_compared_in_the_densities_of_the_parcels(folder):
     result = compare(make_context(folder))
     table = pd.read_csv(folder / "group_casecontrol.tsv", sep="\t")
     assert list(table["arm"].unique()) == ["raw", "covariate", "combat", "harmonized"]
-    assert set(table["feature"]) == {f"{name}_volume_ml" for name in PARCELS}
+    assert set(table["feature"]) == {f"{name}_density" for name in PARCELS}
     assert "adjusted for age, sex_m, tiv" in result.notes[0]
     assert (table["n_cases"] == 60).all()
     own = table[table["arm"] == "harmonized"].set_index("feature")["d"]
-    assert own[f"{PARCELS[0]}_volume_ml"] < -0.5
-    assert abs(own[f"{PARCELS[5]}_volume_ml"]) < 0.5
+    assert own[f"{PARCELS[0]}_density"] < -0.5
+    assert abs(own[f"{PARCELS[5]}_density"]) < 0.5
     (warning,) = result.warnings
     assert warning.startswith(
         "no voxel-wise map: 120 of 120 scans of the table raw have no density"

@@ -1,4 +1,11 @@
-"""Our own ``group_features.tsv`` as tables that cases and controls are compared in."""
+"""Our own ``group_features.tsv`` as tables that cases and controls are compared in.
+
+Choice: of the parcels' two measures the density, the share of grey matter in the parcel. Reason: a
+parcel's volume also varies with its size, that is with the person's shape and with errors of the
+registration, which is most of its variance; see ``tests.benchmarks.bench_disorder_images``, and
+Radua et al. 2014, doi:10.1016/j.neuroimage.2013.07.084, for maps of voxels. Rejected: both at once
+(regression on twice as many features told cases worse). Revisit with a finer registration.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,7 +64,7 @@ def feature_context(context: StageContext, stage: str) -> FeatureContext:
     Returns
     -------
     FeatureContext
-        Volumes of the parcels, unless ``--feature-columns`` names others.
+        Densities of the parcels, unless ``--feature-columns`` names other columns.
 
     Raises
     ------
@@ -90,8 +97,8 @@ def _sample_words(output_dir: Path) -> tuple[str, ...]:
 
 
 def _with_parcels(settings: Settings, path: Path) -> Settings:
-    """Settings that take the volumes of the parcels, unless columns were named."""
-    pattern = f"{PARCEL_PREFIX}*_volume_ml"
+    """Settings that take the densities of the parcels, unless columns were named."""
+    pattern = f"{PARCEL_PREFIX}*_density"
     named = bool(settings.group.feature_columns)
     if named or not any(fnmatchcase(name, pattern) for name in read_tsv(path).columns):
         return settings
