@@ -132,7 +132,8 @@ GROUP_LEVEL: tuple[Option, ...] = (
         ("--feature-columns",),
         "group.feature_columns",
         "GLOB",
-        "columns of --features to use, for instance '*_thickness' (default: all with numbers)",
+        "columns of --features to use, for instance '*_thickness', or of group_features.tsv "
+        "(default: all with numbers; of group_features.tsv the densities of the parcels)",
         "many",
     ),
     Option(
