@@ -24,7 +24,7 @@ from bids_harmonize.report.group_disorderarms import CALLED, arms_of
 from bids_harmonize.report.group_drawing import FAINT, GRID, INK, bare_axes, page_style
 from bids_harmonize.tables.own import PARCEL_PREFIX
 
-_MEASURES: Final = {"_volume_ml": "volume of grey matter", "_density": "density of grey matter"}
+_MEASURES: Final = {"_density": "density of grey matter", "_volume_ml": "volume of grey matter"}
 """Ending of a parcel's column to its words, the first choice first."""
 _FEWEST = 10
 _MIDLINE_MM = 1.0
