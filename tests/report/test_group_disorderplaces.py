@@ -35,8 +35,8 @@ def test_parcels_get_the_published_places():
     assert tuple(first[["x", "y", "z"]]) == (-56.16, -44.76, -24.23)  # first line of the file
 
 
-def test_volumes_are_taken_before_densities_and_densities_alone_will_do():
-    assert set(placed_effects(table((*DENSITIES, *PARCELS)))[0]["feature"]) == set(PARCELS)
+def test_densities_are_taken_before_volumes_and_either_alone_will_do():
+    assert set(placed_effects(table((*PARCELS, *DENSITIES)))[0]["feature"]) == set(DENSITIES)
     assert placed_effects(table(DENSITIES))[1] == "density of grey matter"
 
 
