@@ -55,7 +55,12 @@ def claim_blocks(inputs: GroupInputs, table: pd.DataFrame) -> list[Block]:
     list of Block
         Two paragraphs, which depend on the figures.
     """
-    may = [_difference(inputs, table), *_shared(table), *told_claims(inputs, table)]
+    may = [
+        _difference(inputs, table),
+        *_shared(table),
+        *_voxels_too(inputs, table),
+        *told_claims(inputs, table),
+    ]
     may_not = [
         *_one_arm_only(table),
         *_over_sites(inputs, table),
@@ -164,7 +169,6 @@ def _difference(inputs: GroupInputs, table: pd.DataFrame) -> str:
         f"{len(found)} of {len(own)} features {verb} between cases and controls on average, at a "
         f"false discovery rate of 5 % in the arm {best}; the largest is {largest}. About one in "
         f"twenty such findings is expected to be false.{overlap}"
-        + (f" {voxels}" if voxels else "")
     )
 
 
@@ -177,6 +181,12 @@ def _shared(table: pd.DataFrame) -> list[str]:
         return ["None of them differs in every arm."]
     verb = "differs" if len(everywhere) == 1 else "differ"
     return [f"{len(everywhere)} of them {verb} in every arm."]
+
+
+def _voxels_too(inputs: GroupInputs, table: pd.DataFrame) -> list[str]:
+    """What voxels show where features differ; where none does, that stands in the first words."""
+    words = voxel_difference(inputs)
+    return [words] if words and called(table, best_arm(table)) else []
 
 
 def _one_arm_only(table: pd.DataFrame) -> list[str]:
