@@ -122,7 +122,8 @@ def test_more_empty_planes_around_a_scan_do_not_change_its_scores(study, scores,
             .drop(["psnr", "ssim", "mae", "correlation"], level="metric", errors="ignore")
             .dropna()
         )
-        np.testing.assert_allclose(other["identity"][unmoved.index], unmoved, rtol=1e-6)
+        # Some are 1 less a sum of float32, whose order the padding changes: a few steps of 1e-7.
+        np.testing.assert_allclose(other["identity"][unmoved.index], unmoved, rtol=1e-6, atol=1e-6)
 
 
 @pytest.fixture

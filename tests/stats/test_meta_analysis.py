@@ -13,9 +13,8 @@ VARIANCES = np.array([0.02, 0.05, 0.03, 0.04, 0.06, 0.02])
 
 def test_mean_and_spread_between_sites_are_those_of_statsmodels():
     found = pool_effects(EFFECTS, VARIANCES)
-    other = statsmodels_meta.combine_effects(
-        EFFECTS, VARIANCES, method_re="iterated", use_t=True, atol=1e-12
-    )
+    # By its own tolerance: within rounding of the solution its search may fall back to 0.
+    other = statsmodels_meta.combine_effects(EFFECTS, VARIANCES, method_re="iterated", use_t=True)
     assert found.tau2 == pytest.approx(other.tau2, abs=1e-6)
     assert found.value == pytest.approx(other.mean_effect_re, abs=1e-6)
     assert found.i2 == pytest.approx(other.i2, abs=1e-9)

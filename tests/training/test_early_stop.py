@@ -126,7 +126,7 @@ def test_a_site_that_was_never_seen_lies_farther_than_those_that_were():
     seen = SelectedVolumes(toys, [*range(8), *range(12, 20)])
     known = SelectedVolumes(toys, [*range(8, 12), *range(20, 24)])
     # A plainly different scanner: the toys' own third site lies among the others' odd scans.
-    far = ToyVolumes(n_per_site=12, n_sites=3, seed=3, effect=6)
+    far = ToyVolumes(n_per_site=12, n_sites=3, seed=3, effect=10)
     strange = SelectedVolumes(far, list(range(24, 36)))
     classifier = train(seen, monitor=(), settings=ClassifierSettings(n_epochs=2))
     scores = ask(classifier, strange).unseen_scores
