@@ -17,7 +17,8 @@ in every arm. A line of JSON a deal is kept in DIR; what stands there is not com
 by then (``--deals 0 0`` makes it). Of the raw arm all rows are measured in the first deal alone.
 
 Both ask both measures of the parcels, the density that the app takes by default and the volume:
-the stages disorder and subtypes run for each.
+the stages disorder and subtypes run for each, and each map is held against that of either truth.
+Of true volumes much is who was drawn (the size of a parcel); true densities show what was planted.
 
 ``--true-masks`` takes head and brain from the phantom's truth instead of looking for them.
 ``--keep`` takes the outputs of an earlier run. What follows ``--`` is given to the app.
@@ -50,8 +51,9 @@ WANTED_CORRELATION, WANTED_KEPT, BELOW_RAW = 0.80, 0.80, 0.02
 
 
 def effect_maps(output_dir: Path) -> pd.DataFrame:
-    """Adjusted d of every parcel, a column an arm."""
+    """Adjusted d of every parcel, a row by the parcel's name, a column an arm."""
     table = read_table(output_dir, "group_casecontrol")
+    table["feature"] = table["feature"].str.removesuffix("_density").str.removesuffix("_volume_ml")
     return table.pivot_table(index="feature", columns="arm", values="d").astype(float)
 
 
@@ -107,13 +109,17 @@ def planted(words: argparse.Namespace) -> None:
         run_group(words, output_dir, ("harmonize", "features"))
     truth_dir = output_dir.with_name(f"{output_dir.name}-truth")
     people, table = true_table(design, folder=truth_dir, n_procs=words.nprocs, keep=words.keep)
+    true = {}
     for measure in MEASURES:
-        say(f"--- {measure}")
-        run_group(words, output_dir, ("disorder", "subtypes"), *columns_of(measure))
         given = ("--features", str(table), *columns_of(measure))
         run_group(words, truth_dir / "out", ("disorder",), *given)
-        maps, true = effect_maps(output_dir), effect_maps(truth_dir / "out")[TRUE_ARM]
-        tell_maps(maps, true.loc[maps.index].to_numpy())
+        true[measure] = effect_maps(truth_dir / "out")[TRUE_ARM]
+    for measure in MEASURES:
+        run_group(words, output_dir, ("disorder", "subtypes"), *columns_of(measure))
+        maps = effect_maps(output_dir)
+        for kind, effects in true.items():
+            say(f"--- {measure} against the true {kind}")
+            tell_maps(maps, effects.loc[maps.index].to_numpy())
         tell_people(output_dir, people)
 
 
