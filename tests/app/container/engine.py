@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Engine:
             text=True,
             check=False,
             timeout=timeout_s,
+            cwd=tempfile.gettempdir(),  # Podman leaves a file there when memory runs out
         )
         assert not check or run.returncode == 0, run.stdout + run.stderr
         return run
