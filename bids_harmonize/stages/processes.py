@@ -94,7 +94,12 @@ def _pooled(
 ) -> Iterator[tuple[Job, Answer | Lost]]:
     pool = ProcessPoolExecutor(n_procs, get_context("spawn"), follow_parent)
     try:
-        jobs_of = {pool.submit(do, job): job for job in jobs}
+        jobs_of = {}
+        for job in jobs:
+            try:
+                jobs_of[pool.submit(do, job)] = job
+            except BrokenProcessPool:  # one died while jobs are still handed out
+                yield job, Lost()
         for future in as_completed(jobs_of):
             try:
                 yield jobs_of[future], future.result()
