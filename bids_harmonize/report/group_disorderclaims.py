@@ -111,15 +111,8 @@ def disorder_findings(inputs: GroupInputs) -> list[Finding]:
     if table is None:
         return []
     best = best_arm(table)
-    n, total = len(called(table, best)), len(rows_of_arm(table, best))
-    title = (
-        f"{n} of {total} features {'differs' if n == 1 else 'differ'} between cases and controls"
-    )
-    voxels = voxel_difference(inputs)
-    if not n:
-        title = "No difference between cases and controls was shown"
-    if not n and voxels:
-        title = f"No feature of {total} differs between cases and controls, but voxels do"
+    n, voxels = len(called(table, best)), voxel_difference(inputs)
+    title = _title(n, len(rows_of_arm(table, best)), voxels_differ=bool(voxels))
     others = [f"{arm} {len(called(table, arm))}" for arm in arms_of(table) if arm != best]
     text = (
         f"False discovery rate 5 %, arm {best}"
@@ -128,8 +121,16 @@ def disorder_findings(inputs: GroupInputs) -> list[Finding]:
         f"{_effect(table, best, ranked(table, best)[0])}."
     )
     told = [text, *([voxels] if voxels else []), *_told_short(inputs, best)]
-    found = [Finding("note", title, " ".join(told))]
-    return [*_wrong_way(inputs, best), *found]
+    return [*_wrong_way(inputs, best), Finding("note", title, " ".join(told))]
+
+
+def _title(n_called: int, n_features: int, *, voxels_differ: bool) -> str:
+    if n_called:
+        verb = "differs" if n_called == 1 else "differ"
+        return f"{n_called} of {n_features} features {verb} between cases and controls"
+    if voxels_differ:
+        return f"No feature of {n_features} differs between cases and controls, but voxels do"
+    return "No difference between cases and controls was shown"
 
 
 def _compared(inputs: GroupInputs) -> pd.DataFrame | None:
