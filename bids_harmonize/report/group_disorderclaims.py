@@ -13,7 +13,7 @@ from bids_harmonize.report.group_disorderarms import (
     ranked,
     rows_of_arm,
 )
-from bids_harmonize.report.group_disordersites import pooled_over_sites
+from bids_harmonize.report.group_disordersites import over_sites_claims
 from bids_harmonize.report.group_disordertold import (
     CHANCE_AUC,
     POOR_AUC,
@@ -63,7 +63,7 @@ def claim_blocks(inputs: GroupInputs, table: pd.DataFrame) -> list[Block]:
     ]
     may_not = [
         *_one_arm_only(table),
-        *_over_sites(inputs, table),
+        *over_sites_claims(inputs, table),
         *not_told_claims(inputs, table),
         *_raw(inputs, table),
         *_uneven(inputs),
@@ -210,25 +210,6 @@ def _one_arm_only(table: pd.DataFrame) -> list[str]:
         elif alone:
             found.append(f"Found in the arm {arm} alone, and that arm's finding: {named(alone)}.")
     return found
-
-
-def _over_sites(inputs: GroupInputs, table: pd.DataFrame) -> list[str]:
-    best = best_arm(table)
-    found = called(table, best)
-    if not found:
-        return []
-    row = pooled_over_sites(inputs, found[0])
-    if row is None or not is_number(row["low"]):
-        return [
-            f"That {found[0]} differs at sites in general: it takes two sites with enough people "
-            "of each group."
-        ]
-    if row["low"] <= 0 <= row["high"]:
-        return [
-            f"That {found[0]} differs at sites in general: its mean over sites is "
-            f"{with_interval(row['d'], row['low'], row['high'])}, an interval that holds 0."
-        ]
-    return []
 
 
 def _told_short(inputs: GroupInputs, best: str) -> list[str]:

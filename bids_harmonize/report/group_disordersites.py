@@ -7,6 +7,7 @@ from bids_harmonize.report.group_disorderarms import (
     ALL_SITES,
     arms_of,
     best_arm,
+    called,
     ranked,
     rows_of_arm,
 )
@@ -52,7 +53,39 @@ def site_blocks(inputs: GroupInputs, effects: pd.DataFrame) -> list[Block]:
     return [_forest(table, names), *_pooled_tables(table, names)]
 
 
-def pooled_over_sites(inputs: GroupInputs, feature: str) -> pd.Series | None:
+def over_sites_claims(inputs: GroupInputs, effects: pd.DataFrame) -> list[str]:
+    """What may not be claimed of sites in general, of the largest difference that was found.
+
+    Parameters
+    ----------
+    inputs
+        What is on disk.
+    effects
+        group_casecontrol.tsv.
+
+    Returns
+    -------
+    list of str
+        A sentence; empty where nothing differs, or the mean over sites shows it too.
+    """
+    found = called(effects, best_arm(effects))
+    if not found:
+        return []
+    row = _pooled_over_sites(inputs, found[0])
+    if row is None or not is_number(row["low"]):
+        return [
+            f"That {found[0]} differs at sites in general: it takes two sites with enough people "
+            "of each group."
+        ]
+    if row["low"] <= 0 <= row["high"]:
+        return [
+            f"That {found[0]} differs at sites in general: its mean over sites is "
+            f"{with_interval(row['d'], row['low'], row['high'])}, an interval that holds 0."
+        ]
+    return []
+
+
+def _pooled_over_sites(inputs: GroupInputs, feature: str) -> pd.Series | None:
     """The feature's mean over sites in the best arm; ``None`` where there is none."""
     table = inputs.tables.get("meta")
     if table is None:
